@@ -1,0 +1,81 @@
+"""Sizes of the registered architectures. Loads without torch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class StageSpec:
+    """Size of one stage of the stacked generator."""
+
+    size: int
+    """Side of the pictures it works on, px."""
+    width: int
+    """Channels after the first convolution; doubled by each downsampling but the last."""
+    trunk: int
+    """Channels of the residual blocks."""
+    blocks: int
+    """Residual blocks: most of the parameters and of the drawing."""
+    downs: int = 2
+    """Stride-2 convolutions before the residual blocks."""
+    unshuffle: int = 1
+    """Pixel-unshuffle factor: the stage's first convolution runs at size / unshuffle, which a CPU likes."""
+    kernel: int = 7
+    """Kernel of the first and last convolution; 3 where unshuffling already widens the view."""
+    fusion_width: int = 16
+    """Hidden channels of the adaptive fusion (stages above the first)."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A stacked generator and the discriminator that belongs to it."""
+
+    stages: tuple[StageSpec, ...]
+    """Coarse to fine."""
+    fusion: bool = True
+    """Adaptive fusion of each stage with the one below (paper, eq. 6)."""
+    skip: bool = True
+    """Feed the input again to every stage (the paper's skip connection)."""
+    ndf: int = 32
+    """Channels after the discriminator's first convolution."""
+    d_layers: int = 3
+    """Stride-2 convolutions of the discriminator; 3 give 70x70 patches."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form, read back by `from_dict`."""
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(data: dict[str, Any]) -> Architecture:
+        """The inverse of `to_dict`; unknown keys raise TypeError."""
+        rest = {key: value for key, value in data.items() if key != "stages"}
+        return Architecture(stages=tuple(StageSpec(**stage) for stage in data["stages"]), **rest)
+
+
+_LIGHT = (
+    StageSpec(size=64, width=32, trunk=128, blocks=6),
+    StageSpec(size=128, width=48, trunk=96, blocks=4, downs=1, unshuffle=2, kernel=3),
+    StageSpec(size=256, width=48, trunk=96, blocks=4, downs=1, unshuffle=4, kernel=3),
+)
+
+ARCHITECTURES: dict[str, Architecture] = {
+    "scan_tiny": Architecture(
+        stages=(
+            StageSpec(size=16, width=4, trunk=8, blocks=1, downs=1, kernel=3),
+            StageSpec(size=32, width=4, trunk=8, blocks=1, downs=1, unshuffle=2, kernel=3, fusion_width=4),
+        ),
+        ndf=4,
+        d_layers=2,
+    ),
+    "scan_paper_256": Architecture(
+        stages=(
+            StageSpec(size=128, width=64, trunk=256, blocks=6),
+            StageSpec(size=256, width=64, trunk=256, blocks=6, fusion_width=64),
+        ),
+        ndf=64,
+    ),
+    "scan_128": Architecture(stages=_LIGHT[:2]),
+    "scan_256": Architecture(stages=_LIGHT),
+}

@@ -1,0 +1,83 @@
+"""Named convolution, residual and upsampling blocks of the generator.
+
+Built so that PEFT's adapters on convolutions neither drop anything nor merge wrongly: explicit
+`ReflectionPad2d` before unpadded convolutions, no dilation, no groups, no transposed convolution, no spectral
+norm, InstanceNorm with affine parameters and without running statistics.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class ConvBlock(nn.Module):
+    """Reflection padding, convolution, and optionally InstanceNorm and ReLU.
+
+    Args:
+        inputs, outputs: channels.
+        kernel: odd kernel size; the padding keeps the size (up to the stride).
+        stride: 1 or 2.
+        norm: InstanceNorm with affine parameters after the convolution.
+        act: ReLU at the end.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, norm: bool = True, act: bool = True
+    ) -> None:
+        super().__init__()
+        self.pad = nn.ReflectionPad2d(kernel // 2)
+        # InstanceNorm subtracts the mean, so a bias before it would do nothing.
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, bias=not norm)
+        self.norm = nn.InstanceNorm2d(outputs, affine=True) if norm else nn.Identity()
+        self.act = nn.ReLU() if act else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(self.norm(self.conv(self.pad(x))))
+
+
+class ResidualBlock(nn.Module):
+    """x + two 3x3 ConvBlocks, the second without ReLU (Johnson et al. 2016, as in CycleGAN)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = ConvBlock(channels, channels)
+        self.conv2 = ConvBlock(channels, channels, act=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.conv2(self.conv1(x))
+
+
+class SubPixel(nn.Module):
+    """Pixel-shuffle and a fixed 3x3 binomial filter.
+
+    Each of the shuffled phases has weights of its own, and where they disagree the picture gets a grid of
+    dots. The filter (two 2x2 means, so it carries no weights) takes away exactly the finest such grid.
+
+    Args:
+        factor: pixel-shuffle factor; 1 leaves the picture as it is.
+    """
+
+    def __init__(self, factor: int) -> None:
+        super().__init__()
+        self.factor = factor
+        self.shuffle = nn.PixelShuffle(factor)
+        self.pad = nn.ReflectionPad2d(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.shuffle(x)
+        if self.factor == 1:
+            return x
+        return F.avg_pool2d(F.avg_pool2d(self.pad(x), 2, stride=1), 2, stride=1)
+
+
+class UpsampleBlock(nn.Module):
+    """Nearest-neighbour upsampling by two and a 3x3 ConvBlock, free of checkerboards (Odena et al. 2016)."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.upsample = nn.Upsample(scale_factor=2, mode="nearest")
+        self.block = ConvBlock(inputs, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.block(self.upsample(x))

@@ -1,0 +1,88 @@
+"""The losses, each a pure function of tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from base_models.discriminators import as_list
+
+Scores = Tensor | list[Tensor]
+
+
+def lsgan_generator(fake_scores: Scores) -> Tensor:
+    """LSGAN for the generator (arXiv 1611.04076): mean (D(fake) - 1)², averaged over the maps."""
+    return torch.stack([(s - 1).square().mean() for s in as_list(fake_scores)]).mean()
+
+
+def lsgan_discriminator(real_scores: Scores, fake_scores: Scores) -> Tensor:
+    """LSGAN for the discriminator: half of mean (D(real) - 1)² + mean D(fake)²."""
+    pairs = zip(as_list(real_scores), as_list(fake_scores), strict=True)
+    return torch.stack([0.5 * ((r - 1).square().mean() + f.square().mean()) for r, f in pairs]).mean()
+
+
+def cycle_loss(reconstruction: Tensor, original: Tensor) -> Tensor:
+    """L1 between rec and real (CycleGAN, arXiv 1703.10593, eq. 2)."""
+    return F.l1_loss(reconstruction, original)
+
+
+def gradient_penalty(
+    netD: nn.Module, real: Tensor, fake: Tensor, generator: torch.Generator | None = None
+) -> Tensor:
+    """Two-sided penalty on straight lines between real and fake (WGAN-GP, arXiv 1704.00028, eq. 3).
+
+    Args:
+        real, fake: pictures `(B, 3, H, W)`; of unequal batches the shorter length is used.
+        generator: CPU generator that draws each picture's place on its line; None takes torch's own.
+
+    Returns mean (||∇D(x̂)||₂ - 1)², to be weighted by 10 in the reference. The gradient is that of the patch
+    scores' mean, so that its size does not grow with the number of patches. Always computed in float32: half
+    precision loses the second derivative.
+    """
+    count = min(len(real), len(fake))
+    mix = torch.rand(count, 1, 1, 1, generator=generator).to(real.device)
+    with torch.autocast(real.device.type, enabled=False):
+        between = (
+            mix * real[:count].detach().float() + (1 - mix) * fake[:count].detach().float()
+        ).requires_grad_()
+        scores = torch.stack([s.flatten(1).mean(1) for s in as_list(netD(between))]).sum()
+        (gradient,) = torch.autograd.grad(scores, between, create_graph=True)
+        return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
+
+
+def style_loss(statistics: Sequence[Tensor], target: Sequence[Tensor]) -> Tensor:
+    """Squared distance of channel means and standard deviations to the drawings' mean, summed over layers.
+
+    Args:
+        statistics: per layer `(B, 2C)`, of the results.
+        target: per layer `(2C,)` or `(1, 2C)`, the mean over the drawings.
+
+    The batch is averaged first: the drawings differ from each other, and so may the results. Each layer is
+    divided by the target's mean square, so that no layer drowns the others (arXiv 1701.01036 matches the same
+    statistics).
+    """
+    pairs = zip(statistics, target, strict=True)
+    terms = [(s.mean(0) - t.reshape(-1)).square().mean() / t.square().mean() for s, t in pairs]
+    return torch.stack(terms).sum()
+
+
+def content_loss(result: Tensor, photo: Tensor) -> Tensor:
+    """One minus the cosine between feature maps whose mean over positions was taken off.
+
+    Args:
+        result, photo: `(B, C, h, w)` features of the result and of its photo.
+
+    Without its mean a channel tells *where*, not *how much*: colour and texture may change, the layout may
+    not.
+    """
+    result = result - result.mean((2, 3), keepdim=True)
+    photo = photo - photo.mean((2, 3), keepdim=True)
+    return (1 - F.cosine_similarity(result, photo, dim=1)).mean()
+
+
+def total_variation(images: Tensor) -> Tensor:
+    """Mean absolute difference of neighbouring pixels, both directions (Rudin et al. 1992, anisotropic)."""
+    return images.diff(dim=-1).abs().mean() + images.diff(dim=-2).abs().mean()

@@ -1,0 +1,105 @@
+"""The README.md of an adapter folder: what it is, how it scores, how to use it here and with PEFT alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from fewshot.output import format_value
+
+if TYPE_CHECKING:
+    from peft import PeftConfig
+
+_FIRST_COLUMNS = ("base", "adapter", "value", "low", "high", "ratio", "n", "n_references", "extractor")
+
+_TEMPLATE = """\
+---
+base_model: {base}
+library_name: peft
+license: other
+tags: [fewshot-style]
+---
+
+# {name}
+
+A small adapter that makes the base model `{base}` draw photos in one artist's style, learned from
+{references} drawings in {steps} steps.
+
+![drawings and results](preview.png)
+
+| | |
+|---|---|
+| base | `{base}`, sha256 `{base_sha256}` |
+| method | {method} |
+| recipe | `recipe.toml`, hash `{recipe_hash}`, seed {seed} |
+| licence | {licence} |
+| consent of the artist | {consent} |
+
+## Scores
+
+{metrics}
+
+## Use
+
+With fewshot-style:
+
+```
+fewshot stylize photo.jpg --style ./{name} -o drawing.png
+```
+
+With PEFT alone:
+
+```python
+from base_models.registry import create_model
+from peft import PeftModel
+
+net = PeftModel.from_pretrained(create_model("{base}").netG_A, "./{name}").eval()
+drawing = net(photo)  # (B, 3, H, W) in [-1, 1]
+```
+
+Strength and blending are fewshot's: `--style ./{name}:0.5 --style other`.
+"""
+
+
+def write_card(record: Mapping[str, Any], config: PeftConfig) -> str:
+    """The card's text from adapter.json's content and PEFT's configuration."""
+    return _TEMPLATE.format(
+        name=record["name"],
+        base=record["base"]["name"],
+        base_sha256=record["base"]["sha256"],
+        method=_method(config),
+        references=len(record["references"]),
+        steps=record["steps"],
+        recipe_hash=record["recipe"]["hash"],
+        seed=record["seed"],
+        licence=record["licence"] or "not stated",
+        consent=record["consent"] or "not stated",
+        metrics=_metrics_table(record["metrics"]),
+    )
+
+
+def _method(config: PeftConfig) -> str:
+    kind = str(getattr(config.peft_type, "value", config.peft_type))
+    return f"LoRA of rank {config.r}, alpha {config.lora_alpha:g}" if kind == "LORA" else kind
+
+
+def _metrics_table(metrics: Mapping[str, Any]) -> str:
+    if not metrics:
+        return "Not measured."
+    rows = {
+        key: dict(value) if isinstance(value, Mapping) else {"value": value} for key, value in metrics.items()
+    }
+    seen = list(dict.fromkeys(column for row in rows.values() for column in row))
+    columns = [c for c in _FIRST_COLUMNS if c in seen] + [c for c in seen if c not in _FIRST_COLUMNS]
+    lines = ["| metric | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    lines += [
+        f"| {key} | " + " | ".join(_cell(row.get(c)) for c in columns) + " |" for key, row in rows.items()
+    ]
+    return "\n".join(lines)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, Mapping):
+        value = json.dumps(value, ensure_ascii=False)
+    return format_value(value).replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,115 @@
+"""`fewshot adapt`: learn one artist's style from a folder of drawings."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from fewshot.output import Format, emit, format_seconds, notice, warn
+
+Consent = Literal["granted", "self", "public-domain", "unknown"]
+
+
+def adapt(
+    drawings: Annotated[Path, typer.Argument(help="Folder of 1 to 60 drawings by one hand.", metavar="DIR")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(help="Recipe values for this run, such as steps=150.", metavar="[KEY=VALUE]..."),
+    ] = None,
+    name: Annotated[str, typer.Option("--name", help="What the style is called.")] = "",
+    recipe: Annotated[
+        str, typer.Option(help="Recipe name or file; `fewshot recipes ls` lists them.")
+    ] = "quick",
+    base: Annotated[str, typer.Option(help="Base model; `fewshot base ls` lists them.")] = "scan_128.anime",
+    photos: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder or .tar of photos to learn on. Without, the base makes pseudo-photos from drawings."
+        ),
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.01, help="Stop training after this long; default: the recipe's.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would happen and how long it takes.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an interrupted run of this name.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a finished style of this name.")
+    ] = False,
+    processes: Annotated[
+        int, typer.Option(min=1, help="Train with this many processes on this machine.")
+    ] = 1,
+    licence: Annotated[str, typer.Option(help="Licence of the drawings: SPDX id or words.")] = "unknown",
+    consent: Annotated[Consent, typer.Option(help="The artist's consent to this style.")] = "unknown",
+    format: Annotated[Format, typer.Option(help="How the result is printed.")] = "table",
+) -> None:
+    """Learn one artist's style from a folder of drawings.
+
+    Writes an adapter that `fewshot stylize --style NAME` uses, and previews beside it. Ctrl-C saves; the same
+    command with --resume goes on.
+    """
+    from fewshot.errors import UsageError
+    from fewshot.home import check_name, recipes_folder
+    from recipes import apply_overrides, load_recipe
+
+    if not name:
+        raise UsageError("the style has no name", "add --name, such as --name mine")
+    chosen = apply_overrides(load_recipe(recipe, recipes_folder()), overrides or [])
+    name = check_name(name)
+    if dry_run:
+        from fewshot.training.plan import plan_adaptation
+
+        rows = plan_adaptation(drawings, name=name, base=base, recipe=chosen, photos=photos, minutes=minutes)
+        emit(rows, ["what", "value"], "json" if format == "json" else "table")
+        return
+    from fewshot.training.launch import is_worker, launch
+
+    if processes > 1 and not is_worker():
+        import torch
+
+        gpus = torch.cuda.device_count()
+        if 0 < gpus < processes:
+            raise UsageError(
+                f"--processes {processes}, but this machine has {gpus} GPU(s)", f"use --processes {gpus}"
+            )
+        raise typer.Exit(launch(sys.argv[1:], processes, cpu=gpus == 0))
+    from fewshot.training.adapt import adapt_style
+
+    outcome = adapt_style(
+        drawings,
+        name=name,
+        base=base,
+        recipe=chosen,
+        photos=photos,
+        resume=resume,
+        overwrite=overwrite,
+        max_minutes=minutes,
+        licence=licence,
+        consent=consent,
+    )
+    notice(
+        f"{outcome.steps} steps in {format_seconds(outcome.seconds)}, previews in {outcome.run / 'samples'}"
+    )
+    if outcome.best_step == 0:
+        warn(f"no look came nearer to the drawings than the base: {name} draws as the base does")
+        notice("hint: give it more --minutes or steps=N, or see what is odd with `fewshot check`")
+    before, after = outcome.metrics.get("kid_base"), outcome.metrics.get("kid")
+    rows = [
+        {
+            "style": name,
+            "path": str(outcome.adapter),
+            "step": outcome.best_step,
+            "KID base": before and before["value"],
+            "KID": after and after["value"],
+            "extractor": after and after["extractor"],
+            "n": after and f"{after['n'][0]} drawings, {after['n'][1]} results",
+        }
+    ]
+    columns = ["style", "path", "step", "KID base", "KID", "extractor", "n"]
+    emit(rows, columns if format == "json" else [c for c in columns if c != "path"], format)
+    if format == "table":
+        notice(f"now: fewshot stylize me.jpg --style {name} -o me.png")

@@ -1,0 +1,104 @@
+"""`fewshot recipes`: list, show, copy and check recipes."""
+
+import re
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fewshot.output import Format, emit, notice
+
+app = typer.Typer(no_args_is_help=True, help="List, show, copy and check recipes.")
+
+Name = Annotated[str, typer.Argument(metavar="NAME|PATH", help="A name from `recipes ls`, or a .toml file.")]
+
+
+@app.command("ls")
+def ls(format: Annotated[Format, typer.Option(help="How to print: table, json or path.")] = "table") -> None:
+    """List the recipes that ship and your own."""
+    from fewshot.home import recipes_folder
+    from recipes.errors import RecipeError
+    from recipes.registry import list_recipes
+
+    rows: list[dict[str, Any]] = []
+    for file in list_recipes(recipes_folder()):
+        try:
+            summary = file.load().summary
+        except RecipeError:
+            summary = f"has mistakes: fewshot recipes validate {file.name}"
+        rows.append({"name": file.name, "origin": file.origin, "summary": summary, "path": str(file.path)})
+    emit(
+        rows,
+        ["name", "origin", "summary"] if format == "table" else ["name", "origin", "summary", "path"],
+        format,
+    )
+
+
+@app.command("cat")
+def cat(name: Name) -> None:
+    """Print a recipe with every field, its value and what it means."""
+    from fewshot.home import recipes_folder
+    from recipes.registry import load_recipe
+    from recipes.toml import dumps
+
+    sys.stdout.write(dumps(load_recipe(name, recipes_folder())))
+
+
+@app.command("cp")
+def cp(
+    name: Name,
+    new: Annotated[
+        str, typer.Argument(metavar="NEW", help="The copy: a new name, or a path ending in .toml.")
+    ],
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a recipe of yours of that name.")] = False,
+) -> None:
+    """Copy a recipe to your own folder (or a path) to change it there."""
+    from fewshot.errors import ConflictError
+    from fewshot.home import check_name, recipes_folder
+    from recipes.registry import find_recipe, list_recipes, read_recipe
+
+    source = find_recipe(name, recipes_folder())
+    read_recipe(source.path)
+    if new.endswith(".toml"):
+        target = Path(new).expanduser()
+    else:
+        target = recipes_folder() / f"{check_name(new, 'recipe name')}.toml"
+        if new in {file.name for file in list_recipes()}:
+            raise ConflictError(
+                f"{new!r} is a built-in recipe", f"choose another name: fewshot recipes cp {name} my-{new}"
+            )
+    if target.exists() and not force:
+        raise ConflictError(f"{target} exists already", "choose another name, or overwrite it with --force")
+    text = re.sub(r"(?m)^\s*name\s*=.*\n", "", source.path.read_text(encoding="utf-8"))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text, encoding="utf-8")
+    notice(f"copied {source.name} to {target}: edit it, then `fewshot recipes validate {new}`")
+    emit([{"path": str(target)}], ["path"], "path")
+
+
+@app.command("validate")
+def validate(
+    names: Annotated[list[str], typer.Argument(metavar="NAME|PATH...", help="Recipes to check.")],
+    format: Annotated[Format, typer.Option(help="How to print: table or json.")] = "table",
+) -> None:
+    """Check recipes and name every mistake at once, without training anything."""
+    from fewshot.home import recipes_folder
+    from recipes.errors import RecipeError
+    from recipes.registry import find_recipe
+    from recipes.toml import recipe_hash
+
+    rows: list[dict[str, Any]] = []
+    worst = 0
+    for name in names:
+        try:
+            file = find_recipe(name, recipes_folder())
+            digest = recipe_hash(file.load())
+        except RecipeError as error:
+            notice(f"error: {error}\nhint: {error.hint}")
+            worst = max(worst, error.exit_code)
+        else:
+            rows.append({"name": file.name, "hash": digest[:12], "path": str(file.path)})
+    emit(rows, ["name", "hash", "path"], format)
+    if worst:
+        raise typer.Exit(worst)

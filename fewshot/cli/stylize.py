@@ -1,0 +1,106 @@
+"""`fewshot stylize`: redraw photos in one style or a blend of several."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from fewshot.output import Format, emit, notice, progress, warn
+
+if TYPE_CHECKING:
+    from fewshot.inference.outputs import Failure
+    from fewshot.inference.stylize import Summary
+
+_COLUMNS = {
+    "table": ["photo", "drawing", "size", "face"],
+    "json": ["photo", "path", "width", "height", "face", "error", "hint"],
+    "path": ["path"],
+}
+
+
+def stylize(
+    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT", help="Photos, or folders of photos.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="A file for one photo (.png, .webp, .jpg), else a folder.")
+    ],
+    style: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="STYLE[:WEIGHT]",
+            help="An adapter folder or a run; repeat it to blend. Weight 0..2, 1 if left out.",
+        ),
+    ] = None,
+    base: Annotated[
+        str | None, typer.Option(help="Base model, its name or file; the styles' own when left out.")
+    ] = None,
+    crop: Annotated[
+        Literal["face", "center", "none"],
+        typer.Option(help="Square around the largest face, square in the middle, or the whole picture."),
+    ] = "face",
+    size: Annotated[
+        int | None,
+        typer.Option(min=32, max=4096, help="Shorter side of the drawings in px; the model's if left out."),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace drawings that exist already.")
+    ] = False,
+    format: Annotated[
+        Format, typer.Option(help="How to print what was written: table, json or path.")
+    ] = "table",
+) -> None:
+    """Redraw photos in a learned style, or in a blend of several.
+
+    Without --style, the base given by --base draws in its own way. Exit code 3: a photo could not be read;
+    the others are drawn. 4: no such style. 5: the output exists. 6: a damaged style, one of another base,
+    or without consent.
+    """
+    from fewshot.inference.outputs import plan_outputs
+
+    plan = plan_outputs(inputs, out, overwrite=overwrite)
+    if not plan.jobs and len(plan.failures) == 1:
+        raise plan.failures[0].error
+    from fewshot.inference.engine import Engine
+    from fewshot.inference.stylize import run_plan
+
+    engine = Engine.from_names(style or [], base)
+    with progress("drawing", len(plan.jobs)) as bar:
+        summary = run_plan(plan, engine, crop=crop, size=size, on_done=bar.update)
+    _print(summary, format)
+    if len(inputs) == len(summary.failures) == 1 and not summary.drawn:
+        raise summary.failures[0].error
+    for failure in summary.failures:
+        warn(str(failure.error))
+        if failure.error.hint:
+            notice(f"hint: {failure.error.hint}")
+    names = " + ".join(f"{name}:{weight:g}" for name, weight in engine.styles) or engine.base_name
+    notice(f"{len(summary.drawn)} of {len(summary.drawn) + len(summary.failures)} drawn with {names}")
+    if summary.failures:
+        raise typer.Exit(3)
+
+
+def _print(summary: "Summary", format: Format) -> None:
+    rows: list[dict[str, object]] = [
+        {
+            "photo": drawn.source,
+            "path": drawn.target,
+            "drawing": drawn.target,
+            "width": drawn.size[0],
+            "height": drawn.size[1],
+            "size": f"{drawn.size[0]}x{drawn.size[1]}",
+            "face": drawn.found_face,
+        }
+        for drawn in summary.drawn
+    ]
+    for drawn in summary.drawn:
+        if drawn.found_face is False:
+            notice(
+                f"{drawn.source}: no face found, the middle was drawn; --crop none draws the whole picture"
+            )
+    if format == "json":
+        rows += [_failed(failure) for failure in summary.failures]
+    if rows or format == "json":
+        emit(rows, _COLUMNS[format], format)
+
+
+def _failed(failure: "Failure") -> dict[str, object]:
+    return {"photo": failure.source, "error": str(failure.error), "hint": failure.error.hint}

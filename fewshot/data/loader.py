@@ -1,0 +1,45 @@
+"""Unpaired batches from packs in memory: any step's batch can be drawn again from (seed, step, rank)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fewshot.data.packs import Pack
+
+
+class Domain:
+    """One side of the translation: several packs with sampling weights.
+
+    Args:
+        packs: pictures of one size.
+        weights: how often each pack is drawn from, relative to the others; default: by number of pictures.
+        device: where the pixels are kept, as uint8, so that no step waits for a copy from the host.
+    """
+
+    def __init__(
+        self,
+        packs: Sequence[Pack],
+        weights: Sequence[float] | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.packs = tuple(packs)
+        chances = np.array(weights if weights else [len(pack) for pack in packs], dtype=float)
+        self.chances = torch.from_numpy(chances / chances.sum())
+        # A memory-mapped cache stays on disk on a CPU and is read page by page; a device gets a copy.
+        self.pixels = [torch.from_numpy(pack.pixels).to(device) for pack in packs]
+
+    def __len__(self) -> int:
+        return sum(len(pack) for pack in self.packs)
+
+    def draw(self, count: int, generator: torch.Generator) -> Tensor:
+        """uint8 `(count, 3, S, S)`, drawn with replacement."""
+        chosen = torch.multinomial(self.chances, count, replacement=True, generator=generator).tolist()
+        pictures = []
+        for index in chosen:
+            at = int(torch.randint(0, len(self.packs[index]), (1,), generator=generator))
+            pictures.append(self.pixels[index][at])
+        return torch.stack(pictures)

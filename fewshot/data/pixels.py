@@ -1,0 +1,86 @@
+"""Pixel formats to upright 8-bit RGB: modes, bit depths, transparency and rotation tags."""
+
+import numpy as np
+from PIL import ExifTags, Image, ImageCms
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF orientation (TIFF 6.0, tag 274) to the operation that undoes it."""
+
+
+def to_rgb(image: Image.Image) -> tuple[Image.Image, list[str]]:
+    """Convert a loaded picture to upright RGB; returns it with the changes made, in words."""
+    changes = []
+    # Read before converting: the converted copy has lost the tag.
+    orientation = _orientation(image)
+    if image.mode.startswith(("I", "F")):
+        changes.append("16-bit grey to RGB" if image.mode.startswith("I") else "float grey to RGB")
+        rgb = _deep_grey_to_rgb(image)
+    elif image.has_transparency_data or image.mode == "RGBX":
+        changes.append("transparency laid on white")
+        rgb = _on_white(image)
+    elif image.mode == "LAB":
+        changes.append("CIE Lab to RGB")
+        rgb = _lab_to_rgb(image)
+    elif image.mode != "RGB":
+        changes.append(f"{_MODE_NAMES.get(image.mode, image.mode)} to RGB")
+        rgb = image.convert("RGB")
+    else:
+        rgb = image.copy()
+    if orientation in _UPRIGHT:
+        changes.append("turned upright")
+        rgb = rgb.transpose(_UPRIGHT[orientation])
+    # Only the pixels count from here on: profiles, comments and rotation tags must not travel into saved
+    # files.
+    rgb.info.clear()
+    return rgb, changes
+
+
+_MODE_NAMES = {"L": "grey", "1": "black and white", "P": "palette"}
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    # A damaged tag block says nothing about the pixels, which are fine.
+    except Exception:
+        return 1
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    rgba = image.convert("RGBA")
+    canvas = Image.new("RGB", rgba.size, (255, 255, 255))
+    canvas.paste(rgba, mask=rgba.getchannel("A"))
+    return canvas
+
+
+def _lab_to_rgb(image: Image.Image) -> Image.Image:
+    # Pillow's own convert() knows no Lab; its colour management does, with D50 as TIFF 6.0 has it.
+    lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+    converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
+    if converted is None:
+        raise ValueError("no conversion from CIE Lab")
+    return converted
+
+
+def _deep_grey_to_rgb(image: Image.Image) -> Image.Image:
+    values = np.nan_to_num(np.asarray(image).astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    low, high = float(values.min()), float(values.max())
+    if image.mode.startswith("I;16"):
+        values /= 257.0
+    # 32-bit and float files do not state their range: take the smallest usual one that holds the values.
+    elif low >= 0.0 and high <= 1.0 and image.mode == "F":
+        values *= 255.0
+    elif low >= 0.0 and 255.0 < high <= 65535.0:
+        values /= 257.0
+    elif low < 0.0 or high > 65535.0:
+        values = (values - low) * (255.0 / max(high - low, 1e-12))
+    grey = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return Image.fromarray(grey, mode="L").convert("RGB")

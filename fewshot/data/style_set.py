@@ -1,0 +1,178 @@
+"""An artist's drawings as a set: read what can be read, drop duplicates, say what was wrong with the rest."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fewshot.data.pictures import Fit, content_hash, list_pictures, read_picture, to_square
+from fewshot.errors import BadInputError, FewshotError
+
+if TYPE_CHECKING:
+    import torch
+
+FEW = 5
+"""Under this many drawings there is no validation fold, and the set comes with a warning."""
+
+ProblemKind = Literal["unreadable", "duplicate", "notice", "few", "limit"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something a person should know about one file or the whole folder."""
+
+    path: Path
+    """The picture, or the folder when the problem is the set's."""
+    kind: ProblemKind
+    """`unreadable` and `duplicate` cost a picture; the others are notices."""
+    message: str
+    """What was found and what was expected."""
+    hint: str = ""
+    """What to do about it."""
+
+
+@dataclass(frozen=True, eq=False)
+class StylePicture:
+    """One drawing, squared."""
+
+    path: Path
+    """Where it came from."""
+    hash: str
+    """SHA-256 of the decoded picture before squaring; see `content_hash`."""
+    original_size: tuple[int, int]
+    """Width and height in pixels, upright."""
+    pixels: NDArray[np.uint8]
+    """`(S, S, 3)` RGB, read-only."""
+
+
+@dataclass(frozen=True, eq=False)
+class StyleSet:
+    """The drawings of one artist, ready to train on."""
+
+    name: str
+    """The folder's name."""
+    size: int
+    """Side S of the squared pictures, in pixels."""
+    pictures: tuple[StylePicture, ...]
+    """At least one, in natural order of their file names, no two with the same content."""
+    problems: tuple[Problem, ...] = ()
+    """Everything found on the way, in the order it was met."""
+
+    @classmethod
+    def from_folder(cls, path: str | Path, *, size: int, limit: int = 60, fit: Fit = "crop") -> Self:
+        """Read the drawings directly inside `path`.
+
+        A file that cannot be used becomes a problem and the others still count. Of more than `limit`
+        drawings, evenly spaced ones are taken.
+
+        Raises:
+            NotFoundError: there is no such folder.
+            BadInputError: the folder holds no picture, or none that can be used.
+        """
+        folder = Path(path)
+        files = list_pictures(folder)
+        kept: dict[int, StylePicture] = {}
+        seen: dict[str, Path] = {}
+        problems: list[Problem] = []
+        for index in _spread(len(files), limit):
+            if len(kept) == limit:
+                break
+            try:
+                picture, notices = _read(files[index], size, fit)
+            except FewshotError as error:
+                problems.append(Problem(files[index], "unreadable", str(error), error.hint))
+                continue
+            problems.extend(Problem(files[index], "notice", f"{files[index]}: {text}") for text in notices)
+            if (twin := seen.setdefault(picture.hash, files[index])) != files[index]:
+                text = f"{files[index]}: the same picture as {twin.name}, counted once"
+                problems.append(Problem(files[index], "duplicate", text, "Delete one of the two."))
+                continue
+            kept[index] = picture
+        if not kept:
+            raise _nothing_usable(folder, problems)
+        problems.extend(_about_the_set(folder, len(files), len(kept), limit))
+        resolved = folder.resolve()
+        return cls(resolved.name, size, tuple(kept[i] for i in sorted(kept)), tuple(problems))
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __iter__(self) -> Iterator[StylePicture]:
+        return iter(self.pictures)
+
+    @property
+    def hashes(self) -> tuple[str, ...]:
+        """Content hashes in the order of `pictures`."""
+        return tuple(picture.hash for picture in self.pictures)
+
+    def tensor(self) -> "torch.Tensor":
+        """All drawings as uint8 `(N, 3, S, S)` RGB."""
+        import torch
+
+        stacked = np.stack([picture.pixels for picture in self.pictures])
+        return torch.from_numpy(np.ascontiguousarray(stacked.transpose(0, 3, 1, 2)))
+
+    def split(self, fraction: float = 0.2, seed: int = 0) -> tuple["StyleSet", "StyleSet | None"]:
+        """Training part and validation fold.
+
+        Which drawing goes where depends on its content and `seed` alone, never on file names. With fewer than
+        five drawings there is no fold: the whole set and `None` come back.
+
+        Raises:
+            ValueError: `fraction` is not in (0, 1).
+        """
+        if not 0.0 < fraction < 1.0:
+            raise ValueError(f"fraction is {fraction}; expected a number between 0 and 1")
+        if len(self.pictures) < FEW:
+            return self, None
+        count = min(max(1, round(len(self.pictures) * fraction)), len(self.pictures) - 1)
+        drawn = sorted(self.hashes, key=lambda h: hashlib.sha256(f"{seed}:{h}".encode()).digest())[:count]
+        fold = [picture for picture in self.pictures if picture.hash in drawn]
+        rest = [picture for picture in self.pictures if picture.hash not in drawn]
+        return self._with(rest), self._with(fold)
+
+    def _with(self, pictures: Sequence[StylePicture]) -> "StyleSet":
+        return StyleSet(self.name, self.size, tuple(pictures))
+
+
+def _read(path: Path, size: int, fit: Fit) -> tuple[StylePicture, tuple[str, ...]]:
+    opened = read_picture(path)
+    pixels = to_square(opened.image, size, fit)
+    pixels.setflags(write=False)
+    return StylePicture(path, content_hash(opened.image), opened.image.size, pixels), opened.notices
+
+
+def _spread(count: int, limit: int) -> list[int]:
+    # Evenly spaced ones first; the others follow and step in for those that turn out unusable.
+    if count <= limit:
+        return list(range(count))
+    first = [round(i * (count - 1) / max(limit - 1, 1)) for i in range(limit)]
+    chosen = set(first)
+    return first + [i for i in range(count) if i not in chosen]
+
+
+def _about_the_set(folder: Path, files: int, kept: int, limit: int) -> list[Problem]:
+    if files > limit and kept == limit:
+        text = f"{folder}: {files} pictures, {kept} of them, evenly spaced by name, are used"
+        return [
+            Problem(
+                folder, "limit", text, "Put your favourite drawings into a folder of their own to choose."
+            )
+        ]
+    if kept < FEW:
+        drawings = "1 usable drawing" if kept == 1 else f"{kept} usable drawings"
+        text = f"{folder}: only {drawings}; expected {FEW} or more for a dependable style"
+        return [Problem(folder, "few", text, "Add drawings by the same hand; 20 to 40 are best.")]
+    return []
+
+
+def _nothing_usable(folder: Path, problems: Sequence[Problem]) -> BadInputError:
+    listed = "\n".join(f"  {problem.message}" for problem in problems)
+    return BadInputError(
+        f"{folder}: none of its {len(problems)} pictures can be used; expected at least one\n{listed}",
+        f"Look at them one by one with: fewshot check '{folder}'",
+    )

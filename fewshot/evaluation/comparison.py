@@ -1,0 +1,171 @@
+"""Before and after: the base's drawings of some photos against the style's drawings of the same photos."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from eval.content import STRUCTURE, content_identification, memorisation, structure_features
+from eval.distances import Scale, kid_interval, kid_ratio_interval
+from eval.features import Extractor, extract, get_extractor
+from eval.intervals import Estimate
+from eval.retrieval import style_rank
+from fewshot.errors import BadInputError, UsageError
+from fewshot.evaluation.record import FEW, Comparison, Measure, few_for_kid
+
+__all__ = ["JUDGES", "Comparison", "Measure", "compare"]
+
+Pictures = np.ndarray | Tensor
+
+JUDGES = ("random", "colour-edge")
+"""The extractors that were in no loss of any training here."""
+
+
+class Sides(NamedTuple):
+    """Features (n, D) of what is compared."""
+
+    drawings: np.ndarray
+    """The artist's drawings."""
+    base: np.ndarray
+    """The base's results."""
+    style: np.ndarray
+    """The style's results, of the same photos in the same order."""
+
+
+def compare(
+    style_results: Pictures,
+    base_results: Pictures,
+    photos: Pictures,
+    drawings: Pictures,
+    others: Mapping[str, Pictures],
+    *,
+    extractors: Sequence[str | Extractor] = JUDGES,
+    target: str = "artist",
+    training: Pictures | None = None,
+    views: int = 1,
+) -> Comparison:
+    """Measure a style against its base on the same photos.
+
+    Args:
+        style_results: uint8 `(M, 3, H, W)`, the photos in the style.
+        base_results: uint8 `(M, 3, H, W)`, the same photos in the same order, drawn by the base alone.
+        photos: uint8 `(M, 3, H, W)`, as the model saw them.
+        drawings: uint8 `(N, 3, H, W)` of the artist; for an honest number, ones that were not trained on.
+        others: drawings of other artists by name, the negatives of the style rank; none leaves it out.
+        extractors: names or ready extractors; the default ones were in no loss.
+        target: what to call the artist among `others`.
+        training: the drawings trained on, two or more, to look for copies; None leaves that out.
+        views: how many rows belong to one photo (crops, mirror images). Above 1 there is no KID.
+
+    Raises:
+        BadInputError: no picture on a side, or sides of different lengths.
+        UsageError: `target` is also the name of another artist.
+        EvalError: wrong shapes or types, or an unknown extractor.
+    """
+    _check(style_results, base_results, photos, drawings, others, target)
+    judges = [e if isinstance(e, Extractor) else get_extractor(e) for e in extractors]
+    n = {"results": len(photos), "photos": len(photos) // views, "views": views, "drawings": len(drawings)}
+    measures: list[Measure] = []
+    notes: list[str] = []
+    for judge in judges:
+        sides = Sides(*(extract(judge, pictures) for pictures in (drawings, base_results, style_results)))
+        negatives = {name: extract(judge, pictures) for name, pictures in others.items()}
+        if views == 1 and min(len(drawings), len(photos)) >= FEW:
+            measures.append(_kid(judge, sides, negatives))
+        if negatives:
+            measures += _style(judge, sides, negatives, target)
+    if not any(measure.name == "KID" for measure in measures):
+        notes.append(few_for_kid(n))
+    if views > 1:
+        notes.append("views of one photo are alike: the intervals are narrower than for as many photos")
+    if not others:
+        notes.append("no style rank: it needs drawings by others")
+    if len(photos) > 1:
+        measures += _content(photos, base_results, style_results)
+    else:
+        notes.append("no content score: it tells one photo from others, and there is only one")
+    if training is not None and len(training) < 2:
+        notes.append("no search for copies: it needs two training drawings")
+    copied = _copies(style_results, training)
+    return Comparison(
+        tuple(measures),
+        {judge.name: {"sha256": judge.sha256, "resize": judge.resize} for judge in judges},
+        n,
+        {name: len(pictures) for name, pictures in others.items()},
+        (int(style_results.shape[2]), int(style_results.shape[3])),
+        *copied,
+        notes=tuple(notes),
+    )
+
+
+def _check(
+    style: Pictures,
+    base: Pictures,
+    photos: Pictures,
+    drawings: Pictures,
+    others: Mapping[str, Pictures],
+    target: str,
+) -> None:
+    if not len(style) == len(base) == len(photos):
+        raise BadInputError(
+            f"{len(photos)} photos, {len(base)} results of the base and {len(style)} of the style; expected "
+            "one of each per photo",
+            "draw the same photos with both",
+        )
+    if not len(photos) or not len(drawings):
+        raise BadInputError(
+            f"{len(photos)} photos and {len(drawings)} drawings; expected at least one of each"
+        )
+    if target in others:
+        raise UsageError(f"{target!r} names the artist and another style", "give the other one another name")
+
+
+def _kid(
+    judge: Extractor,
+    sides: Sides,
+    negatives: Mapping[str, np.ndarray],
+) -> Measure:
+    if not judge.standardised:
+        scale = Scale.fit(sides.drawings, *negatives.values())
+        sides = Sides(*(scale.apply(side) for side in sides))
+    return Measure(
+        "KID",
+        judge.name,
+        kid_interval(sides.drawings, sides.base, extractor=judge.name),
+        kid_interval(sides.drawings, sides.style, extractor=judge.name),
+        kid_ratio_interval(*sides, extractor=judge.name),
+    )
+
+
+def _style(
+    judge: Extractor,
+    sides: Sides,
+    negatives: Mapping[str, np.ndarray],
+    target: str,
+) -> list[Measure]:
+    gallery = {target: sides.drawings, **negatives}
+    before, after = (style_rank(side, gallery, target, extractor=judge.name) for side in sides[1:])
+    chance = 1 / len(gallery)
+    return [
+        Measure("style top-1", judge.name, before.top1, after.top1, chance=chance),
+        Measure("style reciprocal rank", judge.name, before.reciprocal_rank, after.reciprocal_rank),
+    ]
+
+
+def _content(photos: Pictures, base: Pictures, style: Pictures) -> list[Measure]:
+    features = structure_features(photos)
+    before, after = (content_identification(features, structure_features(side)) for side in (base, style))
+    return [
+        Measure("content top-1", STRUCTURE, before.top1, after.top1, chance=after.chance),
+        Measure("content reciprocal rank", STRUCTURE, before.reciprocal_rank, after.reciprocal_rank),
+    ]
+
+
+def _copies(results: Pictures, training: Pictures | None) -> tuple[Estimate | None, tuple[int, ...]]:
+    if training is None or len(training) < 2:
+        return None, ()
+    found = memorisation(structure_features(results), structure_features(training))
+    return found.copied, found.flagged

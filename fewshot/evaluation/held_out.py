@@ -1,0 +1,139 @@
+"""The measurement of one style on photos and drawings it never saw: redraw, compare, record, show."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from base_models.registry import create_model
+from fewshot.evaluation.comparison import JUDGES, Comparison, compare
+from fewshot.evaluation.sources import Crop, Gathered, gather, gather_others
+from fewshot.files import atomic_write_bytes, atomic_write_text
+from fewshot.home import home
+from fewshot.inference.engine import Engine
+from fewshot.output import progress
+from fewshot.sheets import contact_sheet, png_bytes
+from fewshot.styles import load_style, parse_style
+
+if TYPE_CHECKING:
+    from base_models.checkpoint import BaseModel
+    from fewshot.adapters.adapter import Adapter
+
+CHUNK = 8
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """One measured style, with its pictures."""
+
+    style: Adapter
+    """The style."""
+    weight: float
+    """Its strength."""
+    base: BaseModel
+    """The base on both sides."""
+    photos: Gathered
+    """What was redrawn."""
+    drawings: Gathered
+    """What the results were compared with."""
+    before: np.ndarray
+    """The photos as the base draws them, uint8 `(M, 3, S, S)`."""
+    after: np.ndarray
+    """The photos in the style, uint8 `(M, 3, S, S)`."""
+    comparison: Comparison
+    """The numbers."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """What metrics-heldout.json holds."""
+        return {
+            "style": {"name": self.style.name, "sha256": self.style.sha256, "weight": self.weight},
+            "base": {"name": self.base.name, "sha256": self.base.sha256},
+            "photos": {"source": self.photos.source, "names": list(self.photos.names)},
+            "drawings": {"source": self.drawings.source, "names": list(self.drawings.names)},
+            **self.comparison.to_dict(),
+        }
+
+    def write_metrics(self, path: Path) -> None:
+        """Write `to_dict` as JSON in ASCII (a file name may be no valid UTF-8), whole or not at all."""
+        atomic_write_text(path, json.dumps(self.to_dict(), indent=2) + "\n")
+
+    def write_sheet(self, path: Path, columns: int = 8) -> None:
+        """Write the first `columns` of everything, by index and never chosen, as PNG."""
+        atomic_write_bytes(path, png_bytes(self.sheet(columns)))
+
+    def sheet(self, columns: int = 8) -> Image.Image:
+        """Drawings, photos, base and style, `columns` of each."""
+        rows = [
+            ("drawings", self.drawings.pixels),
+            ("photos", self.photos.pixels),
+            ("base", self.before),
+            (self.style.name, self.after),
+        ]
+        return contact_sheet([(caption, pictures[:columns]) for caption, pictures in rows])
+
+
+def measure_style(
+    style: str,
+    drawings: Path,
+    photos: Path,
+    *,
+    indices: str | None = None,
+    others: Sequence[Path] = (),
+    base: str | None = None,
+    extractors: Sequence[str] = JUDGES,
+    crop: Crop = "center",
+    training: Path | None = None,
+) -> HeldOut:
+    """Draw the same photos with the base and with the style, and compare both with the artist's drawings.
+
+    Args:
+        style: what `--style` takes: a path or a run, perhaps with `:weight`.
+        drawings: folder of the artist's drawings, ones that were not trained on.
+        photos: folder or .tar archive; `indices` chooses some.
+        others: folders of other artists' drawings; the shipped hands when empty.
+        base: name or file of the base; the style's own when None.
+        extractors: names of `eval.features.list_extractors`.
+        crop: how a photo becomes a square.
+        training: the drawings trained on, to look for copies.
+
+    Raises:
+        NotFoundError, BadInputError, UsageError: a style, folder or option that cannot be used.
+        IntegrityError: a damaged style, one of another base, or one without consent.
+    """
+    name, weight = parse_style(style)
+    adapter = load_style(name)
+    model = create_model(base or adapter.base_name, folders=(home() / "base",))
+    engines = Engine(model), Engine(model, [(adapter, weight)])
+    size = engines[0].size
+    shown = gather(photos, size, indices=indices, crop=crop)
+    references = gather(drawings, size)
+    negatives = gather_others(others, size, artist=drawings)
+    trained = gather(training, size).pixels if training is not None else None
+    before, after = redraw(shown.pixels, *engines)
+    with progress("measuring", 1) as bar:
+        comparison = compare(
+            after, before, shown.pixels, references.pixels, negatives, extractors=extractors, training=trained
+        )
+        bar.update(1)
+    return HeldOut(adapter, weight, model, shown, references, before, after, comparison)
+
+
+def redraw(photos: np.ndarray, *engines: Engine) -> tuple[np.ndarray, ...]:
+    """Draw photos, uint8 `(M, 3, S, S)`, with each engine: one array of the same shape per engine."""
+    stored = torch.from_numpy(np.ascontiguousarray(photos))
+    with progress("drawing", len(engines) * len(stored)) as bar:
+        results = []
+        for engine in engines:
+            parts = []
+            for chunk in stored.split(CHUNK):
+                parts.append(engine.stylize(chunk))
+                bar.update(bar.done + len(chunk))
+            results.append(torch.cat(parts).numpy())
+        return tuple(results)

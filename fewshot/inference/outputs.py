@@ -1,0 +1,138 @@
+"""Where each drawing goes: names are kept, nothing is overwritten unless asked, and never an input."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fewshot.data.pictures import READABLE_SUFFIXES, list_pictures
+from fewshot.errors import ConflictError, FewshotError, NotFoundError, UsageError
+
+FORMATS = {".png": "PNG", ".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG"}
+"""Endings that can be written, and Pillow's name of the format."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture to draw."""
+
+    source: Path
+    """The photo."""
+    target: Path
+    """Where its drawing goes."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An input that could not be used; the others are drawn all the same."""
+
+    source: Path
+    """The picture or folder."""
+    error: FewshotError
+    """What is wrong with it and what to do."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every picture to draw, known before the model is loaded."""
+
+    jobs: tuple[Job, ...]
+    """In the order of the inputs; the pictures of a folder in natural order."""
+    failures: tuple[Failure, ...]
+    """Inputs that are missing, or folders without a picture."""
+
+
+def plan_outputs(inputs: Sequence[Path], out: Path, *, overwrite: bool = False) -> Plan:
+    """Decide where each drawing goes.
+
+    `out` with the ending of a picture is one file and takes exactly one picture; anything else is a folder.
+    In a folder, a drawing keeps the name of its photo (as `.png` where that ending cannot be written); a
+    name that is taken gets `-2`, `-3`, ….
+
+    Raises:
+        UsageError: no input, several pictures for one file, an ending that cannot be written, or a file where
+            a folder is needed.
+        ConflictError: the file exists and `overwrite` is false, or it is the input itself.
+    """
+    if not inputs:
+        raise UsageError(
+            "no picture to draw", "name pictures or folders: fewshot stylize me.jpg --style NAME"
+        )
+    _refuse_file_in_path(out)
+    sources, failures = _collect(inputs)
+    if _is_file_name(out):
+        return Plan(_single(sources, out, overwrite=overwrite), failures)
+    protected = {_identity(source) for source in sources}
+    taken: set[str] = set()
+    jobs = []
+    for source in sources:
+        target = _free_name(out, source, taken, protected, overwrite=overwrite)
+        taken.add(_key(target))
+        jobs.append(Job(source, target))
+    return Plan(tuple(jobs), failures)
+
+
+def _refuse_file_in_path(out: Path) -> None:
+    for folder in (*out.parents, *([] if out.suffix.lower() in FORMATS else [out])):
+        if folder.exists() and not folder.is_dir():
+            raise UsageError(f"{folder} is a file, expected a folder", "choose another folder with -o")
+
+
+def _collect(inputs: Sequence[Path]) -> tuple[list[Path], tuple[Failure, ...]]:
+    sources: list[Path] = []
+    failures = []
+    for path in inputs:
+        try:
+            if path.is_dir():
+                sources += list_pictures(path)
+            elif path.exists():
+                sources.append(path)
+            else:
+                raise NotFoundError(f"{path}: no such file or folder", "check the path and its spelling")
+        except FewshotError as error:
+            failures.append(Failure(path, error))
+    return list(dict.fromkeys(sources)), tuple(failures)
+
+
+def _is_file_name(out: Path) -> bool:
+    if out.is_dir():
+        return False
+    suffix = out.suffix.lower()
+    if suffix in READABLE_SUFFIXES and suffix not in FORMATS:
+        raise UsageError(f"{out}: {suffix} files cannot be written", f"use one of {', '.join(FORMATS)}")
+    return suffix in FORMATS
+
+
+def _single(sources: Sequence[Path], out: Path, *, overwrite: bool) -> tuple[Job, ...]:
+    if len(sources) > 1:
+        raise UsageError(
+            f"{len(sources)} pictures do not fit into one file {out}", "give a folder: -o drawings/"
+        )
+    for source in sources:
+        if _identity(source) == _identity(out):
+            raise ConflictError(f"{out} is the photo itself", "choose another name with -o")
+    if os.path.lexists(out) and not overwrite:
+        raise ConflictError(f"{out} exists already", "choose another name, or add --overwrite")
+    return tuple(Job(source, out) for source in sources)
+
+
+def _free_name(out: Path, source: Path, taken: set[str], protected: set[str], *, overwrite: bool) -> Path:
+    suffix = source.suffix if source.suffix.lower() in FORMATS else ".png"
+    number = 1
+    while True:
+        target = out / f"{source.stem}{f'-{number}' if number > 1 else ''}{suffix}"
+        free = overwrite or not os.path.lexists(target)
+        if free and _key(target) not in taken and _identity(target) not in protected:
+            return target
+        number += 1
+
+
+def _key(path: Path) -> str:
+    # Some file systems hold A.png and a.png for one file.
+    return str(path).casefold()
+
+
+def _identity(path: Path) -> str:
+    return os.path.normcase(os.path.realpath(path))

@@ -1,0 +1,162 @@
+"""Photos in, drawings out: one picture, several, or folders, a small batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+from PIL import Image
+
+from fewshot.data.pictures import open_picture
+from fewshot.errors import BadInputError, FewshotError
+from fewshot.files import atomic_write
+from fewshot.inference.framing import frame
+from fewshot.inference.outputs import FORMATS, Failure, Job, Plan, plan_outputs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fewshot.inference.engine import Engine
+
+Crop = Literal["face", "center", "none"]
+
+CHUNK = 4
+MAX_ASPECT = 4.0
+"""Longest side over shortest of a picture that is drawn whole; beyond, memory and time run away."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One finished drawing."""
+
+    source: Path
+    """The photo."""
+    target: Path
+    """The drawing."""
+    found_face: bool | None
+    """Whether a face decided the crop; None when none was looked for."""
+    size: tuple[int, int]
+    """Width and height of the drawing, px."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What became of all inputs."""
+
+    drawn: tuple[Drawn, ...]
+    """In the order of the inputs."""
+    failures: tuple[Failure, ...]
+    """Inputs that could not be used."""
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    job: Job
+    pixels: torch.Tensor
+    found_face: bool | None
+
+
+def stylize_paths(
+    inputs: Sequence[Path],
+    engine: Engine,
+    out: Path,
+    *,
+    crop: Crop = "face",
+    size: int | None = None,
+    overwrite: bool = False,
+) -> Summary:
+    """Draw pictures and folders of pictures; see `plan_outputs` for the names and `run_plan` for the rest."""
+    return run_plan(plan_outputs(inputs, out, overwrite=overwrite), engine, crop=crop, size=size)
+
+
+def run_plan(
+    plan: Plan,
+    engine: Engine,
+    *,
+    crop: Crop = "face",
+    size: int | None = None,
+    on_done: Callable[[int], None] | None = None,
+) -> Summary:
+    """Draw every picture of a plan; unreadable ones are listed in the result and the rest is still done.
+
+    Args:
+        crop: `face` and `center` cut a square, `none` draws the whole picture.
+        size: shorter side of the drawings, px; the model's own size when None.
+        on_done: called with the number of pictures dealt with so far.
+
+    Raises:
+        BadInputError: the output folder cannot be written to, or the disk is full.
+    """
+    drawn: list[Drawn] = []
+    failures = list(plan.failures)
+    done = 0
+    for chunk in _chunks(plan.jobs):
+        prepared: list[_Prepared] = []
+        for job in chunk:
+            try:
+                prepared.append(_prepare(job, engine, crop))
+            except FewshotError as error:
+                failures.append(Failure(job.source, error))
+        for _, group in groupby(prepared, key=lambda p: p.pixels.shape):
+            drawn += _draw(list(group), engine, size)
+        done += len(chunk)
+        if on_done is not None:
+            on_done(done)
+    return Summary(tuple(drawn), tuple(failures))
+
+
+def _chunks(jobs: Sequence[Job]) -> Iterator[Sequence[Job]]:
+    for start in range(0, len(jobs), CHUNK):
+        yield jobs[start : start + CHUNK]
+
+
+def _prepare(job: Job, engine: Engine, crop: Crop) -> _Prepared:
+    image = open_picture(job.source)
+    found: bool | None = None
+    if crop == "none":
+        if max(image.size) > MAX_ASPECT * min(image.size):
+            raise BadInputError(
+                f"{job.source}: {image.width}x{image.height} px is too long to be drawn whole; expected at "
+                f"most {MAX_ASPECT:g}:1",
+                "use --crop face or --crop center",
+            )
+    else:
+        framed = frame(image, crop)
+        image, found = framed.image, framed.found if crop == "face" else None
+    # Down to the model's size at once, so that a batch of phone photos stays small.
+    scale = engine.size / min(image.size)
+    side = (max(engine.size, round(image.width * scale)), max(engine.size, round(image.height * scale)))
+    small = image.resize(side, Image.Resampling.LANCZOS, reducing_gap=3.0)
+    pixels = torch.from_numpy(np.array(small, dtype=np.uint8)).permute(2, 0, 1)
+    return _Prepared(job, pixels, found)
+
+
+def _draw(group: list[_Prepared], engine: Engine, size: int | None) -> Iterable[Drawn]:
+    results = engine.stylize(torch.stack([prepared.pixels for prepared in group]))
+    for prepared, result in zip(group, results, strict=True):
+        image = Image.fromarray(result.permute(1, 2, 0).contiguous().numpy())
+        if size is not None:
+            height, width = prepared.pixels.shape[1:]
+            scale = size / min(height, width)
+            image = image.resize((round(width * scale), round(height * scale)), Image.Resampling.LANCZOS)
+        write_picture(image, prepared.job.target)
+        yield Drawn(prepared.job.source, prepared.job.target, prepared.found_face, image.size)
+
+
+def write_picture(image: Image.Image, target: Path) -> None:
+    """Write an RGB picture in the format of its ending, whole or not at all.
+
+    Raises:
+        BadInputError: the folder cannot be written to or the disk is full.
+    """
+    kind = FORMATS[target.suffix.lower()]
+    options: dict[str, object] = {} if kind == "PNG" else {"quality": 95}
+    if kind == "JPEG":
+        # Coloured lines on paper bleed with halved colour resolution.
+        options["subsampling"] = 0
+    atomic_write(target, lambda handle: image.save(handle, kind, **options))

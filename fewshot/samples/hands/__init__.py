@@ -1,0 +1,1 @@
+"""The four hands: each module draws a `FacePlan` in one style."""

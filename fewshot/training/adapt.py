@@ -1,0 +1,136 @@
+"""`adapt_style`: from a folder of drawings to a finished adapter folder."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from base_models.registry import create_model
+from eval.features import extract
+from fewshot.adapters.folder import write_adapter
+from fewshot.data.style_set import StyleSet
+from fewshot.errors import ConflictError
+from fewshot.files import atomic_write_text
+from fewshot.home import home, run_folder
+from fewshot.output import warn
+from fewshot.sheets import png_bytes
+from fewshot.training.adaptation import Adaptation
+from recipes import Recipe, dumps, recipe_hash
+
+
+@dataclass(frozen=True)
+class AdaptOutcome:
+    """What an adaptation left behind."""
+
+    adapter: Path
+    """The adapter folder."""
+    run: Path
+    """The run folder around it."""
+    metrics: dict[str, Any]
+    """What metrics.json holds."""
+    steps: int
+    """Steps trained."""
+    best_step: int
+    """Step of the kept weights; 0 is the base itself."""
+    seconds: float
+    """Training time over all calls."""
+
+
+def finish(job: Adaptation, *, name: str, licence: str, consent: str, overwrite: bool) -> AdaptOutcome:
+    """Write the adapter folder from the best weights and the run's own files."""
+    before, after = job.results_of_base(), job.results_of_best()
+    metrics = {
+        "steps": job.at.step,
+        "best_step": job.at.best_step,
+        "minutes": round(job.at.seconds / 60, 2),
+        "drawings": len(job.drawings),
+        "photos": job.sources.origin,
+        **job.validation.metrics(before, after),
+    }
+    extractor = job.validation.extractors[0]
+    features = {
+        "references": torch.from_numpy(extract(extractor, job.drawings.tensor())).half(),
+        "results": torch.from_numpy(extract(extractor, after)).half(),
+    }
+    adapter = job.run / "adapter"
+    outcome = AdaptOutcome(adapter, job.run, metrics, job.at.step, job.at.best_step, job.at.seconds)
+    if not job.accelerator.is_main_process:
+        return outcome
+    write_adapter(
+        adapter,
+        job.best,
+        config=job.trainer.G.peft_config["default"],
+        name=name,
+        base_name=job.base.name,
+        base_sha256=job.base.sha256,
+        recipe_toml=dumps(job.recipe),
+        recipe_hash=recipe_hash(job.recipe),
+        seed=job.recipe.seed,
+        steps=job.at.best_step,
+        reference_hashes=job.drawings.hashes,
+        metrics=metrics,
+        preview_png=png_bytes(job.sheet(after)),
+        style_features=features,
+        extractor_sha256=extractor.sha256,
+        licence=licence,
+        consent=consent,
+        overwrite=overwrite,
+    )
+    atomic_write_text(job.run / "recipe.toml", dumps(job.recipe))
+    atomic_write_text(job.run / "metrics.json", json.dumps(metrics, indent=2))
+    job.state_path().unlink(missing_ok=True)
+    return outcome
+
+
+def adapt_style(
+    drawings: Path,
+    *,
+    name: str,
+    base: str,
+    recipe: Recipe,
+    photos: Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    max_minutes: float | None = None,
+    licence: str = "unknown",
+    consent: str = "unknown",
+) -> AdaptOutcome:
+    """Adapt a base to one artist and write `FEWSHOT_HOME/runs/<name>/`.
+
+    Args:
+        drawings: folder of 1 to 60 drawings.
+        name: of the style, and of its run.
+        base: registered base such as `scan_128.anime`, or a file.
+        recipe: every knob.
+        photos: folder or archive of source photos; None makes pseudo-photos.
+        resume: go on with an interrupted run of that name.
+        overwrite: replace a finished run of that name.
+        max_minutes: stop training after this long; default: the recipe's.
+        licence, consent: written into the adapter.
+
+    Raises:
+        ConflictError: the run exists.
+        BadInputError, NotFoundError: the drawings or photos cannot be used.
+        Interrupted: Ctrl-C; the state is saved.
+    """
+    run = run_folder(name)
+    if (run / "adapter").exists() and not overwrite:
+        raise ConflictError(
+            f"there is a style {name!r} already, in {run}", "choose another --name, or add --overwrite"
+        )
+    if (run / "state" / "state.pt").exists() and not (resume or overwrite):
+        raise ConflictError(
+            f"there is an unfinished run {name!r} in {run}",
+            "add --resume to go on, or --overwrite to start anew",
+        )
+    model = create_model(base, folders=[home() / "base"])
+    style_set = StyleSet.from_folder(drawings, size=model.netG_A.size)
+    for problem in style_set.problems:
+        warn(problem.message)
+    job = Adaptation(style_set, model, recipe, photos, run)
+    job.train_style(resume=resume, max_minutes=max_minutes)
+    return finish(job, name=name, licence=licence, consent=consent, overwrite=overwrite)

@@ -1,0 +1,250 @@
+"""The adaptation loop: one artist's style from a few drawings (the project's main job).
+
+repeat: one step of the adapter, one of the discriminators
+        now and then: redraw held photos, compare them with the validation fold, keep the best
+until the steps, the minutes or the patience are over
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from PIL import Image
+from torch import Tensor
+
+from base_models.checkpoint import BaseModel
+from eval.perceptual import load_perceptual
+from fewshot.adapters.folder import MAX_BYTES
+from fewshot.data.style_set import StyleSet
+from fewshot.errors import BadInputError, ConflictError
+from fewshot.files import atomic_write_bytes, atomic_write_text
+from fewshot.output import notice, progress, warn
+from fewshot.sheets import contact_sheet, png_bytes
+from fewshot.training.position import Interrupted, Progressed
+from fewshot.training.precision import make_accelerator
+from fewshot.training.signals import StopRequest
+from fewshot.training.sources import Sources, make_sources
+from fewshot.training.state import load_state, save_state
+from fewshot.training.style_trainer import StyleTrainer
+from fewshot.training.validation import Validation
+from recipes import Recipe, recipe_hash
+
+_PREVIEW = 8
+_OTHER_BYTES = 900_000
+"""What preview, features and texts of an adapter folder may take."""
+
+
+class Adaptation:
+    """One run of `fewshot adapt`.
+
+    Args:
+        drawings: the artist's drawings at the base's size.
+        base: the base model.
+        recipe: every knob.
+        photos: folder or archive of source photos, or None for pseudo-photos.
+        run: run folder; `adapter/` inside it appears only when it is complete.
+        accelerator: an `accelerate.Accelerator`; by default the device it finds.
+    """
+
+    def __init__(
+        self,
+        drawings: StyleSet,
+        base: BaseModel,
+        recipe: Recipe,
+        photos: Path | None,
+        run: Path,
+        accelerator: Accelerator | None = None,
+    ) -> None:
+        self.drawings, self.base, self.recipe, self.run = drawings, base, recipe, run
+        self.accelerator = accelerator or make_accelerator()
+        self.train, self.fold = drawings.split(recipe.validation_fraction, recipe.seed)
+        for net in (base.netG_A, base.netG_B):
+            net.to(self.accelerator.device)
+        self.sources: Sources = make_sources(base, self.train, self.fold, photos)
+        self.trainer = StyleTrainer(
+            base,
+            recipe,
+            self.train.tensor(),
+            self.sources,
+            load_perceptual().to(self.accelerator.device),
+            self.accelerator,
+        )
+        self._check_size()
+        known = self.fold.tensor() if self.fold is not None else self.train.tensor().flip(-1)
+        self.validation = Validation(known, self.sources.held, self.fold is not None)
+        self.at = Progressed()
+        self.best = self.trainer.adapter_tensors()
+
+    def train_style(self, *, resume: bool = False, max_minutes: float | None = None) -> None:
+        """The loop: train, look, keep the best; stops early, at the last step, or when the time is up.
+
+        Raises:
+            Interrupted: Ctrl-C or SIGTERM; the state is saved.
+        """
+        if resume:
+            self._restore()
+        elif self.accelerator.is_main_process:
+            for old in (*(self.run / "samples").glob("step-*.png"), self._log_path()):
+                old.unlink(missing_ok=True)
+        self.accelerator.wait_for_everyone()
+        limit = 60 * (max_minutes or self.recipe.max_minutes)
+        recipe, at = self.recipe, self.at
+        if at.step == 0:
+            self._look()
+        with StopRequest() as stop, progress("adapting", recipe.steps, start=at.step) as bar:
+            clock = time.monotonic()
+            while not self._is_over(limit):
+                losses = self.trainer.step(at.step)
+                if not all(map(math.isfinite, losses.values())):
+                    warn(f"step {at.step} gave losses that are not finite; try a lower rate, such as lr=3e-4")
+                    break
+                at.step += 1
+                now = time.monotonic()
+                at.seconds, clock = at.seconds + now - clock, now
+                stopping = self._agree(stop.requested)
+                looking = at.step % recipe.eval_every == 0 or self._is_over(limit)
+                if looking:
+                    self._look()
+                    self._log(losses)
+                if looking or stopping:
+                    self._save()
+                bar.update(at.step, **self._shown(losses))
+                if stopping:
+                    raise Interrupted(
+                        f"stopped at step {at.step} of {recipe.steps}; nothing is lost",
+                        "repeat the command with --resume to go on",
+                    )
+        notice(self._why_it_ended(limit))
+
+    def _check_size(self) -> None:
+        """Refuse before training what no adapter folder can hold after it."""
+        size = 2 * self.trainer.trainable
+        if self.recipe.method != "full" and size > MAX_BYTES - _OTHER_BYTES:
+            raise BadInputError(
+                f"rank {self.recipe.rank} makes an adapter of {size / 1e6:.1f} MB as float16, "
+                f"expected at most {(MAX_BYTES - _OTHER_BYTES) / 1e6:.1f} MB",
+                "take a lower rank, such as rank=8",
+            )
+
+    def _look(self) -> None:
+        """Score the averaged weights on the fold, keep them if they are the best, write a preview."""
+        results = self.trainer.redraw(self.sources.held)
+        score = self._of_main(self.validation.score(self.at.step, results))
+        if score < self.at.best_score:
+            self.at.best_score, self.at.best_step = score, self.at.step
+            self.best = self.trainer.adapter_tensors()
+        if self.accelerator.is_main_process:
+            path = self.run / "samples" / f"step-{self.at.step:06d}.png"
+            atomic_write_bytes(path, png_bytes(self.sheet(results)))
+
+    def sheet(self, results: Tensor) -> Image.Image:
+        """Drawings, held photos and their results, for previews."""
+        rows = [("drawings", self.train.tensor()), ("photos", self.sources.held), ("result", results)]
+        return contact_sheet([(name, images[:_PREVIEW].numpy()) for name, images in rows])
+
+    def _is_over(self, limit: float) -> bool:
+        return self.at.step >= self.recipe.steps or self.at.seconds >= limit or self._patience_is_over()
+
+    def _patience_is_over(self) -> bool:
+        waited = (self.at.step - self.at.best_step) // self.recipe.eval_every
+        return bool(self.recipe.patience) and waited >= self.recipe.patience
+
+    def _why_it_ended(self, limit: float) -> str:
+        best = f"kept step {self.at.best_step}"
+        if self.at.seconds >= limit:
+            return f"stopped at step {self.at.step}: {limit / 60:.0f} minutes are over; {best}"
+        if self._patience_is_over():
+            return f"stopped at step {self.at.step}: no better score for {self.recipe.patience} looks; {best}"
+        if self.at.step < self.recipe.steps:
+            return f"stopped at step {self.at.step}: the training diverged; {best}"
+        return f"all {self.at.step} steps done; {best}"
+
+    def _shown(self, losses: dict[str, float]) -> dict[str, float]:
+        last = self.validation.history[-1]
+        return {"style": losses.get("style", 0.0), "score": last["score"], "best": self.at.best_score}
+
+    def _log(self, losses: dict[str, float]) -> None:
+        if not self.accelerator.is_main_process:
+            return
+        line = json.dumps({"step": self.at.step, **losses, **self.validation.history[-1]})
+        before = self._log_path().read_text() if self._log_path().exists() else ""
+        atomic_write_text(self._log_path(), before + line + "\n")
+
+    def _log_path(self) -> Path:
+        return self.run / "log.jsonl"
+
+    def _agree(self, stopping: bool) -> bool:
+        """Every process stops when one was asked to, and goes by the main one's clock."""
+        if self.accelerator.num_processes == 1:
+            return stopping
+        ours = torch.tensor([[float(stopping), self.at.seconds]], device=self.accelerator.device)
+        everyone = self.accelerator.gather(ours)
+        self.at.seconds = float(everyone[0, 1])
+        return bool(everyone[:, 0].any())
+
+    def _of_main(self, value: float) -> float:
+        """The main process's value, in every process."""
+        if self.accelerator.num_processes == 1:
+            return value
+        return float(self.accelerator.gather(torch.tensor([value], device=self.accelerator.device))[0])
+
+    def _save(self) -> None:
+        if self.accelerator.is_main_process:
+            state = {
+                "settings": self._settings(),
+                "at": dict(vars(self.at)),
+                "history": self.validation.history,
+                "best": self.best,
+                "trainer": self.trainer.state_dict(),
+            }
+            save_state(self.state_path(), state)
+        self.accelerator.wait_for_everyone()
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "recipe": recipe_hash(self.recipe),
+            "base": self.base.sha256,
+            "drawings": list(self.drawings.hashes),
+            "photos": hashlib.sha256(self.sources.photos.numpy().tobytes()).hexdigest(),
+            "processes": self.accelerator.num_processes,
+        }
+
+    def _restore(self) -> None:
+        state = load_state(self.state_path())
+        if state is None:
+            notice("nothing to resume: starting anew")
+            return
+        settings = self._settings()
+        changed = [key for key, value in settings.items() if state["settings"].get(key) != value]
+        if changed:
+            raise ConflictError(
+                f"the unfinished run in {self.run} has other {' and '.join(changed)}",
+                "repeat the first command with --resume, or start over with --overwrite",
+            )
+        self.trainer.load_state_dict(state["trainer"])
+        self.at = Progressed(**state["at"])
+        self.best = state["best"]
+        self.validation.history = state["history"]
+
+    def state_path(self) -> Path:
+        """File of the resumable state; gone once the adapter is written."""
+        return self.run / "state" / "state.pt"
+
+    @torch.no_grad()
+    def results_of_base(self) -> Tensor:
+        """The held photos as the base alone draws them."""
+        with self.trainer.G.disable_adapter():
+            return self.trainer.redraw(self.sources.held)
+
+    def results_of_best(self) -> Tensor:
+        """The held photos as the kept weights draw them; the average is set to those weights."""
+        for key, tensor in self.trainer.ema.shadow.items():
+            tensor.copy_(self.best[key])
+        return self.trainer.redraw(self.sources.held)

@@ -1,0 +1,120 @@
+"""Run this very command in several processes that train together.
+
+The processes find each other through the variables that torch.distributed and Accelerate read (`RANK`,
+`WORLD_SIZE`, `MASTER_ADDR`…), as torchrun sets them. They are started here rather than by torchrun because a
+stop has to let each finish its step and save, however long that takes, and leave with the exit code of that.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from types import FrameType
+from typing import IO
+
+from fewshot.output import notice
+
+_POLL = 0.1
+_GRACE = 20.0
+"""Seconds a process gets to end after another one failed: it may wait for an answer that never comes."""
+
+
+def is_worker() -> bool:
+    """Whether this process is one of several that train together."""
+    return "RANK" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def launch(arguments: Sequence[str], processes: int, *, cpu: bool) -> int:
+    """Run `fewshot ARGUMENTS...` in several processes on this machine; returns the exit code.
+
+    Args:
+        arguments: the command line behind `fewshot`.
+        processes: how many.
+        cpu: stay on the CPU and talk through gloo; else each process gets a GPU of its own.
+
+    SIGINT and SIGTERM are passed on; the processes save and end by themselves. Only the first one's messages
+    are shown, unless another one fails by itself.
+    """
+    with tempfile.TemporaryFile() as quiet:
+        workers = [
+            subprocess.Popen(
+                [sys.executable, "-m", "fewshot.cli.main", *arguments],
+                env=_environment(rank, processes, port, cpu),
+                stdout=None if rank == 0 else subprocess.DEVNULL,
+                stderr=None if rank == 0 else quiet,
+                # Ctrl-C reaches the whole group of a terminal; each is to be told once, by the loop below.
+                start_new_session=True,
+            )
+            for port in [_free_port()]
+            for rank in range(processes)
+        ]
+        codes, asked = _wait(workers)
+        if codes[0] <= 0 < max(codes):
+            _show_end(quiet)
+    failed = [code for code in codes if code > 0]
+    return failed[0] if failed else 130 if asked else int(any(codes))
+
+
+def _environment(rank: int, processes: int, port: int, cpu: bool) -> dict[str, str]:
+    variables = {
+        "RANK": rank,
+        "LOCAL_RANK": rank,
+        "WORLD_SIZE": processes,
+        "LOCAL_WORLD_SIZE": processes,
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": port,
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", max(1, (os.cpu_count() or 1) // processes)),
+    }
+    if cpu:
+        variables["ACCELERATE_USE_CPU"] = "true"
+    return os.environ | {name: str(value) for name, value in variables.items()}
+
+
+def _wait(workers: Sequence[subprocess.Popen[bytes]]) -> tuple[list[int], bool]:
+    """Exit codes of all, and whether we were told to stop; when one fails the others are ended."""
+    asked: list[int] = []
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        asked.append(number)
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        told, deadline = 0, float("inf")
+        while any(worker.poll() is None for worker in workers):
+            for _ in asked[told:]:
+                _signal(workers, signal.SIGTERM)
+            told = len(asked)
+            if any(worker.poll() not in (None, 0) for worker in workers):
+                deadline = min(deadline, time.monotonic() + _GRACE)
+            if time.monotonic() > deadline:
+                _signal(workers, signal.SIGKILL)
+            time.sleep(_POLL)
+    finally:
+        _signal(workers, signal.SIGKILL)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return [worker.wait() for worker in workers], bool(asked)
+
+
+def _signal(workers: Sequence[subprocess.Popen[bytes]], number: int) -> None:
+    for worker in workers:
+        if worker.poll() is None:
+            worker.send_signal(number)
+
+
+def _show_end(log: IO[bytes]) -> None:
+    log.seek(0)
+    for line in log.read().decode(errors="replace").splitlines()[-20:]:
+        notice(line)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,131 @@
+"""Small parts both training loops share: averaged weights, image pool, mean gradients, frozen networks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class WeightAverage:
+    """Exponential moving average of a network's parameters (arXiv 1806.04498 shows what it does for GANs).
+
+    The decay ramps up with the number of updates, so that early averages are not stuck at the initial
+    weights.
+    """
+
+    def __init__(self, net: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.updates = 0
+        self.shadow = {name: p.detach().clone() for name, p in net.named_parameters() if p.requires_grad}
+
+    @torch.no_grad()
+    def update(self, net: nn.Module) -> None:
+        """Move the average towards the current parameters."""
+        self.updates += 1
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        for name, parameter in net.named_parameters():
+            if name in self.shadow:
+                self.shadow[name].lerp_(parameter.detach(), 1 - decay)
+
+    @contextmanager
+    def applied(self, net: nn.Module) -> Iterator[nn.Module]:
+        """The network with averaged parameters inside the block, its own back after it."""
+        parameters = {name: p for name, p in net.named_parameters() if name in self.shadow}
+        own = {name: p.detach().clone() for name, p in parameters.items()}
+        try:
+            self._assign(parameters, self.shadow)
+            yield net
+        finally:
+            self._assign(parameters, own)
+
+    @staticmethod
+    @torch.no_grad()
+    def _assign(parameters: dict[str, nn.Parameter], values: dict[str, Tensor]) -> None:
+        for name, parameter in parameters.items():
+            parameter.copy_(values[name])
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"updates": self.updates, "shadow": self.shadow}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.updates = state["updates"]
+        for name, value in state["shadow"].items():
+            self.shadow[name].copy_(value)
+
+
+class ImagePool:
+    """Past results shown to the discriminator (Shrivastava et al. 2017; CycleGAN uses 50).
+
+    Args:
+        size: pictures kept; 0 passes the newest through.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.images: list[Tensor] = []
+
+    def query(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Each picture is kept and, once the pool is full, half of the time exchanged for an older one."""
+        if self.size == 0:
+            return images
+        chosen = []
+        for image in images.detach():
+            if len(self.images) < self.size:
+                # A clone, since a slice would keep its whole batch alive.
+                self.images.append(image.clone())
+                chosen.append(image)
+                continue
+            index = int(torch.randint(0, 2 * self.size, (1,), generator=generator))
+            if index < self.size:
+                chosen.append(self.images[index])
+                self.images[index] = image.clone()
+            else:
+                chosen.append(image)
+        return torch.stack(chosen)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"images": torch.stack(self.images) if self.images else None}
+
+    def load_state_dict(self, state: dict[str, Any], device: torch.device | str = "cpu") -> None:
+        """Restore what `state_dict` gave, on the device that the results will be on."""
+        images = state["images"]
+        self.images = [image.clone() for image in images.to(device)] if images is not None else []
+
+
+def step_generator(seed: int, *position: int) -> torch.Generator:
+    """A CPU generator that depends only on the seed and a position such as (stage, step, rank)."""
+    mixed = seed
+    for number in position:
+        mixed = (mixed * 1_000_003 + number + 1) % (2**63 - 1)
+    return torch.Generator().manual_seed(mixed)
+
+
+def average_gradients(accelerator: Any, parameters: Iterable[nn.Parameter]) -> None:
+    """Mean of the gradients over all processes, in one flat exchange.
+
+    A plain average instead of DistributedDataParallel: a cycle-consistent step runs each generator several
+    times and backpropagates through frozen discriminators, which DDP's bookkeeping does not expect.
+    """
+    if accelerator.num_processes == 1:
+        return
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    flat = accelerator.reduce(torch.cat([g.flatten() for g in gradients]), reduction="mean")
+    for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(part.view_as(gradient))
+
+
+@contextmanager
+def frozen(*networks: nn.Module) -> Iterator[None]:
+    """No gradients for these networks' parameters inside the block; gradients through them still flow."""
+    parameters = [p for net in networks for p in net.parameters() if p.requires_grad]
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)

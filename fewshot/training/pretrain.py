@@ -1,0 +1,224 @@
+"""Base training: SCAN, coarse to fine, on unpaired photos and drawings (arXiv 1807.08536, section 3.4).
+
+    for each stage:
+        train both directions of this stage against its discriminators, everything below frozen
+        keep the averaged weights; they are what the next stage builds on
+
+Stops at any time (`minutes`, Ctrl-C), saves, and goes on exactly where it stopped.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from base_models.architectures import ARCHITECTURES
+from base_models.checkpoint import build_networks
+from eval.perceptual import load_perceptual
+from fewshot.data.augment import jitter, random_crop_flip, to_float, to_uint8
+from fewshot.data.loader import Domain
+from fewshot.errors import BadInputError, NotFoundError
+from fewshot.files import atomic_write_bytes
+from fewshot.output import notice
+from fewshot.sheets import contact_sheet, png_bytes
+from fewshot.training.parts import step_generator
+from fewshot.training.pretrain_config import PretrainConfig
+from fewshot.training.pretrain_export import export_checkpoint
+from fewshot.training.pretrain_files import Position, RunFiles
+from fewshot.training.signals import StopRequest
+from fewshot.training.stage import Batch, StageTrainer
+
+DomainMaker = Callable[[int], tuple[Domain, Domain]]
+"""From a side in pixels to the photos and drawings at that size."""
+
+Watcher = Callable[[Position, dict[str, float]], None]
+"""Called after each step with where the run stands and the losses."""
+
+
+class Pretraining:
+    """A run of base training in a folder.
+
+    Args:
+        config: settings; a resumed run must have the same but for the times.
+        domains: makes the data of a stage from a side in pixels.
+        photos: fixed photos for the previews, uint8 `(N, 3, S, S)` at the last stage's size.
+        folder: run folder: `state/`, `samples/`, `log.jsonl`.
+        accelerator: an `accelerate.Accelerator`.
+        licence: licence words of the training data, for the checkpoint's header.
+        name: name of the checkpoint; default `<arch>.<folder's name>`.
+        facts: further facts for the header, JSON-ready.
+        watch: called after each step.
+    """
+
+    def __init__(
+        self,
+        config: PretrainConfig,
+        domains: DomainMaker,
+        photos: Tensor,
+        folder: Path,
+        accelerator: Accelerator,
+        *,
+        licence: str = "not stated: ask before passing these weights on",
+        name: str = "",
+        facts: dict[str, Any] | None = None,
+        watch: Watcher | None = None,
+    ) -> None:
+        if config.arch not in ARCHITECTURES:
+            raise NotFoundError(
+                f"there is no architecture {config.arch!r}", f"choose one of {', '.join(ARCHITECTURES)}"
+            )
+        self.architecture = ARCHITECTURES[config.arch]
+        config.validate(len(self.architecture.stages))
+        self.config, self.domains, self.photos = config, domains, photos
+        self.folder, self.accelerator = folder, accelerator
+        self.licence, self.facts, self.watch = licence, facts or {}, watch
+        self.name = name or f"{config.arch}.{folder.name}"
+        self.files = RunFiles(folder, config, accelerator)
+        torch.manual_seed(config.seed)
+        self.netG_A, self.netG_B = (net.to(accelerator.device) for net in build_networks(self.architecture))
+        needs_features = config.lambda_content or config.lambda_feature
+        self.perceptual = load_perceptual().to(accelerator.device) if needs_features else None
+        self.position = Position()
+        self.finished: dict[str, Any] = {}
+        self.stop = StopRequest()
+        self.stopping = False
+
+    def run(self, *, resume: bool = False) -> bytes:
+        """Train until the steps or minutes are used up or a stop is asked for; returns the checkpoint.
+
+        Raises:
+            ConflictError: the folder holds another run and `resume` is off, or the settings differ.
+            IntegrityError: the saved state is damaged.
+            BadInputError: the losses are no longer numbers, or the disk is full.
+        """
+        state = self.files.load(resume=resume)
+        with self.stop:
+            if state is not None:
+                self._keep_finished(state["finished"])
+            for index in range(state["position"]["stage"] if state else 0, len(self.architecture.stages)):
+                trainer = self._trainer(index)
+                if state is not None:
+                    self.position, state = self.files.restore(trainer, state), None
+                else:
+                    self.position.stage, self.position.step, self.position.seconds = index, 0, 0.0
+                self._train_stage(trainer)
+                if self.stopping:
+                    break
+                self._finish_stage(trainer)
+        return export_checkpoint(self, trainer)
+
+    def _trainer(self, index: int) -> StageTrainer:
+        torch.manual_seed(self.config.seed + 1000 * (index + 1))
+        return StageTrainer(
+            self.netG_A,
+            self.netG_B,
+            index,
+            self.config,
+            self.architecture,
+            self.perceptual,
+            self.accelerator,
+        )
+
+    def _train_stage(self, trainer: StageTrainer) -> None:
+        config, position = self.config, self.position
+        size = self.architecture.stages[trainer.index].size
+        photos, drawings = self.domains(round(size * config.margin))
+        limit = config.steps[trainer.index] if config.steps else None
+        seconds = 60 * config.stage_minutes(len(self.architecture.stages))[trainer.index]
+        saved = shown = position.seconds
+        clock = time.monotonic()
+        while (limit is None or position.step < limit) and position.seconds < seconds and not self.stopping:
+            progress = position.step / limit if limit else position.seconds / seconds
+            losses = trainer.step(self.batch(photos, drawings, size, position.step), position.step, progress)
+            self._check_losses(losses)
+            spent = self._agree(time.monotonic() - clock)
+            clock = time.monotonic()
+            position.step += 1
+            position.pairs += config.batch * self.accelerator.num_processes
+            position.seconds += spent
+            position.total_seconds += spent
+            if self.watch is not None:
+                self.watch(position, losses)
+            if position.seconds - shown > 60 * config.preview_every or position.step == 1:
+                self.preview(trainer, losses)
+                shown = position.seconds
+            if position.seconds - saved > 60 * config.save_every:
+                self.files.save(trainer, position, self.finished)
+                saved = position.seconds
+        self.files.save(trainer, position, self.finished)
+
+    def batch(self, photos: Domain, drawings: Domain, size: int, step: int) -> Batch:
+        """This process's pictures of a step: random windows, mirrored, photos with colour jitter."""
+        generator = step_generator(
+            self.config.seed + 1, self.position.stage, step, self.accelerator.process_index
+        )
+        device, count = self.accelerator.device, self.config.batch
+
+        def windows(domain: Domain) -> Tensor:
+            pixels = random_crop_flip(domain.draw(count, generator), size, generator).to(device)
+            return to_float(pixels).contiguous(memory_format=torch.channels_last)
+
+        return Batch(jitter(windows(photos), self.config.jitter, generator), windows(drawings))
+
+    def _agree(self, seconds: float) -> float:
+        """All processes stop when one was asked to, and go by the main one's clock; returns its seconds."""
+        asked = float(self.stop.requested)
+        if self.accelerator.num_processes > 1:
+            own = torch.tensor([asked, seconds if self.accelerator.is_main_process else 0.0])
+            asked, seconds = self.accelerator.reduce(own.to(self.accelerator.device), "sum").tolist()
+        self.stopping = asked > 0
+        return seconds
+
+    def _check_losses(self, losses: dict[str, float]) -> None:
+        broken = [name for name, value in losses.items() if not math.isfinite(value)]
+        if broken:
+            raise BadInputError(
+                f"step {self.position.step} of stage {self.position.stage + 1}: {broken[0]} is not finite",
+                "train anew under another --name with a lower --lr or --precision no",
+            )
+
+    @torch.no_grad()
+    def preview(self, trainer: StageTrainer, losses: dict[str, float]) -> None:
+        """Fixed photos and what the averaged weights make of them, at this stage's size; a line of log."""
+        if not self.accelerator.is_main_process:
+            return
+        position, size = self.position, self.architecture.stages[trainer.index].size
+        photos = F.interpolate(to_float(self.photos), (size, size), mode="area").to(self.accelerator.device)
+        with trainer.ema.applied(trainer.G):
+            results = trainer.G["A"](photos)
+            cycles = trainer.G["B"](results)
+        rows = [("photo", photos), ("drawing", results), ("photo again", cycles)]
+        sheet = contact_sheet([(name, to_uint8(images).cpu().numpy()) for name, images in rows])
+        path = self.folder / "samples" / f"stage{trainer.index + 1}-{position.step:06d}.png"
+        atomic_write_bytes(path, png_bytes(sheet))
+        self.files.log(position, losses)
+        pairs = self.config.batch * self.accelerator.num_processes * position.step
+        speed = pairs / max(position.seconds, 1e-9)
+        notice(f"stage {trainer.index + 1} step {position.step}, {speed:.1f} pairs/s, preview {path}")
+
+    def _finish_stage(self, trainer: StageTrainer) -> None:
+        """The averaged weights become the stage's weights."""
+        with trainer.ema.applied(trainer.G):
+            for side, net in (("A", self.netG_A), ("B", self.netG_B)):
+                self.finished[f"{side}{trainer.index}"] = _copy(net.stages[trainer.index])
+        self._keep_finished(self.finished)
+
+    def _keep_finished(self, finished: dict[str, Any]) -> None:
+        self.finished = finished
+        for key, weights in finished.items():
+            net = self.netG_A if key[0] == "A" else self.netG_B
+            stage = net.stages[int(key[1:])]
+            stage.load_state_dict(weights)
+            stage.requires_grad_(False)
+
+
+def _copy(module: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}

@@ -1,0 +1,97 @@
+"""Settings of base training. Loads without torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from math import inf, isfinite
+
+from fewshot.errors import UsageError
+
+AUGMENTATIONS = ("brightness", "flip", "shift", "cutout")
+"""What `data.augment.differentiable` can do."""
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """How a base is trained; every field has the field's usual name and its default's reason."""
+
+    arch: str = "scan_128"
+    """Registered architecture."""
+    batch: int = 4
+    """Photo/drawing pairs per step and process; CycleGAN uses 1, 4 fill two cores."""
+    lr: float = 2e-4
+    """Adam learning rate (paper), constant for the first half of a stage, then falling to zero."""
+    beta1: float = 0.5
+    """Adam's first moment (paper)."""
+    lambda_cycle: float = 10.0
+    """Weight of both cycle terms (paper)."""
+    lambda_identity: float = 0.0
+    """Weight of netG_A(drawing) = drawing, relative to 1; costs two more passes."""
+    lambda_content: float = 1.0
+    """Weight of the perceptual content term: layout of the result against that of its photo."""
+    lambda_feature: float = 1.0
+    """Weight of the discriminator on frozen perceptual features; it learns eyes and hair before PatchGAN."""
+    lambda_penalty: float = 0.0
+    """Weight of the gradient penalty (paper: WGAN-GP's); doubles a discriminator's cost, so off on a CPU."""
+    pool: int = 50
+    """Image pool size (paper)."""
+    ema: float = 0.998
+    """Decay of the averaged weights that are shipped and shown."""
+    augment: tuple[str, ...] = ()
+    """Differentiable augmentation of what the pixel discriminators see."""
+    jitter: float = 0.08
+    """Contrast, brightness and colour jitter of the photos."""
+    margin: float = 1.125
+    """Pictures are kept this much larger than the stage, for random windows."""
+    seed: int = 0
+    """Weights, order of pictures and augmentation."""
+    steps: tuple[int, ...] = ()
+    """Steps of each stage; empty: the stages share the minutes."""
+    share: tuple[float, ...] = ()
+    """Fraction of the minutes for each stage; empty: equal."""
+    minutes: float = 0.0
+    """Wall-clock minutes over all calls that resume this run; 0 without a limit (then `steps` is needed)."""
+    save_every: float = 2.0
+    """Minutes between saved states."""
+    preview_every: float = 2.0
+    """Minutes between preview grids."""
+
+    def validate(self, stages: int) -> None:
+        """Raise UsageError naming every field that does not fit an architecture with this many stages."""
+        problems = []
+        if not self.steps and not self.minutes > 0:
+            problems.append("neither steps nor minutes say when to stop")
+        if not isfinite(self.minutes):
+            problems.append(f"minutes is {self.minutes}")
+        for name in ("steps", "share"):
+            if getattr(self, name) and len(getattr(self, name)) != stages:
+                problems.append(
+                    f"{name} has {len(getattr(self, name))} numbers, {self.arch} has {stages} stages"
+                )
+            if any(not number > 0 for number in getattr(self, name)):
+                problems.append(f"{name} holds a number that is not more than 0")
+        for name in ("batch", "lr", "save_every", "preview_every"):
+            if not getattr(self, name) > 0:
+                problems.append(f"{name} is {getattr(self, name)}, expected more than 0")
+        for name in (f.name for f in fields(self) if f.name.startswith("lambda_")):
+            if not 0 <= getattr(self, name) < inf:
+                problems.append(f"{name} is {getattr(self, name)}, expected 0 or more")
+        for name, low, high in (("ema", 0, 1), ("beta1", 0, 1), ("jitter", 0, 1), ("margin", 1, 2)):
+            if not low <= getattr(self, name) < high:
+                problems.append(
+                    f"{name} is {getattr(self, name)}, expected {low} or more and less than {high}"
+                )
+        if self.pool < 0:
+            problems.append(f"pool is {self.pool}, expected 0 or more")
+        unknown = [name for name in self.augment if name not in AUGMENTATIONS]
+        if unknown:
+            problems.append(f"augment {', '.join(unknown)} is unknown, expected {', '.join(AUGMENTATIONS)}")
+        if problems:
+            raise UsageError("; ".join(problems), "see `fewshot base train --help`")
+
+    def stage_minutes(self, stages: int) -> list[float]:
+        """Minutes of each stage; infinite where only steps count."""
+        if self.minutes <= 0:
+            return [inf] * stages
+        share = self.share or (1.0,) * stages
+        return [self.minutes * part / sum(share) for part in share]

@@ -1,0 +1,116 @@
+"""From a run of base training to what ships: the checkpoint and its model card."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from base_models.checkpoint import BaseModel, load_checkpoint, save_checkpoint
+from base_models.counts import count_macs, count_parameters
+from base_models.scan import StackedGenerator
+from fewshot.files import atomic_write_bytes, atomic_write_text
+from fewshot.training.pretrain_files import plain_config
+from fewshot.training.stage import StageTrainer
+
+if TYPE_CHECKING:
+    from fewshot.training.pretrain import Pretraining
+
+
+def export_checkpoint(run: Pretraining, trainer: StageTrainer) -> bytes:
+    """The base so far: averaged weights up to the stage in training, its discriminators, the facts.
+
+    Raises:
+        CheckpointError: the weights are not finite or too large for float16.
+    """
+    architecture = replace(run.architecture, stages=run.architecture.stages[: trainer.index + 1])
+    nets: dict[str, nn.Module] = {}
+    with trainer.ema.applied(trainer.G):
+        for key, net in (("netG_A", run.netG_A), ("netG_B", run.netG_B)):
+            part = StackedGenerator(architecture.stages, fusion=architecture.fusion, skip=architecture.skip)
+            # The stages above, which the part does not have, are still random.
+            wanted = part.state_dict().keys()
+            part.load_state_dict({name: t for name, t in net.state_dict().items() if name in wanted})
+            nets[key] = part
+    nets |= {f"netD_{side}": trainer.D[side] for side in "AB"}
+    facts: dict[str, Any] = {
+        "trained": True,
+        "pairs": run.position.pairs,
+        "minutes": round(run.position.total_seconds / 60, 1),
+        "processes": run.accelerator.num_processes,
+        "device": run.accelerator.device.type,
+        "precision": run.accelerator.mixed_precision,
+        "torch": torch.__version__,
+        "config": plain_config(run.config),
+    }
+    return save_checkpoint(run.name, architecture, nets, training=facts | run.facts, licence=run.licence)
+
+
+def write_base(data: bytes, path: Path) -> BaseModel:
+    """Write a checkpoint and its card beside it, and read it back.
+
+    Raises:
+        BadInputError: the disk is full or the folder cannot be written to.
+        CheckpointError: what came back from the disk is not what was written.
+    """
+    atomic_write_bytes(path, data)
+    model = load_checkpoint(path)
+    atomic_write_text(path.with_suffix(".md"), base_card(model, path.stat().st_size))
+    return model
+
+
+def base_card(model: BaseModel, size: int) -> str:
+    """The model card of a base, all of it from the checkpoint; `size` is the file's, in bytes."""
+    side, facts = model.netG_A.size, model.header["training"]
+    parameters = count_parameters(model.netG_A)
+    sources = "\n".join(
+        f"- {source['side']}: `{source['name']}`, {source['pictures']} pictures"
+        for source in facts.get("data", [])
+    )
+    stages = "\n".join(
+        f"| {number} | {s.size} | {s.width} | {s.trunk} | {s.blocks} | {s.unshuffle} |"
+        for number, s in enumerate(model.architecture.stages, start=1)
+    )
+    yes = {True: "yes", False: "no"}
+    macs = f"{count_macs(model.netG_A, side) / 1e9:.4g} GMACs"
+    device = f"{facts.get('processes', 1)} {facts.get('device', '?')} process(es)"
+    return f"""# {model.name}
+
+A SCAN base model (arXiv 1807.08536): redraws photos as drawings (`netG_A`) and back (`netG_B`).
+
+- RGB pictures of {side} px
+- {parameters:,} parameters in each direction, {macs} for one {side} px pass
+- file: {size / 1e6:.2f} MB, float16, both directions and both discriminators
+- sha256 of header and tensors: `{model.sha256}`
+- licence of the training data: {model.header["licence"]}
+
+| stage | px | width | trunk | residual blocks | unshuffle |
+|---|---|---|---|---|---|
+{stages}
+
+Adaptive fusion: {yes[model.architecture.fusion]}. Skip connection: {yes[model.architecture.skip]}.
+
+## Training
+
+{facts.get("pairs", 0):,} photo/drawing pairs in {facts.get("minutes", 0)} minutes on {device},
+precision {facts.get("precision", "?")}, torch {facts.get("torch", "?")}.
+The data, held-out pictures left out:
+
+{sources or "- not recorded"}
+
+Settings:
+
+```json
+{json.dumps(facts.get("config", {}))}
+```
+
+## Use and limits
+
+`fewshot adapt --base {model.name}` starts from it. It knows only pictures like those it was trained on;
+other subjects, poses and framings come out worse. It has no idea of identity: look at each result before
+showing it.
+"""

@@ -1,0 +1,117 @@
+"""What a run of base training keeps in its folder: resumable state, image pools, log and preview grids."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+
+from fewshot.errors import ConflictError
+from fewshot.files import clear_write_errors
+from fewshot.training.pretrain_config import PretrainConfig
+from fewshot.training.stage import StageTrainer
+from fewshot.training.state import load_state, save_state
+
+_FREE = {"minutes", "share", "save_every", "preview_every"}
+"""Settings that may differ when a run is resumed."""
+
+
+@dataclass
+class Position:
+    """Where a run stands."""
+
+    stage: int = 0
+    """Stage in training, from 0."""
+    step: int = 0
+    """Steps done in this stage."""
+    seconds: float = 0.0
+    """Time spent in this stage, over all calls."""
+    pairs: int = 0
+    """Photo/drawing pairs seen over all stages and processes."""
+    total_seconds: float = 0.0
+    """Time spent over all stages."""
+
+
+class RunFiles:
+    """The folder of one run; one object in each process.
+
+    Args:
+        folder: run folder: `state/`, `samples/`, `log.jsonl`.
+        config: the run's settings.
+        accelerator: names the process; the networks are saved by the main one, image pools by each.
+    """
+
+    def __init__(self, folder: Path, config: PretrainConfig, accelerator: Accelerator) -> None:
+        self.folder, self.config, self.accelerator = folder, config, accelerator
+        self.state_path = folder / "state" / "state.pt"
+        self.pool_path = folder / "state" / f"pool-{accelerator.process_index}.pt"
+
+    def load(self, *, resume: bool) -> dict[str, Any] | None:
+        """The saved state, None for a new run.
+
+        Raises:
+            ConflictError: there is a run and `resume` is off, or its settings differ.
+            IntegrityError: the saved state is damaged.
+        """
+        state = load_state(self.state_path)
+        if state is None:
+            return None
+        if not resume:
+            raise ConflictError(
+                f"{self.folder} holds a run already",
+                "add --resume to go on with it, or choose another --name",
+            )
+        saved, now = state["config"], plain_config(self.config)
+        changed = [key for key in now if key not in _FREE and saved.get(key) != now[key]]
+        if changed:
+            listed = ", ".join(f"{key} {saved.get(key)} -> {now[key]}" for key in changed)
+            raise ConflictError(
+                f"the run in {self.folder} has other settings: {listed}",
+                "repeat its settings, or choose another --name",
+            )
+        return state
+
+    def save(self, trainer: StageTrainer, position: Position, finished: dict[str, Any]) -> None:
+        """Write the resumable state; every process has to call it.
+
+        Raises:
+            BadInputError: the disk is full or the folder cannot be written to; the older state stays whole.
+        """
+        pools: dict[str, Any] = {side: pool.state_dict() for side, pool in trainer.pools.items()}
+        save_state(self.pool_path, pools | {"stage": position.stage})
+        if self.accelerator.is_main_process:
+            state = {
+                "config": plain_config(self.config),
+                "position": asdict(position),
+                "finished": finished,
+                "trainer": trainer.state_dict(),
+            }
+            save_state(self.state_path, state)
+        self.accelerator.wait_for_everyone()
+
+    def restore(self, trainer: StageTrainer, state: dict[str, Any]) -> Position:
+        """Put a saved state into a trainer of the same stage; returns where the run stood."""
+        trainer.load_state_dict(state["trainer"])
+        position = Position(**state["position"])
+        pools = load_state(self.pool_path)
+        # A kill between the two files may leave pools of the next stage, whose pictures are larger.
+        if pools is not None and pools.get("stage", position.stage) == position.stage:
+            for side, pool in trainer.pools.items():
+                pool.load_state_dict(pools[side], self.accelerator.device)
+        return position
+
+    def log(self, position: Position, losses: dict[str, float]) -> None:
+        """Add one line to `log.jsonl`."""
+        path = self.folder / "log.jsonl"
+        with clear_write_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(position) | {"losses": losses}) + "\n")
+
+
+def plain_config(config: PretrainConfig) -> dict[str, Any]:
+    """The settings as JSON and saved states have them: lists for tuples."""
+    return {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(config).items()}

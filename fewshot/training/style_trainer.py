@@ -1,0 +1,238 @@
+"""The state and the step of an adaptation: an adapter on netG_A, a small discriminator, and the losses."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from peft import PeftModel
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from base_models.checkpoint import BaseModel
+from base_models.discriminators import FeatureDiscriminator, PatchGAN
+from base_models.losses import (
+    content_loss,
+    cycle_loss,
+    lsgan_discriminator,
+    lsgan_generator,
+    style_loss,
+    total_variation,
+)
+from base_models.scan import init_weights
+from eval.perceptual import CHANNELS, PerceptualNet, style_statistics
+from fewshot.adapters.attach import attach_adapter
+from fewshot.data.augment import differentiable, jitter, photographic, random_crop_flip, to_float, to_uint8
+from fewshot.training.parts import WeightAverage, average_gradients, frozen, step_generator
+from fewshot.training.sources import Sources
+from recipes import Recipe
+
+CONTENT_LAYER = 2
+"""fire5: fine enough to keep the eyes where they are, coarse enough to let strokes differ."""
+
+
+_RESUMED = ("D", "optimizer_G", "optimizer_D", "ema")
+
+
+class StyleTrainer:
+    """Everything one adaptation updates.
+
+    Args:
+        base: the base model; its own weights stay as they are.
+        recipe: every knob.
+        drawings: the artist's training drawings, uint8 `(N, 3, S, S)`.
+        sources: photos to redraw and pseudo-pairs.
+        features: frozen network, RGB in [0, 1] to four maps, as `eval.perceptual`.
+        accelerator: an `accelerate.Accelerator`.
+    """
+
+    def __init__(
+        self,
+        base: BaseModel,
+        recipe: Recipe,
+        drawings: Tensor,
+        sources: Sources,
+        features: PerceptualNet,
+        accelerator: Any,
+    ) -> None:
+        self.recipe, self.accelerator, self.features = recipe, accelerator, features
+        self.drawings, self.sources = drawings, sources
+        device = accelerator.device
+        torch.manual_seed(recipe.seed)
+        self.G: PeftModel = attach_adapter(
+            base.netG_A,
+            method=recipe.method,
+            rank=recipe.rank,
+            alpha=recipe.alpha,
+            train_norms=recipe.train_norms,
+            base_sha256=base.sha256,
+        )
+        self.netG_B = base.netG_B.requires_grad_(False).to(device)
+        self.D = self._discriminators(base)
+        for module in (self.G, self.D):
+            module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        trainable = [p for p in self.G.parameters() if p.requires_grad]
+        self.optimizer_G = torch.optim.Adam(trainable, lr=recipe.lr, betas=(0.5, 0.99))
+        judging = [p for p in self.D.parameters() if p.requires_grad]
+        # A recipe may do without a discriminator; Adam wants something to hold.
+        self.optimizer_D = torch.optim.Adam(
+            judging or [nn.Parameter(torch.zeros(0))], lr=recipe.lr_d, betas=(0.5, 0.99)
+        )
+        self.ema = WeightAverage(self.G, recipe.ema)
+        with torch.no_grad():
+            images = to_float(drawings).to(device)
+            maps = [features((part + 1) / 2) for part in images.split(16)]
+            per_drawing = [style_statistics(m) for m in maps]
+            self.target = [torch.cat(layer).mean(0) for layer in zip(*per_drawing, strict=True)]
+
+    def _discriminators(self, base: BaseModel) -> nn.ModuleDict:
+        """The patch discriminator, from scratch or from the base with its first two layers frozen (FreezeD,
+        arXiv 2002.10964), and the one on features."""
+        recipe = self.recipe
+        nets = nn.ModuleDict()
+        if recipe.lambda_gan:
+            if recipe.d_start == "base" and base.netD_B is not None:
+                start = copy.deepcopy(base.netD_B)
+                start.body[:5].requires_grad_(False)
+                nets["patch"] = start
+            else:
+                nets["patch"] = init_weights(PatchGAN(3, recipe.d_channels, 3))
+        if recipe.lambda_feature:
+            # One drawing has one layout: only the shallow maps, which see strokes and not faces.
+            heads = FeatureDiscriminator(lambda x: self.features(x)[1:3], CHANNELS[1:3], width=32)
+            nets["feature"] = init_weights(heads)
+        return nets
+
+    @property
+    def trainable(self) -> int:
+        """Parameters that training changes, and that the adapter holds."""
+        return sum(p.numel() for p in self.G.parameters() if p.requires_grad)
+
+    def step(self, number: int) -> dict[str, float]:
+        """One update of the adapter, then one of the discriminators.
+
+        `number`, from 0, decides every random choice together with the seed.
+        """
+        recipe = self.recipe
+        warm = min(1.0, (number + 1) / max(1, recipe.warmup_steps))
+        self.optimizer_G.param_groups[0]["lr"] = recipe.lr * warm
+        generator = step_generator(recipe.seed, number, self.accelerator.process_index)
+        photos, reals = self._photos(generator), self._draw(self.drawings, generator)
+        with frozen(self.D), self.accelerator.autocast():
+            fakes, losses = self._generator_losses(photos, generator)
+        self._update(self.optimizer_G, self.G, losses)
+        self.ema.update(self.G)
+        with self.accelerator.autocast():
+            d_losses = self._discriminator_losses(reals, fakes.detach().float(), generator)
+        if d_losses:
+            self._update(self.optimizer_D, self.D, d_losses)
+        return {name: float(value.detach()) for name, value in (losses | d_losses).items()}
+
+    def _update(self, optimizer: torch.optim.Optimizer, net: nn.Module, losses: dict[str, Tensor]) -> None:
+        optimizer.zero_grad(set_to_none=True)
+        self.accelerator.backward(torch.stack(list(losses.values())).sum())
+        average_gradients(self.accelerator, (p for p in net.parameters() if p.requires_grad))
+        optimizer.step()
+
+    def _generator_losses(
+        self, photos: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        r = self.recipe
+        fakes = self.G(photos)
+        maps = self.features((fakes.float() + 1) / 2)
+        losses: dict[str, Tensor] = {}
+        if r.lambda_style:
+            losses["style"] = r.lambda_style * style_loss(
+                style_statistics([m.float() for m in maps]), self.target
+            )
+        if r.lambda_content:
+            with torch.no_grad():
+                source = self.features((photos + 1) / 2)[CONTENT_LAYER]
+            losses["content"] = r.lambda_content * content_loss(maps[CONTENT_LAYER].float(), source.float())
+        if r.lambda_gan:
+            seen = differentiable(fakes.float(), r.augment, generator)
+            losses["gan"] = r.lambda_gan * lsgan_generator(self.D["patch"](seen))
+        if r.lambda_feature:
+            losses["feature"] = r.lambda_feature * lsgan_generator(self._feature_scores(maps))
+        if r.lambda_cycle:
+            losses["cycle"] = r.lambda_cycle * cycle_loss(self.netG_B(fakes), photos)
+        if r.lambda_tv:
+            losses["tv"] = r.lambda_tv * total_variation(fakes.float())
+        losses |= self._drawing_losses(generator)
+        return fakes, losses
+
+    def _feature_scores(self, maps: list[Tensor]) -> list[Tensor]:
+        netD = self.D["feature"]
+        assert isinstance(netD, FeatureDiscriminator)
+        return netD.score(maps[1:3])
+
+    def _drawing_losses(self, generator: torch.Generator) -> dict[str, Tensor]:
+        """Losses with a known answer: a pseudo-photo back to its drawing, a drawing to itself."""
+        r = self.recipe
+        losses: dict[str, Tensor] = {}
+        if not (r.lambda_pair or r.lambda_identity):
+            return losses
+        count = max(1, r.batch // 2)
+        index = torch.randint(0, len(self.drawings), (count,), generator=generator)
+        both = torch.cat([self.drawings[index], self.sources.pairs[index]], 1)
+        both = random_crop_flip(_padded(both), both.shape[-1], generator).to(self.accelerator.device)
+        drawings, photos = to_float(both).chunk(2, 1)
+        if r.lambda_pair:
+            redrawn = self.G(photos.contiguous(memory_format=torch.channels_last))
+            ours, theirs = (self.features((x.float() + 1) / 2) for x in (redrawn, drawings))
+            layers = zip(ours[:3], theirs[:3], strict=True)
+            feature_terms = torch.stack([F.l1_loss(o, t) / t.abs().mean() for o, t in layers]).mean()
+            losses["pair"] = r.lambda_pair * (F.l1_loss(redrawn.float(), drawings) + feature_terms)
+        if r.lambda_identity:
+            losses["identity"] = r.lambda_identity * F.l1_loss(self.G(drawings).float(), drawings)
+        return losses
+
+    def _discriminator_losses(
+        self, reals: Tensor, fakes: Tensor, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        losses = {}
+        for name, netD in self.D.items():
+            seen = [differentiable(images, self.recipe.augment, generator) for images in (reals, fakes)]
+            real_scores, fake_scores = (netD(images) for images in seen)
+            losses[f"D_{name}"] = lsgan_discriminator(real_scores, fake_scores)
+        return losses
+
+    def _photos(self, generator: torch.Generator) -> Tensor:
+        photos = self._draw(self.sources.photos, generator)
+        shown = photographic(photos, generator) if self.sources.pseudo else jitter(photos, 0.1, generator)
+        return shown.contiguous(memory_format=torch.channels_last)
+
+    def _draw(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
+        """A batch of random windows of randomly drawn pictures, float in [-1, 1] on the device."""
+        index = torch.randint(0, len(pixels), (self.recipe.batch,), generator=generator)
+        size = pixels.shape[-1]
+        windows = random_crop_flip(_padded(pixels[index]), size, generator).to(self.accelerator.device)
+        return to_float(windows).contiguous(memory_format=torch.channels_last)
+
+    @torch.no_grad()
+    def redraw(self, photos: Tensor, batch: int = 8) -> Tensor:
+        """uint8 photos `(N, 3, S, S)` as the averaged weights draw them, uint8 on the CPU."""
+        device = self.accelerator.device
+        with self.ema.applied(self.G):
+            return torch.cat([to_uint8(self.G(to_float(p).to(device))).cpu() for p in photos.split(batch)])
+
+    def adapter_tensors(self) -> dict[str, Tensor]:
+        """The averaged adapter under the names of the live model's parameters."""
+        return {name: tensor.detach().cpu().clone() for name, tensor in self.ema.shadow.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run needs: adapter and discriminators, optimizers, average."""
+        adapter = {name: p.detach() for name, p in self.G.named_parameters() if p.requires_grad}
+        return {"adapter": adapter} | {name: getattr(self, name).state_dict() for name in _RESUMED}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.G.load_state_dict(state["adapter"], strict=False)
+        for name in _RESUMED:
+            getattr(self, name).load_state_dict(state[name])
+
+
+def _padded(pixels: Tensor) -> Tensor:
+    """Mirror a sixteenth of the side around uint8 pictures, so that random windows shift them."""
+    margin = pixels.shape[-1] // 16
+    return F.pad(pixels.float(), (margin,) * 4, mode="reflect").to(torch.uint8)

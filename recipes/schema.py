@@ -1,0 +1,158 @@
+"""The recipe: every knob of an adaptation, with its range, its unit and why it is there."""
+
+from collections.abc import Callable
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Method = Literal["lora", "norm-only", "full"]
+Augmentation = Literal["shift", "brightness", "cutout", "flip"]
+Rate = Annotated[float, Field(gt=0, le=0.1)]
+Weight = Annotated[float, Field(ge=0, le=1000)]
+
+
+class Recipe(BaseModel):
+    """How one artist's adapter is trained: frozen, unknown fields refused, defaults a known-good run.
+
+    Construct it through `recipes.validation.validate`, which names every mistake at once.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    name: str = Field(
+        min_length=1, max_length=80, description="What the recipe is called; a label, not hashed."
+    )
+    summary: str = Field("", max_length=200, description="One line on when to use it, shown by `recipes ls`.")
+
+    method: Method = Field(
+        "lora",
+        description="What is trained: low-rank convolution updates, only the norm affines (control: colour "
+        "and contrast), or all weights (control: what the small adapter gives up).",
+    )
+    rank: int = Field(
+        8, ge=1, le=128, description="Rank of the updates; file size and capacity grow with it."
+    )
+    alpha: float = Field(
+        8.0,
+        gt=0,
+        le=1024,
+        description="LoRA scale; updates are multiplied by alpha / rank, so keep it at rank.",
+    )
+    train_norms: bool = Field(
+        True, description="Also train the InstanceNorm affines: they carry most of contrast and palette."
+    )
+
+    steps: int = Field(
+        300, ge=1, le=200_000, description="Generator updates at most; early stopping may end sooner."
+    )
+    batch: int = Field(
+        8, ge=1, le=64, description="Pictures per step; memory and time per step grow with it."
+    )
+    lr: Rate = Field(
+        1e-3, description="Adam rate of the adapter; high, since few weights move and steps are few."
+    )
+    lr_d: Rate = Field(2e-4, description="Adam rate of the discriminator, the usual one for patch GANs.")
+    warmup_steps: int = Field(
+        10,
+        ge=0,
+        le=10_000,
+        description="Steps over which lr rises, while the new discriminator knows nothing.",
+    )
+
+    lambda_gan: Weight = Field(1.0, description="Weight of the adversarial loss: strokes and texture.")
+    lambda_feature: Weight = Field(
+        0.0, description="Weight of a second discriminator, on frozen features: strokes before pixels."
+    )
+    lambda_style: Weight = Field(
+        1.0, description="Weight of the feature mean and deviation loss: palette, weight."
+    )
+    lambda_content: Weight = Field(
+        2.0, description="Weight of the feature cosine to the photo: the same person."
+    )
+    lambda_cycle: Weight = Field(0.0, description="Weight of L1 back to the photo through the frozen netG_B.")
+    lambda_pair: Weight = Field(0.0, description="Weight of L1 on pseudo-pairs, netG_B(drawing) to drawing.")
+    lambda_identity: Weight = Field(
+        0.0, description="Weight of L1 from a drawing to itself: keeps colours calm."
+    )
+    lambda_tv: Weight = Field(0.0, description="Weight of total variation: smooths blotchy flat backgrounds.")
+
+    gan_mode: Literal["lsgan"] = Field(
+        "lsgan", description="Adversarial loss; least squares saturates least."
+    )
+    d_channels: int = Field(
+        32,
+        ge=4,
+        le=128,
+        description="First-layer width of the patch discriminator; a wide one memorises few drawings.",
+    )
+    d_start: Literal["scratch", "base"] = Field(
+        "scratch",
+        description="Where the discriminator starts: random, or the base's own with its low layers frozen.",
+    )
+    augment: tuple[Augmentation, ...] = Field(
+        ("shift", "brightness"),
+        max_length=4,
+        description="Differentiable augmentations before the discriminator, so that it cannot memorise the "
+        "drawings. flip teaches mirrored hands: leave it out for drawings lit from one side.",
+    )
+
+    ema: float = Field(
+        0.99,
+        ge=0,
+        lt=1,
+        description="Decay per step of the averaged weights that are saved; 0 saves the raw ones.",
+    )
+    eval_every: int = Field(25, ge=1, le=10_000, description="Steps between scores on the validation fold.")
+    patience: int = Field(
+        6, ge=0, le=1000, description="Scores without improvement before stopping; 0 never stops early."
+    )
+    validation_fraction: float = Field(
+        0.2,
+        gt=0,
+        le=0.5,
+        description="Share of the drawings kept for scoring, never trained on (none below five).",
+    )
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of weights, order and augmentation.")
+    max_minutes: float = Field(
+        15.0, gt=0, le=10_080, description="Wall-clock minutes at most; the best checkpoint so far is kept."
+    )
+
+    @model_validator(mode="after")
+    def _fields_agree(self) -> Self:
+        broken = [rule.message for rule in RULES if not rule.holds(self)]
+        if broken:
+            raise ValueError("; ".join(broken))
+        return self
+
+
+class Rule:
+    """A condition over several fields, checked even when other fields are wrong."""
+
+    def __init__(self, fields: tuple[str, ...], holds: Callable[[Recipe], bool], message: str) -> None:
+        self.fields = fields
+        self.holds = holds
+        self.message = message
+
+
+_LOSSES = tuple(name for name in Recipe.model_fields if name.startswith("lambda_"))
+
+RULES = (
+    Rule(("warmup_steps", "steps"), lambda r: r.warmup_steps < r.steps, "warmup_steps must be below steps"),
+    Rule(("eval_every", "steps"), lambda r: r.eval_every <= r.steps, "eval_every must not exceed steps"),
+    Rule(
+        ("method", "train_norms"),
+        lambda r: r.method != "norm-only" or r.train_norms,
+        "method norm-only trains nothing unless train_norms is true",
+    ),
+    Rule(
+        _LOSSES,
+        lambda r: any(
+            getattr(r, name) > 0 for name in ("lambda_gan", "lambda_feature", "lambda_style", "lambda_pair")
+        ),
+        "no loss pulls towards the drawings: "
+        "set lambda_gan, lambda_feature, lambda_style or lambda_pair above 0",
+    ),
+    Rule(
+        ("augment",), lambda r: len(set(r.augment)) == len(r.augment), "augment names one augmentation twice"
+    ),
+)

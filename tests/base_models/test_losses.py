@@ -1,0 +1,122 @@
+"""Losses and discriminators against values worked out by hand or by torch itself."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from base_models.discriminators import FeatureDiscriminator, PatchGAN
+from base_models.losses import (
+    content_loss,
+    cycle_loss,
+    gradient_penalty,
+    lsgan_discriminator,
+    lsgan_generator,
+    style_loss,
+    total_variation,
+)
+
+
+def rand(*shape: int, seed: int = 0) -> Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_lsgan_by_hand() -> None:
+    real, fake = torch.tensor([1.0, 0.5]), torch.tensor([0.0, 0.5])
+    assert lsgan_generator(fake) == pytest.approx((1 + 0.25) / 2)
+    assert lsgan_discriminator(real, fake) == pytest.approx(0.5 * (0.25 / 2 + 0.25 / 2))
+
+
+def test_lsgan_averages_over_the_maps_of_one_discriminator() -> None:
+    maps = [torch.zeros(2, 1, 3, 3), torch.full((2, 1, 9, 9), 0.5)]
+    assert lsgan_generator(maps) == pytest.approx((1 + 0.25) / 2)
+    assert lsgan_discriminator(maps, maps) == pytest.approx((0.5 * 1 + 0.5 * (0.25 + 0.25)) / 2)
+    with pytest.raises(ValueError, match="zip"):
+        lsgan_discriminator(maps, maps[:1])
+
+
+def test_cycle_loss_is_the_mean_absolute_difference() -> None:
+    assert cycle_loss(torch.tensor([1.0, -1.0]), torch.tensor([0.5, 0.5])) == pytest.approx(1.0)
+
+
+def test_the_penalty_of_a_linear_discriminator_is_known() -> None:
+    weight = torch.tensor([3.0, 4.0]).view(1, 2, 1, 1)
+
+    class Linear(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return (x * weight).sum(1, keepdim=True)
+
+    # One pixel: the gradient is the weight itself, of norm 5.
+    assert gradient_penalty(Linear(), rand(2, 2, 1, 1), rand(2, 2, 1, 1)) == pytest.approx(16.0)
+
+
+def test_the_penalty_agrees_with_a_plain_reference() -> None:
+    torch.manual_seed(0)
+    netD = PatchGAN(3, 4, 2)
+    real, fake = rand(3, 3, 32, 32), rand(5, 3, 32, 32, seed=1)
+    ours = gradient_penalty(netD, real, fake, torch.Generator().manual_seed(7))
+    mix = torch.rand(3, 1, 1, 1, generator=torch.Generator().manual_seed(7))
+    norms = []
+    for one, other, share in zip(real, fake, mix, strict=False):
+        x = (share * one + (1 - share) * other)[None].requires_grad_(True)
+        (gradient,) = torch.autograd.grad(netD(x).mean(), x)
+        norms.append(gradient.norm())
+    torch.testing.assert_close(ours, (torch.stack(norms) - 1).square().mean())
+
+
+def test_the_penalty_trains_the_discriminator_and_is_float32_under_autocast() -> None:
+    torch.manual_seed(0)
+    netD = PatchGAN(3, 4, 2)
+    real, fake = rand(2, 3, 32, 32), rand(2, 3, 32, 32, seed=1)
+    plain = gradient_penalty(netD, real, fake, torch.Generator().manual_seed(7))
+    with torch.autocast("cpu", torch.bfloat16):
+        cast = gradient_penalty(netD, real, fake.bfloat16(), torch.Generator().manual_seed(7))
+    assert cast.dtype == torch.float32
+    torch.testing.assert_close(cast, plain, rtol=1e-2, atol=1e-3)
+    plain.backward()
+    gradients = [p.grad for p in netD.parameters() if p.ndim == 4]
+    assert all(g is not None and g.abs().max() > 0 for g in gradients)
+
+
+def test_style_loss_by_hand() -> None:
+    statistics = [torch.tensor([[1.0, 3.0], [3.0, 5.0]]), torch.tensor([[2.0]])]
+    target = [torch.tensor([[2.0, 2.0]]), torch.tensor([1.0])]
+    # Means over the batch: (2, 4) and 2; differences (0, 2) and 1; target mean squares 4 and 1.
+    assert style_loss(statistics, target) == pytest.approx(2 / 4 + 1)
+
+
+def test_content_loss_ignores_gain_and_offset_of_a_map() -> None:
+    maps = rand(2, 5, 8, 8)
+    assert content_loss(maps, maps) == pytest.approx(0, abs=1e-6)
+    assert content_loss(3 * maps + 7, maps) == pytest.approx(0, abs=1e-5)
+    opposite = 2 * maps.mean((2, 3), keepdim=True) - maps
+    assert content_loss(opposite, maps) == pytest.approx(2, abs=1e-5)
+
+
+def test_total_variation_by_hand() -> None:
+    image = torch.tensor([[0.0, 1.0], [3.0, 1.0]]).view(1, 1, 2, 2)
+    assert total_variation(image) == pytest.approx((1 + 2) / 2 + (3 + 0) / 2)
+
+
+def test_the_feature_discriminator_trains_its_heads_alone() -> None:
+    features = nn.Conv2d(3, 6, 3, 2).requires_grad_(False)
+    netD = FeatureDiscriminator(lambda x: [features(x), F.relu(features(x))], (6, 6), width=4)
+    assert not any("features" in name for name in netD.state_dict())
+    x = (rand(2, 3, 16, 16) * 2 - 1).requires_grad_(True)
+    scores = netD(x)
+    assert [tuple(s.shape) for s in scores] == [(2, 1, 7, 7)] * 2
+    lsgan_generator(scores).backward()
+    assert x.grad is not None
+    assert x.grad.abs().sum() > 0
+
+
+def test_a_spectral_patch_discriminator_is_bounded_in_slope() -> None:
+    torch.manual_seed(0)
+    netD = PatchGAN(3, 8, 2, norm=False, spectral=True).train()
+    for _ in range(30):
+        netD(rand(1, 3, 32, 32))
+    for module in netD.eval().modules():
+        if isinstance(module, nn.Conv2d):
+            assert float(torch.linalg.matrix_norm(module.weight.detach().flatten(1), 2)) == pytest.approx(
+                1, abs=0.02
+            )

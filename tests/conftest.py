@@ -1,0 +1,72 @@
+"""Fixtures for every test: a home folder of its own, the command line as a process, shared data, soaks."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@dataclass(frozen=True)
+class Soak:
+    """How long a soak test runs."""
+
+    seed: int
+    """First seed; repetition i uses seed + i."""
+    count: int
+    """Number of repetitions."""
+
+
+@pytest.fixture(autouse=True)
+def fewshot_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty `FEWSHOT_HOME`, so that no test reads or writes the user's."""
+    folder = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("FEWSHOT_HOME", str(folder))
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    # One precision and device for every test of a process: Accelerate keeps the first it was given.
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "no")
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of shared pictures (`FEWSHOT_SHARED`, else `../shared`); skips where there is none."""
+    folder = Path(os.environ.get("FEWSHOT_SHARED", ROOT.parent / "shared"))
+    if not (folder / "data").is_dir():
+        pytest.skip(f"no shared pictures at {folder}: set FEWSHOT_SHARED")
+    return folder
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """Run `fewshot ARGS...` as a process of its own in `tmp_path`; keywords become environment variables."""
+
+    def run(*args: str | Path, timeout: float = 120, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "fewshot.cli.main", *map(str, args)],
+            cwd=tmp_path,
+            env=os.environ | environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def soak(request: pytest.FixtureRequest) -> Soak:
+    """Seed and count from `SOAK_SEED` and `SOAK_COUNT`, else 0 and `@pytest.mark.soak(sample=N)`."""
+    marker = request.node.get_closest_marker("soak")
+    sample = marker.kwargs.get("sample", 3) if marker else 3
+    return Soak(int(os.environ.get("SOAK_SEED", "0")), int(os.environ.get("SOAK_COUNT", sample)))

@@ -1,0 +1,189 @@
+"""Every kind of picture file: what can be used comes out right, what cannot is refused by name."""
+
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from fewshot.data.pictures import content_hash, list_pictures, open_picture, read_picture, to_square
+from fewshot.errors import BadInputError, FewshotError, NotFoundError
+
+EXPECTED = {
+    "empty.png": "0 bytes",
+    "text.png": "a text file",
+    "cut.jpg": "cut off",
+    "one.png": "too small (1x1",
+    "huge.png": "too large",
+    "phone.heic": ".heic files cannot be read",
+    "zeros.webp": "not a picture",
+}
+
+
+@pytest.mark.parametrize("name", sorted(EXPECTED))
+def test_unusable_files_are_refused_by_name(
+    tmp_path: Path, makers: ModuleType, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    makers.BAD[name](tmp_path / name)
+    with pytest.raises(BadInputError) as caught:
+        open_picture(tmp_path / name)
+    assert name in str(caught.value)
+    assert EXPECTED[name] in str(caught.value)
+    assert caught.value.hint
+    assert capfd.readouterr() == ("", "")
+
+
+def test_odd_files_open_as_rgb(tmp_path: Path, makers: ModuleType, capfd: pytest.CaptureFixture[str]) -> None:
+    for name, make in makers.ODD.items():
+        make(tmp_path / name)
+        image = open_picture(tmp_path / name)
+        assert (name, image.mode) == (name, "RGB")
+        assert min(image.size) >= 32
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_rotation_tag_is_applied(tmp_path: Path, makers: ModuleType, orientation: int) -> None:
+    makers.rotated(tmp_path / "a.jpg", orientation)
+    opened = read_picture(tmp_path / "a.jpg")
+    assert opened.image.size == (96, 64)
+    found = np.asarray(opened.image).astype(int)
+    for (y, x), colour in zip(
+        [(16, 24), (16, 72), (48, 24), (48, 72)],
+        [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)],
+        strict=True,
+    ):
+        assert np.abs(found[y, x] - colour).max() < 12
+    assert ("turned upright" in opened.changes) == (orientation != 1)
+
+
+def test_rotation_tag_in_png_with_alpha(tmp_path: Path, makers: ModuleType) -> None:
+    exif = Image.Exif()
+    exif[274] = 3
+    turned = makers.quarters().transpose(Image.Transpose.ROTATE_180).convert("RGBA")
+    turned.save(tmp_path / "a.png", exif=exif)
+    assert np.array_equal(np.asarray(open_picture(tmp_path / "a.png")), np.asarray(makers.quarters()))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_16_bit_grey_is_scaled_not_clipped(tmp_path: Path, makers: ModuleType, suffix: str) -> None:
+    Image.fromarray(makers.ramp16()).save(tmp_path / f"a{suffix}")
+    row = np.asarray(open_picture(tmp_path / f"a{suffix}"))[10, :, 0].astype(int)
+    assert np.abs(row - np.arange(256)).max() <= 1
+
+
+@pytest.mark.parametrize("top", [1.0, 255.0, 65535.0])
+def test_float_grey_is_scaled_by_its_usual_range(tmp_path: Path, top: float) -> None:
+    ramp = np.tile(np.linspace(0, top, 256, dtype=np.float32), (64, 1))
+    Image.fromarray(ramp).save(tmp_path / "a.tif")
+    row = np.asarray(open_picture(tmp_path / "a.tif"))[10, :, 2].astype(int)
+    assert np.abs(row - np.arange(256)).max() <= 1
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_transparency_lies_on_white(tmp_path: Path, mode: str) -> None:
+    picture = Image.new("RGBA", (64, 64), (0, 0, 0, 0))
+    picture.paste((0, 0, 0, 255), (0, 0, 32, 64))
+    if mode == "P":
+        flat = Image.new("P", (64, 64), 1)
+        flat.putpalette([0, 0, 0, 90, 90, 90])
+        flat.paste(0, (0, 0, 32, 64))
+        flat.save(tmp_path / "a.png", transparency=1)
+    else:
+        picture.convert(mode).save(tmp_path / "a.png")
+    found = np.asarray(open_picture(tmp_path / "a.png"))
+    assert (found[:, :32] == 0).all()
+    assert (found[:, 32:] == 255).all()
+
+
+def test_cmyk_keeps_its_colours(tmp_path: Path, makers: ModuleType) -> None:
+    makers.quarters().convert("CMYK").save(tmp_path / "a.tif")
+    assert np.array_equal(np.asarray(open_picture(tmp_path / "a.tif")), np.asarray(makers.quarters()))
+
+
+def test_cie_lab_keeps_its_colours(tmp_path: Path, makers: ModuleType) -> None:
+    srgb, lab = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+    stored = ImageCms.profileToProfile(makers.quarters(), srgb, lab, outputMode="LAB")
+    assert stored is not None
+    stored.save(tmp_path / "a.tif")
+    opened = read_picture(tmp_path / "a.tif")
+    assert opened.changes == ("CIE Lab to RGB",)
+    difference = np.asarray(opened.image).astype(int) - np.asarray(makers.quarters())
+    # Eight bits of Lab hold the strongest blue to within 22 levels; a wrong sign of a or b is off by 100.
+    assert np.abs(difference).max() < 25
+
+
+def test_animation_gives_its_first_frame_and_says_so(tmp_path: Path, makers: ModuleType) -> None:
+    makers.animated(tmp_path / "a.gif")
+    opened = read_picture(tmp_path / "a.gif")
+    assert opened.image.getpixel((5, 5)) == (255, 0, 0)
+    assert opened.notices == ("3 frames, the first is used",)
+
+
+def test_plain_picture_needs_no_change(tmp_path: Path, makers: ModuleType) -> None:
+    makers.drawing().save(tmp_path / "a.png")
+    opened = read_picture(tmp_path / "a.png")
+    assert (opened.changes, opened.notices) == ((), ())
+
+
+def test_content_hash_ignores_the_file(tmp_path: Path, makers: ModuleType) -> None:
+    image = makers.drawing()
+    image.save(tmp_path / "a.png")
+    image.save(tmp_path / "b.bmp")
+    assert content_hash(open_picture(tmp_path / "a.png")) == content_hash(open_picture(tmp_path / "b.bmp"))
+    wide, tall = Image.new("RGB", (64, 32)), Image.new("RGB", (32, 64))
+    assert content_hash(wide) != content_hash(tall)
+
+
+def test_list_is_natural_and_leaves_other_files_out(tmp_path: Path) -> None:
+    for name in ("10.png", "2.PNG", "a²3.jpg", ".hidden.png", "notes.txt", "1.webp"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "folder.png").mkdir()
+    assert [path.name for path in list_pictures(tmp_path)] == ["1.webp", "2.PNG", "10.png", "a²3.jpg"]
+
+
+def test_missing_empty_and_wrong_folders(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="no such folder"):
+        list_pictures(tmp_path / "nowhere")
+    with pytest.raises(BadInputError, match="an empty folder"):
+        list_pictures(tmp_path)
+    (tmp_path / "a.txt").write_text("x")
+    with pytest.raises(BadInputError, match="is a file"):
+        list_pictures(tmp_path / "a.txt")
+    with pytest.raises(NotFoundError):
+        open_picture(tmp_path / "nowhere.png")
+    with pytest.raises(BadInputError, match="is a folder"):
+        open_picture(tmp_path)
+
+
+def test_square_crop_takes_the_middle_and_pad_the_paper() -> None:
+    paper = Image.new("RGB", (400, 200), (240, 230, 200))
+    paper.paste((0, 0, 0), (150, 50, 250, 150))
+    crop, pad = to_square(paper, 64), to_square(paper, 64, "pad")
+    assert crop.shape == pad.shape == (64, 64, 3)
+    assert crop.dtype == pad.dtype == np.uint8
+    assert (crop[32, 32] == 0).all()
+    assert crop[32, 12].min() > 150
+    assert (pad[2, 32] == (240, 230, 200)).all()
+    assert 0.04 < (pad[..., 0] < 120).mean() < 0.09
+
+
+def test_shrinking_is_antialiased() -> None:
+    stripes = np.zeros((512, 512, 3), np.uint8)
+    stripes[:, ::2] = 255
+    assert np.abs(to_square(Image.fromarray(stripes), 32).astype(int) - 127).max() < 30
+
+
+def test_reading_pictures_loads_no_heavy_library() -> None:
+    code = "import sys, fewshot.data.style_set, fewshot.data.check, fewshot.cli.check; "
+    code += "print(sorted({'torch', 'cv2', 'sklearn', 'timm'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_refusal_is_one_error_type() -> None:
+    assert issubclass(BadInputError, FewshotError)
+    assert BadInputError.exit_code == 3

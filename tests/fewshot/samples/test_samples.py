@@ -1,0 +1,116 @@
+"""The shipped drawings: complete, readable, reproducible, and four hands that differ."""
+
+import io
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from fewshot.errors import NotFoundError
+from fewshot.samples import sample_folder, sample_hands
+from fewshot.samples.draw import QUALITY, draw_one
+from fewshot.samples.face import FacePlan
+
+PER_HAND = 24
+# Mean difference in grey levels; another OpenCV build may round a few pixels otherwise before lossy coding.
+TOLERANCE = 2.0
+
+
+@cache
+def shipped(hand: str) -> NDArray[np.uint8]:
+    """(n, 256, 256, 3) decoded pictures of one hand."""
+    paths = sorted(sample_folder(hand).glob("*.webp"))
+    return np.stack([np.asarray(Image.open(path).convert("RGB")) for path in paths])
+
+
+def described(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """(n, 8) means and spreads of colour, and edge strength, saturation."""
+    x = pictures.astype(np.float64) / 255
+    grey = x.mean(-1)
+    edges = np.abs(np.diff(grey, axis=1)).mean((1, 2))
+    saturation = (x.max(-1) - x.min(-1)).mean((1, 2))
+    return np.column_stack([x.mean((1, 2)), x.std((1, 2)), edges, saturation])
+
+
+@pytest.mark.parametrize("hand", sample_hands())
+def test_each_hand_ships_square_pictures_numbered_from_zero(hand: str) -> None:
+    names = [path.name for path in sorted(sample_folder(hand).glob("*.webp"))]
+    assert names == [f"{k:03d}.webp" for k in range(PER_HAND)]
+    assert shipped(hand).shape == (PER_HAND, 256, 256, 3)
+
+
+def test_there_are_four_hands_in_a_small_package() -> None:
+    assert len(set(sample_hands())) == 4
+    size = sum(path.stat().st_size for hand in sample_hands() for path in sample_folder(hand).glob("*"))
+    assert size < 2.5e6
+
+
+def test_an_unknown_hand_is_named_with_the_choices() -> None:
+    with pytest.raises(NotFoundError, match=r"'oil'.*ink, flat"):
+        sample_folder("oil")
+
+
+@pytest.mark.parametrize("hand", sample_hands())
+@pytest.mark.parametrize("index", [0, 11, 23])
+def test_the_script_draws_the_shipped_picture(hand: str, index: int) -> None:
+    packed = io.BytesIO()
+    Image.fromarray(draw_one(hand, index)).save(packed, "WEBP", quality=QUALITY, method=6)
+    again = np.asarray(Image.open(packed).convert("RGB")).astype(float)
+    assert np.abs(again - shipped(hand)[index]).mean() < TOLERANCE
+    others = np.delete(shipped(hand), index, axis=0).astype(float)
+    assert np.abs(others - again).mean((1, 2, 3)).min() > 5 * TOLERANCE
+
+
+def test_the_command_writes_count_pictures_of_the_asked_size(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "fewshot.samples.draw",
+        "--out",
+        str(tmp_path),
+        "--count",
+        "2",
+        "--size",
+        "64",
+    ]
+    done = subprocess.run([*command, "--seed", "5"], capture_output=True, text=True, check=True)
+    paths = sorted(tmp_path.rglob("*.webp"))
+    assert len(paths) == 2 * len(sample_hands()) == len(done.stdout.split())
+    assert {Image.open(path).size for path in paths} == {(64, 64)}
+
+
+def test_colour_and_edges_tell_the_hands_apart() -> None:
+    features = np.concatenate([described(shipped(hand)) for hand in sample_hands()])
+    labels = np.repeat(np.arange(len(sample_hands())), PER_HAND)
+    features = (features - features.mean(0)) / features.std(0)
+    right = 0
+    for k, label in enumerate(labels):
+        rest = np.arange(len(labels)) != k
+        centres = np.stack([features[rest & (labels == c)].mean(0) for c in range(len(sample_hands()))])
+        right += int(np.linalg.norm(centres - features[k], axis=1).argmin() == label)
+    assert right / len(labels) >= 0.9
+
+
+@pytest.mark.parametrize("hand", sample_hands())
+def test_no_two_pictures_of_a_hand_are_nearly_the_same(hand: str) -> None:
+    small = np.stack([np.asarray(Image.fromarray(p).resize((32, 32))) for p in shipped(hand)]).astype(float)
+    flat = small.reshape(PER_HAND, -1)
+    apart = np.abs(flat[:, None] - flat[None]).mean(-1)
+    assert apart[~np.eye(PER_HAND, dtype=bool)].min() > 8
+
+
+def test_a_plan_follows_its_generator_alone() -> None:
+    first, again, other = (FacePlan.random(np.random.default_rng(seed)) for seed in (3, 3, 4))
+    assert first == again != other
+
+
+def test_importing_the_package_stays_light() -> None:
+    heavy = ("numpy", "cv2", "PIL", "torch")
+    code = f"import sys, fewshot.samples; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

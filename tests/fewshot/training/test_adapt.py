@@ -1,0 +1,271 @@
+"""Adaptation from drawings to adapter folder, on the tiny base and the shipped sample drawings."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from accelerate import Accelerator
+from safetensors.torch import load_file
+
+from base_models.registry import create_model
+from fewshot.adapters.adapter import read_adapter
+from fewshot.data.style_set import StyleSet
+from fewshot.errors import BadInputError, ConflictError, IntegrityError, UsageError
+from fewshot.home import run_folder
+from fewshot.inference.engine import Engine
+from fewshot.samples import sample_folder
+from fewshot.training.adapt import AdaptOutcome, adapt_style
+from fewshot.training.adaptation import Adaptation
+from fewshot.training.sources import pseudo_photos
+from recipes import Recipe, RecipeError, apply_overrides, load_recipe
+
+
+def recipe(*overrides: str) -> Recipe:
+    short = ["steps=4", "eval_every=2", "batch=2", "warmup_steps=1", "patience=0"]
+    return apply_overrides(load_recipe("quick"), [*short, *overrides])
+
+
+def drawings(tmp_path: Path, count: int, hand: str = "ink") -> Path:
+    folder = tmp_path / f"{hand} {count}"
+    folder.mkdir(exist_ok=True)
+    for path in sorted(sample_folder(hand).glob("*.webp"))[:count]:
+        shutil.copy(path, folder)
+    return folder
+
+
+def adapt(folder: Path, *overrides: str, name: str = "mine", **options: object) -> AdaptOutcome:
+    return adapt_style(folder, name=name, base="scan_tiny", recipe=recipe(*overrides), **options)  # type: ignore[arg-type]
+
+
+def job(tmp_path: Path, *overrides: str, count: int = 6) -> Adaptation:
+    style_set = StyleSet.from_folder(drawings(tmp_path, count), size=32)
+    base, run = create_model("scan_tiny"), tmp_path / "run"
+    return Adaptation(style_set, base, recipe(*overrides), None, run, Accelerator(cpu=True))
+
+
+def test_the_run_folder_holds_adapter_previews_log_and_recipe(tmp_path: Path) -> None:
+    outcome = adapt(drawings(tmp_path, 8), licence="CC0-1.0", consent="self")
+    assert outcome.adapter == run_folder("mine") / "adapter"
+    assert outcome.steps == 4
+    adapter = read_adapter(outcome.adapter)
+    assert adapter.licence == "CC0-1.0"
+    assert len(adapter.record["references"]) == 8
+    assert {p.name for p in (outcome.run / "samples").iterdir()} == {f"step-{n:06d}.png" for n in (0, 2, 4)}
+    lines = [json.loads(line) for line in (outcome.run / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [2, 4]
+    metrics = json.loads((outcome.run / "metrics.json").read_text())
+    assert metrics["kid"]["extractor"] == "random-steering"
+    assert metrics["kid"]["n"][0] == 2
+    assert sum(p.stat().st_size for p in outcome.adapter.iterdir()) < 2_000_000
+    assert not list((outcome.run / "state").glob("*"))
+
+
+def test_the_best_weights_are_kept_not_the_last(tmp_path: Path) -> None:
+    run = job(tmp_path, "steps=6", "eval_every=1")
+    run.train_style()
+    scores = [(entry["score"], entry["step"]) for entry in run.validation.history]
+    assert run.at.best_step == min(scores)[1]
+    drawn = run.results_of_best()
+    run.validation.history = run.validation.history[:1]
+    assert run.validation.score(0, drawn) == pytest.approx(min(scores)[0], abs=1e-6)
+
+
+def test_training_moves_the_style_loss_and_leaves_the_base(tmp_path: Path) -> None:
+    run = job(tmp_path, "steps=30", "eval_every=30", "lambda_gan=0", "lr=0.02", "ema=0")
+    before = {name: p.clone() for name, p in run.base.netG_A.named_parameters()}
+    first = run.trainer.step(0)["style"]
+    run.train_style()
+    assert run.trainer.step(30)["style"] < 0.9 * first
+    assert all(torch.equal(p, before[name]) for name, p in run.base.netG_A.named_parameters())
+
+
+def test_the_adapter_draws_through_the_engine_what_training_saw(tmp_path: Path) -> None:
+    outcome = adapt(drawings(tmp_path, 6), "lr=0.02", "ema=0")
+    run = job(tmp_path, "lr=0.02", "ema=0")
+    run.train_style()
+    assert run.at.best_step > 0
+    engine = Engine.from_names([str(outcome.adapter)], base="scan_tiny")
+    ours, theirs = engine.stylize(run.sources.held), run.results_of_best()
+    assert (ours.int() - theirs.int()).abs().max() <= 1
+
+
+def test_the_validation_fold_and_its_pseudo_photos_stay_out_of_training(tmp_path: Path) -> None:
+    run = job(tmp_path, count=10)
+    assert run.fold is not None
+    assert not set(run.train.hashes) & set(run.fold.hashes)
+    kept_out = {p.numpy().tobytes() for p in pseudo_photos(run.base, run.fold.tensor())}
+    assert not kept_out & {p.numpy().tobytes() for p in run.sources.photos}
+    own_hand = StyleSet.from_folder(sample_folder("ink"), size=32).tensor()
+    unseen = {p.numpy().tobytes() for p in pseudo_photos(run.base, own_hand[10:])}
+    assert not unseen & {p.numpy().tobytes() for p in run.sources.photos}
+    assert len(run.trainer.drawings) == len(run.train) == 8
+
+
+def test_resumed_is_the_same_as_uninterrupted(tmp_path: Path) -> None:
+    whole = job(tmp_path, "steps=6")
+    whole.train_style()
+    half = job(tmp_path, "steps=6")
+    half.train_style(max_minutes=1e-9)
+    assert half.at.step == 1
+    rest = job(tmp_path, "steps=6")
+    rest.train_style(resume=True)
+    assert rest.at.step == 6
+    for name, tensor in whole.trainer.adapter_tensors().items():
+        assert torch.equal(tensor, rest.trainer.adapter_tensors()[name]), name
+
+
+def test_early_stopping_counts_looks_without_improvement(tmp_path: Path) -> None:
+    run = job(tmp_path, "steps=50", "eval_every=1", "patience=2", "lr=1e-9")
+    run.train_style()
+    assert run.at.step < 50
+    assert run.at.step - run.at.best_step == 2
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_few_drawings_have_no_fold_and_still_work(tmp_path: Path, count: int) -> None:
+    outcome = adapt(drawings(tmp_path, count))
+    assert "none" in outcome.metrics["fold"]
+    assert read_adapter(outcome.adapter)
+
+
+def test_photos_of_the_user_are_used(tmp_path: Path) -> None:
+    outcome = adapt(drawings(tmp_path, 6), photos=drawings(tmp_path, 10, "flat"))
+    assert outcome.metrics["photos"] == "10 photos of flat 10"
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("method=norm-only",),
+        ("method=full",),
+        ("lambda_gan=0",),
+        ("d_start=base",),
+        ("lambda_feature=1", "lambda_cycle=1", "lambda_pair=1", "lambda_identity=1", "lambda_tv=1"),
+        ("augment=shift,brightness,cutout,flip",),
+    ],
+)
+def test_every_loss_and_method_trains(tmp_path: Path, overrides: tuple[str, ...]) -> None:
+    run = job(tmp_path, "steps=2", *overrides)
+    before = run.trainer.adapter_tensors()
+    losses = [run.trainer.step(step) for step in range(3)]
+    assert all(torch.isfinite(torch.tensor(list(step.values()))).all() for step in losses)
+    after = run.trainer.adapter_tensors()
+    assert any(not torch.equal(before[name], after[name]) for name in after)
+
+
+def test_a_finished_style_is_not_overwritten(tmp_path: Path) -> None:
+    folder = drawings(tmp_path, 6)
+    outcome = adapt(folder)
+    weights = load_file(outcome.adapter / "adapter_model.safetensors")
+    with pytest.raises(ConflictError, match="mine"):
+        adapt(folder)
+    adapt(folder, "seed=5", "lr=0.05", overwrite=True)
+    replaced = load_file(outcome.adapter / "adapter_model.safetensors")
+    assert any(not torch.equal(weights[name], replaced[name]) for name in weights)
+
+
+def test_resume_refuses_another_recipe(tmp_path: Path) -> None:
+    first = job(tmp_path)
+    first._save()
+    other = job(tmp_path, "lambda_style=3")
+    with pytest.raises(ConflictError, match="recipe"):
+        other.train_style(resume=True)
+
+
+def test_a_damaged_state_is_named(tmp_path: Path) -> None:
+    run = job(tmp_path)
+    run._save()
+    data = bytearray(run.state_path().read_bytes())
+    data[len(data) // 2] ^= 1
+    run.state_path().write_bytes(data)
+    with pytest.raises(IntegrityError, match=r"state\.pt"):
+        job(tmp_path).train_style(resume=True)
+
+
+def test_a_rank_that_no_folder_can_hold_is_refused_before_training(tmp_path: Path) -> None:
+    folder = drawings(tmp_path, 6)
+    with pytest.raises(BadInputError, match="rank 128"):
+        adapt_style(folder, name="big", base="scan_128", recipe=recipe("rank=128"))
+
+
+def test_an_unfinished_run_is_not_lost_by_repeating_the_command(tmp_path: Path) -> None:
+    run = job(tmp_path)
+    run.run = run_folder("mine")
+    run._save()
+    with pytest.raises(ConflictError, match="unfinished"):
+        adapt(drawings(tmp_path, 6))
+
+
+def test_mistakes_leave_nothing_behind(tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(BadInputError):
+        adapt(empty)
+    with pytest.raises(UsageError):
+        adapt(drawings(tmp_path, 6), name="a/b")
+    with pytest.raises(RecipeError, match="lambda_stile"):
+        recipe("lambda_stile=1")
+    assert not run_folder("mine").exists()
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_ctrl_c_saves_and_resume_finishes(tmp_path: Path, fewshot_home: Path, processes: int) -> None:
+    folder = drawings(tmp_path, 6)
+    command = [
+        *[
+            sys.executable,
+            "-m",
+            "fewshot.cli.main",
+            "adapt",
+            str(folder),
+            "--name",
+            "mine",
+            "--base",
+            "scan_tiny",
+        ],
+        *["steps=100000", "eval_every=2", "batch=2", "patience=0", "--processes", str(processes)],
+    ]
+    env = os.environ | {"FEWSHOT_HOME": str(fewshot_home), "OMP_NUM_THREADS": "1"}
+    state = run_folder("mine") / "state" / "state.pt"
+    with subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 100
+        while not state.exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=100)
+    assert process.returncode == 130, stderr
+    assert "Traceback" not in stderr
+    assert "--resume" in stderr
+    assert state.exists()
+    assert not (run_folder("mine") / "adapter").exists()
+    if processes == 1:
+        # The interrupted run asked for 100,000 steps; a minute limit ends the resumed one.
+        command[command.index("--processes") :] = ["--resume", "--minutes", "0.01"]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=100, check=False)
+        assert done.returncode == 0, done.stderr
+        assert read_adapter(run_folder("mine") / "adapter")
+
+
+def test_two_processes_train_one_adapter(tmp_path: Path, fewshot_home: Path) -> None:
+    folder = drawings(tmp_path, 6)
+    short = ["steps=100000", "eval_every=2", "batch=2", "warmup_steps=0", "patience=0", "--minutes", "0.02"]
+    done = subprocess.run(
+        [
+            *[sys.executable, "-m", "fewshot.cli.main", "adapt", str(folder), "--name", "two"],
+            *["--base", "scan_tiny", "--processes", "2", *short],
+        ],
+        env=os.environ | {"FEWSHOT_HOME": str(fewshot_home), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert read_adapter(run_folder("two") / "adapter")

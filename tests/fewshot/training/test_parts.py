@@ -1,0 +1,145 @@
+"""Averaged weights, image pool, frozen networks, generators and the saved state."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from fewshot.errors import BadInputError, IntegrityError
+from fewshot.training.parts import ImagePool, WeightAverage, frozen, step_generator
+from fewshot.training.state import load_state, save_state
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_the_average_follows_its_recurrence() -> None:
+    net = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(net.weight, 1.0)
+    ema, expected = WeightAverage(net, 0.5), 1.0
+    for update, value in enumerate((2.0, 3.0, -1.0, 5.0), start=1):
+        nn.init.constant_(net.weight, value)
+        ema.update(net)
+        decay = min(0.5, (1 + update) / (10 + update))
+        expected = decay * expected + (1 - decay) * value
+    assert ema.shadow["weight"].item() == pytest.approx(expected)
+
+
+def test_the_average_is_applied_inside_the_block_only() -> None:
+    net = nn.Linear(2, 2)
+    ema = WeightAverage(net, 0.9)
+    with torch.no_grad():
+        net.weight.add_(1)
+    own = net.weight.detach().clone()
+    with ema.applied(net):
+        assert torch.equal(net.weight, ema.shadow["weight"])
+        assert not torch.equal(net.weight, own)
+    assert torch.equal(net.weight, own)
+
+
+def test_a_restored_average_goes_on_alike() -> None:
+    net = nn.Linear(2, 2)
+    one, other = WeightAverage(net, 0.99), WeightAverage(nn.Linear(2, 2), 0.99)
+    one.update(net)
+    other.load_state_dict(one.state_dict())
+    with torch.no_grad():
+        net.weight.add_(1)
+    for ema in (one, other):
+        ema.update(net)
+    assert torch.equal(one.shadow["weight"], other.shadow["weight"])
+
+
+def test_the_pool_fills_then_exchanges_half() -> None:
+    pool, rng = ImagePool(10), generator()
+    first = torch.arange(10.0).view(10, 1, 1, 1)
+    assert torch.equal(pool.query(first, rng), first)
+    old = 0
+    for step in range(200):
+        new = torch.full((1, 1, 1, 1), 100.0 + step)
+        given = pool.query(new, rng)
+        old += int(not torch.equal(given, new))
+        kept = [float(image) for image in pool.images]
+        assert len(kept) == 10
+        # What was given away is gone, what was exchanged for it is there.
+        assert float(given) not in kept or torch.equal(given, new)
+    assert 75 < old < 125
+
+
+def test_a_pool_of_none_passes_through_and_pools_keep_no_batches_alive() -> None:
+    images = torch.rand(4, 3, 2, 2)
+    assert ImagePool(0).query(images, generator()) is images
+    pool = ImagePool(2)
+    pool.query(images, generator())
+    assert [image.untyped_storage().nbytes() for image in pool.images] == [3 * 2 * 2 * 4] * 2
+
+
+@pytest.mark.parametrize("seen", [0, 3, 8])
+def test_a_restored_pool_goes_on_alike(seen: int) -> None:
+    pool, other = ImagePool(5), ImagePool(5)
+    for index in range(seen):
+        pool.query(torch.full((1, 1, 1, 1), float(index)), generator(index))
+    other.load_state_dict(pool.state_dict())
+    new = torch.rand(6, 1, 1, 1)
+    assert torch.equal(pool.query(new, generator(1)), other.query(new, generator(1)))
+
+
+def test_frozen_networks_pass_gradients_and_keep_none() -> None:
+    netD, x = nn.Linear(2, 1), torch.ones(1, 2, requires_grad=True)
+    netD.bias.requires_grad_(False)
+    with frozen(netD):
+        netD(x).sum().backward()
+    assert x.grad is not None
+    assert netD.weight.grad is None
+    assert (netD.weight.requires_grad, netD.bias.requires_grad) == (True, False)
+
+
+def test_each_position_has_its_own_numbers() -> None:
+    positions = [(stage, step, rank) for stage in range(3) for step in range(20) for rank in range(4)]
+    drawn = {float(torch.rand((), generator=step_generator(0, *p), dtype=torch.float64)) for p in positions}
+    assert len(drawn) == len(positions)
+    assert torch.rand((), generator=step_generator(3, 1, 2)) == torch.rand(
+        (), generator=step_generator(3, 1, 2)
+    )
+
+
+def test_state_comes_back_as_it_was(tmp_path: Path) -> None:
+    state = {"a": torch.arange(3), "b": [1, 2.5, "x", None], "c": {"d": torch.ones(2, dtype=torch.bfloat16)}}
+    path = tmp_path / "deep" / "state.pt"
+    save_state(path, state)
+    loaded = load_state(path)
+    assert loaded is not None
+    assert torch.equal(loaded["a"], state["a"])  # type: ignore[arg-type]
+    assert loaded["b"] == state["b"]
+    assert loaded["c"]["d"].dtype == torch.bfloat16
+    assert load_state(tmp_path / "nothing.pt") is None
+
+
+@pytest.mark.parametrize("position", [0, 31, 32, 200, -1])
+def test_a_damaged_state_is_refused(tmp_path: Path, position: int) -> None:
+    path = tmp_path / "state.pt"
+    save_state(path, {"a": torch.arange(100)})
+    data = bytearray(path.read_bytes())
+    data[position] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(IntegrityError, match="damaged") as error:
+        load_state(path)
+    assert error.value.exit_code == 6
+    path.write_bytes(data[:10])
+    with pytest.raises(IntegrityError):
+        load_state(path)
+
+
+def test_a_full_disk_leaves_the_older_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "state.pt"
+    save_state(path, {"a": 1})
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(BadInputError, match="the disk is full"):
+        save_state(path, {"a": 2})
+    assert load_state(path) == {"a": 1}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["state.pt"]
