@@ -18,6 +18,7 @@ from fewshot.cli.check import check
 from fewshot.cli.demo import demo
 from fewshot.cli.failures import VerbGroup
 from fewshot.cli.stylize import stylize
+from fewshot.training.launch import is_worker, leave
 
 STYLES = "Learn a style and draw with it"
 TOOLS = "Recipes and this machine"
@@ -61,7 +62,12 @@ def run() -> None:
     with contextlib.suppress(AttributeError, io.UnsupportedOperation):
         # A file name that is no valid UTF-8 must come out as the bytes it is, for the next command in a pipe.
         sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
-    app(prog_name="fewshot")
+    try:
+        app(prog_name="fewshot")
+    except SystemExit as end:
+        if is_worker():
+            leave(end.code if isinstance(end.code, int) else int(end.code is not None))
+        raise
 
 
 if __name__ == "__main__":

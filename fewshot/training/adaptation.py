@@ -24,7 +24,7 @@ from eval.perceptual import load_perceptual
 from fewshot.adapters.folder import MAX_BYTES
 from fewshot.data.style_set import StyleSet
 from fewshot.errors import BadInputError, ConflictError
-from fewshot.files import atomic_write_bytes, atomic_write_text
+from fewshot.files import atomic_write_bytes, atomic_write_text, clear_write_errors
 from fewshot.output import notice, progress, warn
 from fewshot.sheets import contact_sheet, png_bytes
 from fewshot.training.position import Interrupted, Progressed
@@ -92,7 +92,8 @@ class Adaptation:
             self._restore()
         elif self.accelerator.is_main_process:
             for old in (*(self.run / "samples").glob("step-*.png"), self._log_path()):
-                old.unlink(missing_ok=True)
+                with clear_write_errors(old):
+                    old.unlink(missing_ok=True)
         self.accelerator.wait_for_everyone()
         limit = 60 * (max_minutes or self.recipe.max_minutes)
         recipe, at = self.recipe, self.at

@@ -7,6 +7,7 @@ stop has to let each finish its step and save, however long that takes, and leav
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -16,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from types import FrameType
-from typing import IO
+from typing import IO, NoReturn
 
 from fewshot.output import notice
 
@@ -28,6 +29,19 @@ _GRACE = 20.0
 def is_worker() -> bool:
     """Whether this process is one of several that train together."""
     return "RANK" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def leave(code: int) -> NoReturn:
+    """End this worker, whose files are written, without running C++ destructors.
+
+    torch.distributed leaves threads behind that now and then are still running when the C++ runtime goes
+    down, which then aborts (`terminate called without an active exception`): a finished run would end as a
+    failed one. Seen with torch 2.15 and gloo, with the process group destroyed before or not.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def launch(arguments: Sequence[str], processes: int, *, cpu: bool) -> int:

@@ -30,8 +30,13 @@ def best_precision() -> str:
     return "bf16" if "avx512_bf16" in flags or "amx_bf16" in flags else "no"
 
 
-def make_accelerator() -> Accelerator:
-    """An accelerator in the best precision of the device it finds."""
+def make_accelerator(precision: str | None = None, *, cpu: bool = False) -> Accelerator:
+    """Accelerate's handle on the devices and processes of this run.
+
+    Args:
+        precision: `no`, `bf16` or `fp16`; default: `best_precision()`.
+        cpu: stay on the CPU even where there is a GPU.
+    """
     from accelerate import Accelerator
 
-    return Accelerator(mixed_precision=best_precision())
+    return Accelerator(mixed_precision=precision or best_precision(), cpu=cpu)

@@ -19,7 +19,7 @@ from fewshot.data.packs import Pack, load_pack
 from fewshot.errors import ConflictError, NotFoundError, UsageError
 from fewshot.home import cache_folder, run_folder
 from fewshot.output import notice, progress
-from fewshot.training.precision import best_precision
+from fewshot.training.precision import best_precision, make_accelerator
 from fewshot.training.pretrain import DomainMaker, Pretraining
 from fewshot.training.pretrain_config import PretrainConfig
 from fewshot.training.pretrain_export import write_base
@@ -119,7 +119,7 @@ def _accelerator(run: BaseRun) -> Accelerator:
         raise UsageError("--precision fp16 needs a GPU", "use --precision bf16, or leave the flag out")
     if "RANK" in os.environ:
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    return Accelerator(cpu=cpu, mixed_precision=precision)
+    return make_accelerator(precision, cpu=cpu)
 
 
 def _domain_maker(run: BaseRun, accelerator: Accelerator) -> DomainMaker:

@@ -13,10 +13,11 @@ import sys
 from pathlib import Path
 import torch
 import torch.distributed as dist
-from accelerate import Accelerator
 from fewshot.data.loader import Domain
 from fewshot.data.packs import Pack
 from fewshot.training.pretrain import Pretraining
+from fewshot.training.launch import leave
+from fewshot.training.precision import make_accelerator
 from fewshot.training.pretrain_config import PretrainConfig
 import numpy as np
 
@@ -29,7 +30,7 @@ def domains(size):
         packs.append(Pack("p", tuple("abcdefgh"), pixels))
     return Domain(packs[:1]), Domain(packs[1:])
 
-accelerator = Accelerator(cpu=True, mixed_precision="no")
+accelerator = make_accelerator("no", cpu=True)
 assert accelerator.num_processes == 2
 config = PretrainConfig(arch="scan_tiny", batch=2, minutes=0.04, lambda_feature=0.0, lambda_content=0.0)
 photos = torch.zeros(1, 3, 32, 32, dtype=torch.uint8)
@@ -59,6 +60,7 @@ assert not equal(drawn[0].real_A)
 position = run.position
 assert equal(torch.tensor([position.total_seconds, position.step, position.pairs], dtype=torch.float64))
 print("equal", int(run.position.pairs))
+leave(0)
 """
 
 
