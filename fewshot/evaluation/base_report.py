@@ -1,0 +1,175 @@
+"""How good is a base: KID, FID, content, parts and the way back, on any photos and drawings, with intervals.
+
+The photos are redrawn and compared with the drawings, which no photo belongs to. The shuffled column is the
+control of a measure: the same score of each photo and another photo's drawing. With `hard` the same measures
+follow for photos that are known to be hard (`hard_cases`); there KID before is always that of the photos
+without what the case did to them, so that one ruler holds for all cases.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from base_models.counts import count_macs, count_parameters
+from base_models.registry import create_model
+from eval.correspondence import Landmarks
+from eval.errors import MissingWeightsError
+from eval.features import get_extractor
+from fewshot.data.faces import FaceFinder
+from fewshot.errors import BadInputError, NotFoundError, UsageError
+from fewshot.evaluation.base_measures import Drawn, Judge, draw_there_and_back
+from fewshot.evaluation.base_record import BaseReport, Case
+from fewshot.evaluation.hard_cases import HELD_OUT, HELD_OUT_SOURCE, MADE
+from fewshot.evaluation.record import FEW, few_for_kid
+from fewshot.evaluation.sources import Gathered, gather
+from fewshot.home import home
+from fewshot.output import progress
+
+if TYPE_CHECKING:
+    from base_models.checkpoint import BaseModel
+
+_SEARCH_SIDE = 256
+"""Longer side, px, at which faces are looked for: smaller ones lose a tenth of the drawings."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is measured, and how."""
+
+    photos: Path
+    """Folder or .tar archive; held-out pictures are not left out."""
+    drawings: Path
+    """Folder or .tar archive of drawings in the target domain."""
+    indices: str | None = None
+    """Which photos, as `sources.parse_indices` reads it; None takes all."""
+    drawing_indices: str | None = None
+    """Which drawings."""
+    n: int | None = None
+    """At most this many of each, drawn with the seed; None takes all."""
+    seed: int = 0
+    """Of that choice, of the bootstrap, of shuffling and of the difficulties made by code."""
+    extractor: str = "random"
+    """Features of KID and FID; one that was in no loss of the base."""
+    weights: Path | None = None
+    """Weight file of the extractor, where it needs one."""
+    size: int | None = None
+    """Side at which results and drawings are compared, px; None: the base's own."""
+    faces: Path | None = None
+    """YuNet's weight file; None looks in the cache and fetches it."""
+    hard: bool = False
+    """Whether to add the hard cases."""
+    device: str = "cpu"
+    """Where the networks run."""
+
+
+def measure_base(base: str | Path, settings: Settings) -> BaseReport:
+    """Measure a base model on photos and drawings.
+
+    Args:
+        base: name or file, as `base_models.create_model` takes it.
+        settings: what to measure on.
+
+    Raises:
+        CheckpointError: no such base, or a damaged one.
+        NotFoundError, BadInputError, UsageError: pictures, indices or a device that cannot be used, or fewer
+            than two pictures.
+        MissingWeightsError: the extractor's weight file is not there.
+    """
+    if settings.device.startswith("cuda") and not torch.cuda.is_available():
+        raise UsageError(f"--device {settings.device}: this machine has no GPU", "leave --device out")
+    model = create_model(base, folders=(home() / "base",))
+    extractor = get_extractor(settings.extractor, weights=settings.weights, device=settings.device)
+    size = settings.size or int(model.netG_A.size)
+    photos = _some(gather(settings.photos, size, indices=settings.indices), settings)
+    drawings = _some(gather(settings.drawings, size, indices=settings.drawing_indices), settings)
+    for path, side in ((settings.photos, photos), (settings.drawings, drawings)):
+        if len(side) < 2:
+            raise BadInputError(f"{path}: {len(side)} picture; expected two or more", "add pictures")
+    n = {"photos": len(photos), "drawings": len(drawings)}
+    landmarks, notes = _find_faces(settings.faces)
+    if min(n.values()) < FEW:
+        notes += (few_for_kid({"results": len(photos), "views": 1, **n}),)
+    judge = Judge(extractor, drawings.pixels, photos.pixels, landmarks, settings.seed)
+    cases = []
+    with progress("measuring", (1 + len(MADE) * settings.hard) * len(photos)) as bar:
+        drawn = draw_there_and_back(model, photos.pixels, settings.device)
+        cases.append(Case("all", "all", len(photos), (*judge.rows(drawn), judge.fid(drawn))))
+        bar.update(len(photos))
+        if settings.hard:
+            cases += _listed(judge, drawn, photos)
+            notes += () if cases[1:] else (f"no listed hard photos: they are of {HELD_OUT_SOURCE}",)
+        for name, change in MADE.items() if settings.hard else ():
+            spoilt = draw_there_and_back(model, change(photos.pixels, settings.seed), settings.device)
+            cases.append(Case(name, "made", len(photos), judge.rows(spoilt)))
+            bar.update(bar.done + len(photos))
+    return BaseReport(
+        _facts(model),
+        {
+            "photos": photos.source,
+            "indices": settings.indices,
+            "drawings": drawings.source,
+            "drawing_indices": settings.drawing_indices,
+        },
+        n,
+        size,
+        {"name": extractor.name, "sha256": extractor.sha256, "resize": extractor.resize},
+        settings.seed,
+        tuple(cases),
+        notes,
+    )
+
+
+def _some(found: Gathered, settings: Settings) -> Gathered:
+    if settings.n is None or len(found) <= settings.n:
+        return found
+    rng = np.random.default_rng(settings.seed)
+    rows = np.sort(rng.permutation(len(found))[: settings.n])
+    return Gathered(found.source, tuple(found.names[row] for row in rows), found.pixels[rows])
+
+
+def _listed(judge: Judge, drawn: Drawn, photos: Gathered) -> list[Case]:
+    """The listed hard photos among these, cases of `FEW` or more."""
+    if Path(photos.source).stem != HELD_OUT_SOURCE:
+        return []
+    cases = []
+    for name, numbers in HELD_OUT.items():
+        stems = {f"{number:05d}" for number in numbers}
+        chosen = np.array([row for row, stem in enumerate(photos.names) if stem in stems], int)
+        if len(chosen) >= FEW:
+            cases.append(Case(name, "listed", len(chosen), judge.rows(drawn.rows(chosen), chosen)))
+    return cases
+
+
+def _find_faces(weights: Path | None) -> tuple[Landmarks | None, tuple[str, ...]]:
+    """A landmark detector, or None and why there is none; a file that was named has to be there."""
+    if weights is not None and not weights.is_file():
+        raise NotFoundError(f"--faces {weights}: no such file; expected YuNet's .onnx", "leave --faces out")
+    try:
+        finder = FaceFinder(weights)
+    except MissingWeightsError as error:
+        return None, (f"no part-level numbers: {error}; give the file with --faces",)
+
+    def find(picture: np.ndarray) -> np.ndarray | None:
+        face = finder.landmarks(picture, side=_SEARCH_SIDE)
+        if face is None:
+            return None
+        return np.array([face.left_eye, face.right_eye, face.nose, face.left_mouth, face.right_mouth])
+
+    return find, ()
+
+
+def _facts(model: BaseModel) -> dict[str, Any]:
+    size, training = int(model.netG_A.size), model.header["training"]
+    return {
+        "name": model.name,
+        "sha256": model.sha256,
+        "size": size,
+        "parameters": count_parameters(model.netG_A),
+        "gmacs": count_macs(model.netG_A, size) / 1e9,
+        **{key: training.get(key) for key in ("minutes", "pairs", "device", "processes", "precision")},
+    }
