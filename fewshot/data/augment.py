@@ -21,7 +21,7 @@ def to_uint8(images: Tensor) -> Tensor:
     return ((images.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 
-def _uniform(
+def uniform(
     count: int, low: float, high: float, images: Tensor, generator: torch.Generator, channels: int = 1
 ) -> Tensor:
     """`(count, channels, 1, 1)` uniform numbers, drawn on the CPU so that every device sees the same."""
@@ -46,9 +46,9 @@ def random_crop_flip(pixels: Tensor, size: int, generator: torch.Generator, *, f
 
 def jitter(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
     """Contrast, brightness and colour cast, uniform up to `strength` (0.1 is mild), clamped to [-1, 1]."""
-    contrast = _uniform(len(images), 1 - strength, 1 + strength, images, generator)
-    cast = _uniform(len(images), -strength, strength, images, generator, channels=3)
-    brightness = _uniform(len(images), -strength, strength, images, generator)
+    contrast = uniform(len(images), 1 - strength, 1 + strength, images, generator)
+    cast = uniform(len(images), -strength, strength, images, generator, channels=3)
+    brightness = uniform(len(images), -strength, strength, images, generator)
     return (images * contrast + brightness + 0.5 * cast).clamp(-1, 1)
 
 
@@ -62,16 +62,16 @@ def photographic(images: Tensor, generator: torch.Generator) -> Tensor:
         The same shape and range. Zoom 1 to 1.7, roll up to 15 degrees, borders mirrored.
     """
     count = len(images)
-    zoom = _uniform(count, 0.6, 1.0, images, generator).flatten()
-    angle = _uniform(count, -0.26, 0.26, images, generator).flatten()
-    room = (1 - zoom)[:, None] * _uniform(count, -1, 1, images, generator, channels=2).flatten(1)
+    zoom = uniform(count, 0.6, 1.0, images, generator).flatten()
+    angle = uniform(count, -0.26, 0.26, images, generator).flatten()
+    room = (1 - zoom)[:, None] * uniform(count, -1, 1, images, generator, channels=2).flatten(1)
     cos, sin = angle.cos() * zoom, angle.sin() * zoom
     rows = [torch.stack([cos, -sin, room[:, 0]], 1), torch.stack([sin, cos, room[:, 1]], 1)]
     grid = F.affine_grid(torch.stack(rows, 1), list(images.shape), align_corners=False)
     images = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
     light = torch.rand(count, 1, 3, 3, generator=generator).to(images.device) - 0.5
     light = F.interpolate(light, images.shape[-2:], mode="bicubic")
-    images = images + _uniform(count, 0, 1.2, images, generator) * light
+    images = images + uniform(count, 0, 1.2, images, generator) * light
     return jitter(images.clamp(-1, 1), 0.35, generator)
 
 
@@ -88,11 +88,11 @@ def differentiable(images: Tensor, policy: tuple[str, ...], generator: torch.Gen
 
 
 def _brightness(images: Tensor, generator: torch.Generator) -> Tensor:
-    return images + _uniform(len(images), -0.25, 0.25, images, generator)
+    return images + uniform(len(images), -0.25, 0.25, images, generator)
 
 
 def _flip(images: Tensor, generator: torch.Generator) -> Tensor:
-    return torch.where(_uniform(len(images), 0, 1, images, generator) < 0.5, images.flip(-1), images)
+    return torch.where(uniform(len(images), 0, 1, images, generator) < 0.5, images.flip(-1), images)
 
 
 def _shift(images: Tensor, generator: torch.Generator) -> Tensor:

@@ -21,20 +21,22 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from base_models.architectures import ARCHITECTURES
-from base_models.checkpoint import build_networks
+from base_models.checkpoint import BaseModel, build_networks
 from eval.perceptual import load_perceptual
-from fewshot.data.augment import jitter, random_crop_flip, to_float, to_uint8
+from fewshot.data.augment import to_float, to_uint8
 from fewshot.data.loader import Domain
 from fewshot.errors import BadInputError, NotFoundError
 from fewshot.files import atomic_write_bytes
 from fewshot.output import notice
 from fewshot.sheets import contact_sheet, png_bytes
+from fewshot.training.batches import Batch, draw_batch
 from fewshot.training.parts import step_generator
 from fewshot.training.pretrain_config import PretrainConfig
 from fewshot.training.pretrain_export import export_checkpoint
 from fewshot.training.pretrain_files import Position, RunFiles
 from fewshot.training.signals import StopRequest
-from fewshot.training.stage import Batch, StageTrainer
+from fewshot.training.stage import StageTrainer
+from fewshot.training.warm_start import copy_stages, start_discriminators
 
 DomainMaker = Callable[[int], tuple[Domain, Domain]]
 """From a side in pixels to the photos and drawings at that size."""
@@ -55,6 +57,7 @@ class Pretraining:
         licence: licence words of the training data, for the checkpoint's header.
         name: name of the checkpoint; default `<arch>.<folder's name>`.
         facts: further facts for the header, JSON-ready.
+        start: base whose weights are the first ones, stage by stage as far as they fit.
         watch: called after each step.
     """
 
@@ -69,6 +72,7 @@ class Pretraining:
         licence: str = "not stated: ask before passing these weights on",
         name: str = "",
         facts: dict[str, Any] | None = None,
+        start: BaseModel | None = None,
         watch: Watcher | None = None,
     ) -> None:
         if config.arch not in ARCHITECTURES:
@@ -83,22 +87,37 @@ class Pretraining:
         self.name = name or f"{config.arch}.{folder.name}"
         self.files = RunFiles(folder, config, accelerator)
         torch.manual_seed(config.seed)
-        self.netG_A, self.netG_B = (net.to(accelerator.device) for net in build_networks(self.architecture))
+        self.start = start
+        # All stages in the layout that training uses: another one rounds otherwise, and a run that is resumed
+        # in a later stage would not be the same bit for bit.
+        self.netG_A, self.netG_B = (
+            net.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            for net in build_networks(self.architecture)
+        )
+        if start is not None:
+            copy_stages(start.netG_A, self.netG_A)
+            copy_stages(start.netG_B, self.netG_B)
         needs_features = config.lambda_content or config.lambda_feature
         self.perceptual = load_perceptual().to(accelerator.device) if needs_features else None
         self.position = Position()
         self.finished: dict[str, Any] = {}
         self.stop = StopRequest()
-        self.stopping = False
+        self.stopping = self.interrupted = False
+        self.deadline = math.inf
 
-    def run(self, *, resume: bool = False) -> bytes:
+    def run(self, *, resume: bool = False, slice_minutes: float = math.inf) -> bytes:
         """Train until the steps or minutes are used up or a stop is asked for; returns the checkpoint.
+
+        Args:
+            resume: go on with the run in the folder.
+            slice_minutes: leave after this long, saved, as if it had been asked to stop.
 
         Raises:
             ConflictError: the folder holds another run and `resume` is off, or the settings differ.
             IntegrityError: the saved state is damaged.
             BadInputError: the losses are no longer numbers, or the disk is full.
         """
+        self.deadline = time.monotonic() + 60 * slice_minutes
         state = self.files.load(resume=resume)
         with self.stop:
             if state is not None:
@@ -117,7 +136,7 @@ class Pretraining:
 
     def _trainer(self, index: int) -> StageTrainer:
         torch.manual_seed(self.config.seed + 1000 * (index + 1))
-        return StageTrainer(
+        trainer = StageTrainer(
             self.netG_A,
             self.netG_B,
             index,
@@ -126,6 +145,9 @@ class Pretraining:
             self.perceptual,
             self.accelerator,
         )
+        if self.start is not None:
+            start_discriminators(trainer, self.start)
+        return trainer
 
     def _train_stage(self, trainer: StageTrainer) -> None:
         config, position = self.config, self.position
@@ -156,25 +178,21 @@ class Pretraining:
         self.files.save(trainer, position, self.finished)
 
     def batch(self, photos: Domain, drawings: Domain, size: int, step: int) -> Batch:
-        """This process's pictures of a step: random windows, mirrored, photos with colour jitter."""
+        """This process's pictures of a step."""
         generator = step_generator(
             self.config.seed + 1, self.position.stage, step, self.accelerator.process_index
         )
-        device, count = self.accelerator.device, self.config.batch
-
-        def windows(domain: Domain) -> Tensor:
-            pixels = random_crop_flip(domain.draw(count, generator), size, generator).to(device)
-            return to_float(pixels).contiguous(memory_format=torch.channels_last)
-
-        return Batch(jitter(windows(photos), self.config.jitter, generator), windows(drawings))
+        return draw_batch(photos, drawings, size, self.config, generator, self.accelerator.device)
 
     def _agree(self, seconds: float) -> float:
         """All processes stop when one was asked to, and go by the main one's clock; returns its seconds."""
-        asked = float(self.stop.requested)
+        asked, late = float(self.stop.requested), float(time.monotonic() > self.deadline)
         if self.accelerator.num_processes > 1:
-            own = torch.tensor([asked, seconds if self.accelerator.is_main_process else 0.0])
-            asked, seconds = self.accelerator.reduce(own.to(self.accelerator.device), "sum").tolist()
-        self.stopping = asked > 0
+            main = self.accelerator.is_main_process
+            own = torch.tensor([asked, late if main else 0.0, seconds if main else 0.0])
+            asked, late, seconds = self.accelerator.reduce(own.to(self.accelerator.device), "sum").tolist()
+        self.interrupted = asked > 0
+        self.stopping = self.interrupted or late > 0
         return seconds
 
     def _check_losses(self, losses: dict[str, float]) -> None:

@@ -11,6 +11,17 @@ AUGMENTATIONS = ("brightness", "flip", "shift", "cutout")
 """What `data.augment.differentiable` can do."""
 
 
+_RANGES = (
+    ("ema", 0, 1),
+    ("beta1", 0, 1),
+    ("jitter", 0, 1),
+    ("margin", 1, 2),
+    ("tilt", 0, 1.001),
+    ("hard", 0, 1.001),
+)
+"""Least value and bound of the settings that have both."""
+
+
 @dataclass(frozen=True)
 class PretrainConfig:
     """How a base is trained; every field has the field's usual name and its default's reason."""
@@ -31,6 +42,8 @@ class PretrainConfig:
     """Weight of the perceptual content term: layout of the result against that of its photo."""
     lambda_feature: float = 1.0
     """Weight of the discriminator on frozen perceptual features; it learns eyes and hair before PatchGAN."""
+    lambda_colour: float = 1.0
+    """Weight of the result's coarse colours against those of its photo: hair and skin keep their family."""
     lambda_penalty: float = 0.0
     """Weight of the gradient penalty (paper: WGAN-GP's); doubles a discriminator's cost, so off on a CPU."""
     pool: int = 50
@@ -41,6 +54,15 @@ class PretrainConfig:
     """Differentiable augmentation of what the pixel discriminators see."""
     jitter: float = 0.08
     """Contrast, brightness and colour jitter of the photos."""
+    tilt: float = 0.5
+    """Fraction of the pictures of both sides that are rolled, zoomed and shifted a little."""
+    hard: float = 0.06
+    """Chance of each of `data.hardships` (side light, cast, occluder…) for a photo that netG_A is shown."""
+    start: str = ""
+    """Base to start from instead of random weights: its stages are copied as far as the two agree."""
+    warmup: int = 0
+    """First steps of a stage, in which the generators' rate rises from zero: with `start`, new discriminators
+    get time to learn before they pull a trained generator about."""
     margin: float = 1.125
     """Pictures are kept this much larger than the stage, for random windows."""
     seed: int = 0
@@ -76,13 +98,14 @@ class PretrainConfig:
         for name in (f.name for f in fields(self) if f.name.startswith("lambda_")):
             if not 0 <= getattr(self, name) < inf:
                 problems.append(f"{name} is {getattr(self, name)}, expected 0 or more")
-        for name, low, high in (("ema", 0, 1), ("beta1", 0, 1), ("jitter", 0, 1), ("margin", 1, 2)):
+        for name, low, high in _RANGES:
             if not low <= getattr(self, name) < high:
                 problems.append(
                     f"{name} is {getattr(self, name)}, expected {low} or more and less than {high}"
                 )
-        if self.pool < 0:
-            problems.append(f"pool is {self.pool}, expected 0 or more")
+        for name in ("pool", "warmup"):
+            if getattr(self, name) < 0:
+                problems.append(f"{name} is {getattr(self, name)}, expected 0 or more")
         unknown = [name for name in self.augment if name not in AUGMENTATIONS]
         if unknown:
             problems.append(f"augment {', '.join(unknown)} is unknown, expected {', '.join(AUGMENTATIONS)}")

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from base_models.architectures import ARCHITECTURES
+from base_models.registry import create_model
 from fewshot.data.loader import Domain
 from fewshot.data.packs import Pack, load_pack
 from fewshot.errors import ConflictError, NotFoundError, UsageError
-from fewshot.home import cache_folder, run_folder
+from fewshot.home import cache_folder, home, run_folder
 from fewshot.output import notice, progress
 from fewshot.training.precision import best_precision, make_accelerator
 from fewshot.training.pretrain import DomainMaker, Pretraining
@@ -36,6 +38,8 @@ class Source:
     """Where it is."""
     weight: float | None = None
     """How often it is drawn from, relative to the others of its side; None by its number of pictures."""
+    within: str = ""
+    """Folder inside the archive, such as `photos/photos_256`; empty for all of it."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,8 @@ class BaseRun:
     """Stay on the CPU where there is a GPU."""
     resume: bool = False
     """Go on with the run of this name."""
+    slice_minutes: float = inf
+    """Leave after this long, to go on with `resume`: for machines that are lent for minutes."""
 
     @property
     def name(self) -> str:
@@ -68,7 +74,7 @@ class BaseRun:
 
 
 def train_base(run: BaseRun) -> tuple[Path, bool]:
-    """Train a base and write it; returns the checkpoint's path and whether the run was stopped early.
+    """Train a base and write it; returns the checkpoint's path and whether it was interrupted.
 
     Raises:
         ConflictError: the checkpoint exists and this is no resumed run, or the run's settings differ.
@@ -98,12 +104,13 @@ def train_base(run: BaseRun) -> tuple[Path, bool]:
         licence=run.licence,
         name=run.name,
         facts=facts,
+        start=create_model(run.config.start, folders=[home() / "base"]) if run.config.start else None,
     )
-    data = _with_progress(pretraining, shown=accelerator.is_main_process, resume=run.resume)
+    data = _with_progress(pretraining, run, shown=accelerator.is_main_process)
     if accelerator.is_main_process:
         model = write_base(data, path)
         notice(f"{run.name}: {pretraining.position.pairs} pairs seen, sha256 {model.sha256[:12]}, {path}")
-    return path, pretraining.stopping
+    return path, pretraining.interrupted
 
 
 def _accelerator(run: BaseRun) -> Accelerator:
@@ -125,7 +132,7 @@ def _accelerator(run: BaseRun) -> Accelerator:
 def _domain_maker(run: BaseRun, accelerator: Accelerator) -> DomainMaker:
     def make(sources: Sequence[Source], size: int) -> Domain:
         cache = cache_folder() / "packs"
-        packs = [load_pack(source.path, size, cache=cache) for source in sources]
+        packs = [load_pack(source.path, size, cache=cache, within=source.within) for source in sources]
         given = any(source.weight is not None for source in sources)
         weights = [1.0 if s.weight is None else s.weight for s in sources] if given else None
         return Domain(packs, weights, accelerator.device)
@@ -151,9 +158,9 @@ def _preview_photos(photos: Domain, size: int) -> Tensor:
     return pixels[rows][:, :, margin : margin + size, margin : margin + size]
 
 
-def _with_progress(pretraining: Pretraining, *, shown: bool, resume: bool) -> bytes:
+def _with_progress(pretraining: Pretraining, run: BaseRun, *, shown: bool) -> bytes:
     if not shown:
-        return pretraining.run(resume=resume)
+        return pretraining.run(resume=run.resume, slice_minutes=run.slice_minutes)
     steps = pretraining.config.steps
     total = sum(steps) or round(60 * pretraining.config.minutes)
     with progress(f"training {pretraining.name} ({'steps' if steps else 'seconds'})", total) as bar:
@@ -168,7 +175,7 @@ def _with_progress(pretraining: Pretraining, *, shown: bool, resume: bool) -> by
             bar.update(done, stage=position.stage + 1, **_shown(losses))
 
         pretraining.watch = watch
-        return pretraining.run(resume=resume)
+        return pretraining.run(resume=run.resume, slice_minutes=run.slice_minutes)
 
 
 def _shown(losses: dict[str, float]) -> dict[str, float]:

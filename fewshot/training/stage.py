@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -14,6 +13,7 @@ from base_models.architectures import Architecture
 from base_models.checkpoint import build_discriminator
 from base_models.discriminators import FeatureDiscriminator
 from base_models.losses import (
+    colour_loss,
     content_loss,
     cycle_loss,
     gradient_penalty,
@@ -23,21 +23,12 @@ from base_models.losses import (
 from base_models.scan import RefinementStage, StackedGenerator, init_weights
 from eval.perceptual import CHANNELS, PerceptualNet
 from fewshot.data.augment import differentiable
+from fewshot.training.batches import Batch
 from fewshot.training.parts import ImagePool, WeightAverage, average_gradients, frozen, step_generator
 from fewshot.training.pretrain_config import PretrainConfig
 
 Maps = dict[str, list[Tensor]]
 """Perceptual feature maps of side A and side B."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Unpaired pictures of one step, float `(B, 3, S, S)` in [-1, 1]."""
-
-    real_A: Tensor
-    """Photos."""
-    real_B: Tensor
-    """Drawings."""
 
 
 class StageNet(nn.Module):
@@ -122,6 +113,9 @@ class StageTrainer:
         for optimizer in (self.optimizer_G, self.optimizer_D):
             for group in optimizer.param_groups:
                 group["lr"] = self.config.lr * min(1.0, 2 * (1 - progress))
+        if number < self.config.warmup:
+            for group in self.optimizer_G.param_groups:
+                group["lr"] *= number / self.config.warmup
         generator = step_generator(self.config.seed, self.index, number, self.accelerator.process_index)
         with self.accelerator.autocast():
             with torch.no_grad():
@@ -155,7 +149,8 @@ class StageTrainer:
         self, batch: Batch, real: Maps, generator: torch.Generator
     ) -> tuple[dict[str, Tensor], Maps, dict[str, Tensor]]:
         c = self.config
-        fake_B, fake_A = self.G["A"](batch.real_A), self.G["B"](batch.real_B)
+        seen_A = batch.real_A if batch.seen_A is None else batch.seen_A
+        fake_B, fake_A = self.G["A"](seen_A), self.G["B"](batch.real_B)
         rec_A, rec_B = self.G["B"](fake_B), self.G["A"](fake_A)
         losses = {
             "cycle_A": c.lambda_cycle * cycle_loss(rec_A, batch.real_A),
@@ -164,6 +159,9 @@ class StageTrainer:
         if c.lambda_identity:
             losses["idt_A"] = c.lambda_identity * F.l1_loss(self.G["A"](batch.real_B), batch.real_B)
             losses["idt_B"] = c.lambda_identity * F.l1_loss(self.G["B"](batch.real_A), batch.real_A)
+        if c.lambda_colour:
+            losses["colour_A"] = c.lambda_colour * colour_loss(fake_B, batch.real_A)
+            losses["colour_B"] = c.lambda_colour * colour_loss(fake_A, batch.real_B)
         fakes, maps = {"A": fake_A, "B": fake_B}, {}
         for side, source, fake in (("A", "B", fake_A), ("B", "A", fake_B)):
             seen = differentiable(fake, c.augment, generator)

@@ -20,9 +20,10 @@ from eval.perceptual import load_perceptual
 from fewshot.data.style_set import StyleSet
 from fewshot.samples import sample_folder
 from fewshot.training.adaptation import Adaptation
+from fewshot.training.batches import Batch
 from fewshot.training.precision import make_accelerator
 from fewshot.training.pretrain_config import PretrainConfig
-from fewshot.training.stage import Batch, StageTrainer
+from fewshot.training.stage import StageTrainer
 from recipes import load_recipe
 
 ROUNDS = 4

@@ -11,8 +11,9 @@ from torch import Tensor
 from base_models.architectures import ARCHITECTURES
 from base_models.checkpoint import build_networks
 from eval.perceptual import load_perceptual
+from fewshot.training.batches import Batch
 from fewshot.training.pretrain_config import PretrainConfig
-from fewshot.training.stage import Batch, StageNet, StageTrainer
+from fewshot.training.stage import StageNet, StageTrainer
 
 ARCHITECTURE = ARCHITECTURES["scan_tiny"]
 
@@ -47,13 +48,13 @@ def test_a_step_moves_this_stage_and_the_discriminators_alone(index: int) -> Non
     moved = {int(name.split(".")[1]) for name in before if not torch.equal(before[name], after[name])}
     assert moved == {index}
     assert any(not torch.equal(seen[name], tensor) for name, tensor in weights(stage.D).items())
-    expected = {"cycle", "idt", "gan", "feature", "content", "D", "F", "penalty"}
+    expected = {"cycle", "idt", "gan", "feature", "content", "colour", "D", "F", "penalty"}
     assert set(losses) == {f"{name}_{side}" for name in expected for side in "AB"}
     assert all(torch.isfinite(torch.tensor(list(losses.values()))))
 
 
 def test_losses_that_are_off_are_not_computed() -> None:
-    stage = trainer(0, lambda_feature=0.0, lambda_content=0.0)
+    stage = trainer(0, lambda_feature=0.0, lambda_content=0.0, lambda_colour=0.0)
     losses = stage.step(Batch(pictures(0, 16), pictures(1, 16)), 0, 0.0)
     assert set(losses) == {f"{name}_{side}" for name in ("cycle", "gan", "D") for side in "AB"}
     assert len(stage.F) == 0
