@@ -26,7 +26,7 @@ def evaluate(
     weights: Annotated[
         Path | None, typer.Option(help="Weight file of the extractor, where it needs one.")
     ] = None,
-    faces: Annotated[
+    detector: Annotated[
         Path | None, typer.Option(metavar="FILE", help="YuNet's .onnx file; else cached or fetched.")
     ] = None,
     size: Annotated[
@@ -58,7 +58,7 @@ def evaluate(
         extractor=extractor,
         weights=weights,
         size=size,
-        faces=faces,
+        detector=detector,
         hard=hard,
         device=device,
     )

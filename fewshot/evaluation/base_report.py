@@ -59,7 +59,7 @@ class Settings:
     """Weight file of the extractor, where it needs one."""
     size: int | None = None
     """Side at which results and drawings are compared, px; None: the base's own."""
-    faces: Path | None = None
+    detector: Path | None = None
     """YuNet's weight file; None looks in the cache and fetches it."""
     hard: bool = False
     """Whether to add the hard cases."""
@@ -91,7 +91,7 @@ def measure_base(base: str | Path, settings: Settings) -> BaseReport:
         if len(side) < 2:
             raise BadInputError(f"{path}: {len(side)} picture; expected two or more", "add pictures")
     n = {"photos": len(photos), "drawings": len(drawings)}
-    landmarks, notes = _find_faces(settings.faces)
+    landmarks, notes = _find_faces(settings.detector)
     if min(n.values()) < FEW:
         notes += (few_for_kid({"results": len(photos), "views": 1, **n}),)
     judge = Judge(extractor, drawings.pixels, photos.pixels, landmarks, settings.seed)
@@ -148,11 +148,13 @@ def _listed(judge: Judge, drawn: Drawn, photos: Gathered) -> list[Case]:
 def _find_faces(weights: Path | None) -> tuple[Landmarks | None, tuple[str, ...]]:
     """A landmark detector, or None and why there is none; a file that was named has to be there."""
     if weights is not None and not weights.is_file():
-        raise NotFoundError(f"--faces {weights}: no such file; expected YuNet's .onnx", "leave --faces out")
+        raise NotFoundError(
+            f"--detector {weights}: no such file; expected YuNet's .onnx", "leave --detector out"
+        )
     try:
         finder = FaceFinder(weights)
     except MissingWeightsError as error:
-        return None, (f"no part-level numbers: {error}; give the file with --faces",)
+        return None, (f"no part-level numbers: {error}; give the file with --detector",)
 
     def find(picture: np.ndarray) -> np.ndarray | None:
         face = finder.landmarks(picture, side=_SEARCH_SIDE)

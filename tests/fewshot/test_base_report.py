@@ -154,7 +154,7 @@ def test_few_pictures_have_no_kid_and_the_reader_is_told() -> None:
     assert report.cases[0].find("KID") is None
     assert any("no KID" in note for note in report.notes)
     remarks = report.remarks()
-    assert any("no part-level numbers" in remark and "--faces" in remark for remark in remarks)
+    assert any("no part-level numbers" in remark and "--detector" in remark for remark in remarks)
     assert any("FID: n = 3" in remark for remark in remarks)
 
 
@@ -174,7 +174,7 @@ def test_the_record_is_json_and_the_table_has_its_columns() -> None:
         ({"photos": Path("nowhere")}, NotFoundError),
         ({"indices": "0-0"}, BadInputError),
         ({"indices": "9-1"}, UsageError),
-        ({"faces": Path("nowhere.onnx")}, NotFoundError),
+        ({"detector": Path("nowhere.onnx")}, NotFoundError),
     ],
 )
 def test_what_cannot_be_used_is_refused(change: dict[str, Any], error: type[Exception]) -> None:

@@ -30,7 +30,7 @@ def yunet(shared: Path) -> Path:
 def test_parts_of_real_faces(yunet: Path, shared: Path) -> None:
     data = shared / "data"
     photos, drawings = data / "photos_256.tar", data / "anime_256.tar"
-    few = ("--indices", "3300-3311", "--drawing-indices", "3300-3311", "--faces", yunet)
+    few = ("--indices", "3300-3311", "--drawing-indices", "3300-3311", "--detector", yunet)
     result = run(
         *("scan_tiny", "--photos", photos, "--drawings", drawings, "--size", "128", "--format", "json"), *few
     )
@@ -47,7 +47,7 @@ def test_parts_of_real_faces(yunet: Path, shared: Path) -> None:
 
 def test_the_tables_are_for_reading(yunet: Path) -> None:
     result = run(
-        *("scan_tiny", "--photos", FLAT, "--drawings", INK, "--n", "5", "--hard", "--faces", yunet),
+        *("scan_tiny", "--photos", FLAT, "--drawings", INK, "--n", "5", "--hard", "--detector", yunet),
         *("--extractor", "colour-edge"),
     )
     assert result.exit_code == 0, result.stderr
