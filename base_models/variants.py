@@ -15,6 +15,9 @@ from base_models.architectures import Architecture, StageSpec
 STAGE_1, ONE_STAGE, STACKED = "stage1", "one_stage", "stacked"
 NO_SKIP, NO_FUSION, FULL = "no_skip", "no_fusion", "full"
 
+VARIANTS = (STAGE_1, ONE_STAGE, STACKED, NO_SKIP, NO_FUSION, FULL)
+"""In the order of the table."""
+
 TOLERANCE = 0.03
 """How far the parameters of `one_stage` may be from those of `full`, relative to these."""
 
@@ -23,7 +26,7 @@ _MOST_BLOCKS = 24
 
 
 def variants(full: Architecture) -> dict[str, Architecture]:
-    """The six architectures by name, in the order of the table.
+    """The six architectures by name, in the order of `VARIANTS`.
 
     - `stage1`: the lowest stage alone. It works at its own size; whoever measures it enlarges its result.
     - `one_stage`: a plain CycleGAN generator at the final size, see `one_stage`.
