@@ -77,6 +77,7 @@ def ablate(
     03300-03399 of photos_256 and anime_256. Ctrl-C finishes the step and saves; the same command goes on, and
     skips what is finished. Models, numbers and a sheet are in FEWSHOT_HOME/runs.
     """
+    from base_models.architectures import ARCHITECTURES
     from fewshot.evaluation.ablation_table import (
         ALL_COLUMNS,
         COLUMNS,
@@ -93,7 +94,8 @@ def ablate(
     )
     template = _template(config, arch, name, precision, cpu)
     _check_paths([*photos, *drawings])
-    sides = _packed(pack) if pack else (to_train_on(photos), to_train_on(drawings))
+    largest = round(ARCHITECTURES[arch].stages[-1].size * config.margin)
+    sides = _packed(pack, largest) if pack else (to_train_on(photos), to_train_on(drawings))
     template = replace(template, photos=sides[0], drawings=sides[1])
     (shown, indices), (drawn, drawing_indices) = held_out_part(photos), held_out_part(drawings)
     settings = Settings(shown, drawn, indices, drawing_indices, extractor=extractor, weights=weights)
@@ -148,13 +150,18 @@ def _check_paths(paths: list[Path]) -> None:
             )
 
 
-def _packed(pack: Path) -> tuple[tuple["Source", ...], tuple["Source", ...]]:
-    """Both sides of a training pack."""
+def _packed(pack: Path, size: int) -> tuple[tuple["Source", ...], tuple["Source", ...]]:
+    """Both sides of a training pack, without drawings that are soft at `size` px.
+
+    `fewshot base train` shows those to the lower stages. Here they would be pictures that a network of one
+    stage never sees, so no stage gets them.
+    """
     from fewshot.data.training_pack import open_training_pack
     from fewshot.training.pretrain_run import Source
 
     opened = open_training_pack(pack)
-    sides = ([Source(pack, g.weight, g.name) for g in groups] for groups in (opened.photos, opened.drawings))
+    sharp = [group for group in opened.drawings if 4 * group.px >= 3 * size] or opened.drawings
+    sides = ([Source(pack, g.weight, g.name) for g in groups] for groups in (opened.photos, sharp))
     photos, drawings = map(tuple, sides)
     return photos, drawings
 
