@@ -1,7 +1,8 @@
-"""The base checkpoint: one safetensors file with both directions, discriminators and one JSON header.
+"""The base checkpoint: a safetensors file with both directions, and one beside it with the discriminators.
 
-Tensors are named `netG_A.*`, `netG_B.*`, `netD_A.*`, `netD_B.*` and stored as float16; a file without
-discriminators is valid. The header is one JSON value under the metadata key `scan`:
+`NAME.safetensors` holds `netG_A.*` and `netG_B.*` as float16; `NAME.netD.safetensors` beside it holds
+`netD_A.*` and `netD_B.*`, is only needed to train on, and may be missing. Each has a header, one JSON value
+under the metadata key `scan`:
 
     format        1
     name          "scan_128.anime"
@@ -10,6 +11,7 @@ discriminators is valid. The header is one JSON value under the metadata key `sc
     training      facts: pictures seen, minutes, hardware, seed, options, versions
     licence       licence words of the training data
     sha256        over all tensors and the header without this field
+    belongs_to    discriminators only: sha256 of the generators' file
 
 So a flipped byte anywhere is noticed on loading.
 """
@@ -18,7 +20,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -30,10 +32,12 @@ from torch import Tensor
 
 from base_models.architectures import ARCHITECTURES, Architecture
 from base_models.discriminators import PatchGAN
-from base_models.registry import HEADER_KEY, CheckpointError, read_header
+from base_models.registry import HEADER_KEY, CheckpointError, discriminators_path, read_header
 from base_models.scan import StackedGenerator, init_weights
 
 FORMAT = 1
+
+_DAMAGED = "the file is damaged: reinstall the package or copy the file again"
 
 
 @dataclass
@@ -49,7 +53,7 @@ class BaseModel:
     netG_B: StackedGenerator
     """Drawing to photo."""
     netD_A: PatchGAN | None
-    """Photo discriminator of the last stage, if the file holds it."""
+    """Photo discriminator of the last stage, if its file is there."""
     netD_B: PatchGAN | None
     """Drawing discriminator of the last stage: adaptation may start from it."""
     sha256: str
@@ -58,15 +62,16 @@ class BaseModel:
     """The whole header."""
 
 
+def build_generator(architecture: Architecture) -> StackedGenerator:
+    """A fresh generator of an architecture, weights drawn from torch's global generator."""
+    net = StackedGenerator(architecture.stages, fusion=architecture.fusion, skip=architecture.skip)
+    init_weights(net)
+    return net
+
+
 def build_networks(architecture: Architecture) -> tuple[StackedGenerator, StackedGenerator]:
-    """Fresh netG_A and netG_B of an architecture, weights drawn from torch's global generator."""
-
-    def make() -> StackedGenerator:
-        net = StackedGenerator(architecture.stages, fusion=architecture.fusion, skip=architecture.skip)
-        init_weights(net)
-        return net
-
-    return make(), make()
+    """Fresh netG_A and netG_B."""
+    return build_generator(architecture), build_generator(architecture)
 
 
 def build_discriminator(architecture: Architecture) -> PatchGAN:
@@ -96,13 +101,15 @@ def save_checkpoint(
     *,
     training: dict[str, Any],
     licence: str,
+    belongs_to: str = "",
 ) -> bytes:
     """The file's content: float16 tensors and the header; the caller writes it (atomically).
 
     Args:
-        networks: `netG_A` and `netG_B`, optionally `netD_A` and `netD_B`.
+        networks: `netG_A` and `netG_B`, or `netD_A` and `netD_B`.
         training: facts for the header, JSON-ready.
         licence: licence words of the training data.
+        belongs_to: for discriminators, the sha256 of the generators.
 
     Raises:
         CheckpointError: a weight is not finite or too large for float16 (exit code 3).
@@ -115,17 +122,37 @@ def save_checkpoint(
             "the training diverged: repeat it with a lower learning rate, or without half precision",
             exit_code=3,
         )
-    header = make_header(name, architecture, training, licence, state)
+    header = make_header(name, architecture, training, licence, state, belongs_to)
     return save(state, metadata={HEADER_KEY: json.dumps(header, sort_keys=True)})
 
 
+def content_sha256(data: bytes) -> str:
+    """The sha256 in the header of a file's content, as `save_checkpoint` gives it."""
+    length = int.from_bytes(data[:8], "little")
+    return str(json.loads(json.loads(data[8 : 8 + length])["__metadata__"][HEADER_KEY])["sha256"])
+
+
 def load_checkpoint(path: Path) -> BaseModel:
-    """Read, verify and build a base model.
+    """Read, verify and build a base model, with its discriminators where their file lies beside it.
 
     Raises:
-        CheckpointError: unreadable, altered, of a newer format, or of another shape than its header says.
+        CheckpointError: unreadable, altered, of a newer format, or of another shape than its header says; the
+            discriminators are those of other weights.
     """
-    hint = "the file is damaged: reinstall the package or copy the file again"
+    header, networks = _load_networks(path, ("netG_A", "netG_B"))
+    beside = discriminators_path(path)
+    if beside.exists():
+        theirs, discriminators = _load_networks(beside, ("netD_A", "netD_B"))
+        if theirs.get("belongs_to") != header["sha256"]:
+            raise CheckpointError(
+                f"{beside} belongs to other weights than {path}", "copy both files again, or delete this one"
+            )
+        networks |= discriminators
+    return _assemble(header["name"], Architecture.from_dict(header["architecture"]), header, networks)
+
+
+def _load_networks(path: Path, keys: Sequence[str]) -> tuple[dict[str, Any], dict[str, torch.nn.Module]]:
+    """Header and networks of one file, verified."""
     header = read_header(path)
     if header.get("format") != FORMAT:
         raise CheckpointError(
@@ -134,26 +161,30 @@ def load_checkpoint(path: Path) -> BaseModel:
     try:
         state = load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"{path} cannot be read ({error!s:.80})", hint) from None
+        raise CheckpointError(f"{path} cannot be read ({error!s:.80})", _DAMAGED) from None
     if header_sha256(header, state) != header.get("sha256"):
-        raise CheckpointError(f"{path} does not match its own sha256", hint)
+        raise CheckpointError(f"{path} does not match its own sha256", _DAMAGED)
     try:
         architecture = Architecture.from_dict(header["architecture"])
-        netG_A, netG_B = build_networks(architecture)
-        networks: dict[str, torch.nn.Module] = {"netG_A": netG_A, "netG_B": netG_B}
-        for key in ("netD_A", "netD_B"):
-            if any(name.startswith(f"{key}.") for name in state):
-                networks[key] = build_discriminator(architecture)
-        for key, net in networks.items():
+        networks: dict[str, torch.nn.Module] = {}
+        for key in keys:
+            networks[key] = build_generator(architecture) if "G" in key else build_discriminator(architecture)
             part = {n.removeprefix(f"{key}."): t.float() for n, t in state.items() if n.startswith(f"{key}.")}
-            net.load_state_dict(part)
+            networks[key].load_state_dict(part)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise CheckpointError(f"{path} does not fit its own architecture ({error!s:.120})", hint) from None
-    return _assemble(header["name"], architecture, header, networks)
+        raise CheckpointError(
+            f"{path} does not fit its own architecture ({error!s:.120})", _DAMAGED
+        ) from None
+    return header, networks
 
 
 def make_header(
-    name: str, architecture: Architecture, training: dict[str, Any], licence: str, state: Mapping[str, Tensor]
+    name: str,
+    architecture: Architecture,
+    training: dict[str, Any],
+    licence: str,
+    state: Mapping[str, Tensor],
+    belongs_to: str = "",
 ) -> dict[str, Any]:
     """The header of a checkpoint, its sha256 included."""
     header: dict[str, Any] = {
@@ -164,6 +195,8 @@ def make_header(
         "training": training,
         "licence": licence,
     }
+    if belongs_to:
+        header["belongs_to"] = belongs_to
     header["sha256"] = header_sha256(header, state)
     return header
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = Path(__file__).parent / "weights"
 HEADER_KEY = "scan"
+_DISCRIMINATORS = ".netD"
 _MAX_HEADER = 100_000_000
 _HINT = "download or copy the file again; `fewshot base ls` lists the intact ones"
 
@@ -61,6 +62,11 @@ class ModelInfo:
     """Training facts from the header."""
 
 
+def discriminators_path(path: Path) -> Path:
+    """Where the discriminators of the base at `path` lie: `scan_128.anime.netD.safetensors` beside it."""
+    return path.with_name(f"{path.stem}{_DISCRIMINATORS}{path.suffix}")
+
+
 def list_models(folders: Sequence[Path] = ()) -> list[ModelInfo]:
     """Every registered architecture and every trained file in the package and in `folders`, by name.
 
@@ -69,6 +75,8 @@ def list_models(folders: Sequence[Path] = ()) -> list[ModelInfo]:
     models = [ModelInfo(n, None, a.stages[-1].size, "", "", None, {}) for n, a in ARCHITECTURES.items()]
     for folder in (WEIGHTS, *folders):
         for path in sorted(folder.glob("*.safetensors")):
+            if path.stem.endswith(_DISCRIMINATORS):
+                continue
             with contextlib.suppress(CheckpointError, KeyError, IndexError, TypeError):
                 models.append(_describe(path))
     return sorted(models, key=lambda model: model.name)

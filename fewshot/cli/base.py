@@ -1,13 +1,16 @@
-"""`fewshot base`: list base models, and train one from two unpaired sets of pictures."""
+"""`fewshot base`: list, train, measure and compare base models."""
 
 from typing import Annotated, Any
 
 import typer
 
+from fewshot.cli.base_ablate import ablate, facades
+from fewshot.cli.base_eval import evaluate
+from fewshot.cli.base_pack import pack
 from fewshot.cli.base_train import train
 from fewshot.output import Format, emit
 
-app = typer.Typer(no_args_is_help=True, help="List base models, or train one.")
+app = typer.Typer(no_args_is_help=True, help="List base models, train, measure and compare them.")
 
 
 @app.command("ls")
@@ -37,4 +40,8 @@ def ls(
     emit(rows, {"table": columns, "json": [*columns, "path"], "path": ["path"]}[format], format)
 
 
+app.command("pack")(pack)
 app.command("train")(train)
+app.command("eval")(evaluate)
+app.command("ablate")(ablate)
+app.command("facades")(facades)

@@ -192,8 +192,8 @@ def _sides(
 
     opened = open_training_pack(pack)
     return (
-        tuple(Source(pack, group.weight, group.name) for group in opened.photos),
-        tuple(Source(pack, group.weight, group.name) for group in opened.drawings),
+        tuple(Source(pack, group.weight, group.name, group.px) for group in opened.photos),
+        tuple(Source(pack, group.weight, group.name, group.px) for group in opened.drawings),
     )
 
 

@@ -27,6 +27,7 @@ from fewshot.errors import BadInputError, ConflictError
 from fewshot.files import atomic_write_bytes, atomic_write_text, clear_write_errors
 from fewshot.output import notice, progress, warn
 from fewshot.sheets import contact_sheet, png_bytes
+from fewshot.training.parts import agree
 from fewshot.training.position import Interrupted, Progressed
 from fewshot.training.precision import make_accelerator
 from fewshot.training.signals import StopRequest
@@ -91,8 +92,8 @@ class Adaptation:
         if resume:
             self._restore()
         elif self.accelerator.is_main_process:
-            for old in (*(self.run / "samples").glob("step-*.png"), self._log_path()):
-                with clear_write_errors(old):
+            with clear_write_errors(self.run):
+                for old in (*(self.run / "samples").glob("step-*.png"), self._log_path()):
                     old.unlink(missing_ok=True)
         self.accelerator.wait_for_everyone()
         limit = 60 * (max_minutes or self.recipe.max_minutes)
@@ -109,7 +110,7 @@ class Adaptation:
                 at.step += 1
                 now = time.monotonic()
                 at.seconds, clock = at.seconds + now - clock, now
-                stopping = self._agree(stop.requested)
+                stopping, at.seconds = agree(self.accelerator, stop.requested, at.seconds)
                 looking = at.step % recipe.eval_every == 0 or self._is_over(limit)
                 if looking:
                     self._look()
@@ -180,15 +181,6 @@ class Adaptation:
 
     def _log_path(self) -> Path:
         return self.run / "log.jsonl"
-
-    def _agree(self, stopping: bool) -> bool:
-        """Every process stops when one was asked to, and goes by the main one's clock."""
-        if self.accelerator.num_processes == 1:
-            return stopping
-        ours = torch.tensor([[float(stopping), self.at.seconds]], device=self.accelerator.device)
-        everyone = self.accelerator.gather(ours)
-        self.at.seconds = float(everyone[0, 1])
-        return bool(everyone[:, 0].any())
 
     def _of_main(self, value: float) -> float:
         """The main process's value, in every process."""

@@ -118,6 +118,15 @@ def average_gradients(accelerator: Any, parameters: Iterable[nn.Parameter]) -> N
         gradient.copy_(part.view_as(gradient))
 
 
+def agree(accelerator: Any, asked: bool, seconds: float) -> tuple[bool, float]:
+    """Whether any process was asked to stop, and the main one's seconds: the same in every process."""
+    if accelerator.num_processes == 1:
+        return asked, seconds
+    ours = torch.tensor([[float(asked), seconds]], device=accelerator.device)
+    everyone = accelerator.gather(ours)
+    return bool(everyone[:, 0].any()), float(everyone[0, 1])
+
+
 @contextmanager
 def frozen(*networks: nn.Module) -> Iterator[None]:
     """No gradients for these networks' parameters inside the block; gradients through them still flow."""

@@ -20,7 +20,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from base_models.architectures import ARCHITECTURES
+from base_models.architectures import ARCHITECTURES, Architecture
 from base_models.checkpoint import BaseModel, build_networks
 from eval.perceptual import load_perceptual
 from fewshot.data.augment import to_float, to_uint8
@@ -30,9 +30,9 @@ from fewshot.files import atomic_write_bytes
 from fewshot.output import notice
 from fewshot.sheets import contact_sheet, png_bytes
 from fewshot.training.batches import Batch, draw_batch
-from fewshot.training.parts import step_generator
+from fewshot.training.parts import agree, step_generator
 from fewshot.training.pretrain_config import PretrainConfig
-from fewshot.training.pretrain_export import export_checkpoint
+from fewshot.training.pretrain_export import Exported, export_checkpoint
 from fewshot.training.pretrain_files import Position, RunFiles
 from fewshot.training.signals import StopRequest
 from fewshot.training.stage import StageTrainer
@@ -72,14 +72,15 @@ class Pretraining:
         licence: str = "not stated: ask before passing these weights on",
         name: str = "",
         facts: dict[str, Any] | None = None,
+        architecture: Architecture | None = None,
         start: BaseModel | None = None,
         watch: Watcher | None = None,
     ) -> None:
-        if config.arch not in ARCHITECTURES:
+        if architecture is None and config.arch not in ARCHITECTURES:
             raise NotFoundError(
                 f"there is no architecture {config.arch!r}", f"choose one of {', '.join(ARCHITECTURES)}"
             )
-        self.architecture = ARCHITECTURES[config.arch]
+        self.architecture = architecture or ARCHITECTURES[config.arch]
         config.validate(len(self.architecture.stages))
         self.config, self.domains, self.photos = config, domains, photos
         self.folder, self.accelerator = folder, accelerator
@@ -103,9 +104,9 @@ class Pretraining:
         self.finished: dict[str, Any] = {}
         self.stop = StopRequest()
         self.stopping = self.interrupted = False
-        self.deadline = math.inf
+        self.slice_seconds = math.inf
 
-    def run(self, *, resume: bool = False, slice_minutes: float = math.inf) -> bytes:
+    def run(self, *, resume: bool = False, slice_minutes: float = math.inf) -> Exported:
         """Train until the steps or minutes are used up or a stop is asked for; returns the checkpoint.
 
         Args:
@@ -117,7 +118,7 @@ class Pretraining:
             IntegrityError: the saved state is damaged.
             BadInputError: the losses are no longer numbers, or the disk is full.
         """
-        self.deadline = time.monotonic() + 60 * slice_minutes
+        self.slice_seconds = 60 * slice_minutes
         state = self.files.load(resume=resume)
         with self.stop:
             if state is not None:
@@ -185,14 +186,10 @@ class Pretraining:
         return draw_batch(photos, drawings, size, self.config, generator, self.accelerator.device)
 
     def _agree(self, seconds: float) -> float:
-        """All processes stop when one was asked to, and go by the main one's clock; returns its seconds."""
-        asked, late = float(self.stop.requested), float(time.monotonic() > self.deadline)
-        if self.accelerator.num_processes > 1:
-            main = self.accelerator.is_main_process
-            own = torch.tensor([asked, late if main else 0.0, seconds if main else 0.0])
-            asked, late, seconds = self.accelerator.reduce(own.to(self.accelerator.device), "sum").tolist()
-        self.interrupted = asked > 0
-        self.stopping = self.interrupted or late > 0
+        """Decide, alike in every process, whether to stop; returns the main one's seconds of this step."""
+        self.interrupted, seconds = agree(self.accelerator, self.stop.requested, seconds)
+        self.slice_seconds -= seconds
+        self.stopping = self.interrupted or self.slice_seconds <= 0
         return seconds
 
     def _check_losses(self, losses: dict[str, float]) -> None:

@@ -90,7 +90,9 @@ class PretrainConfig:
                 problems.append(
                     f"{name} has {len(getattr(self, name))} numbers, {self.arch} has {stages} stages"
                 )
-            if any(not number > 0 for number in getattr(self, name)):
+            # A stage of no steps stays as `start` has it.
+            least = 0 if name == "steps" and self.start else 1e-300
+            if any(not number >= least for number in getattr(self, name)):
                 problems.append(f"{name} holds a number that is not more than 0")
         for name in ("batch", "lr", "save_every", "preview_every"):
             if not getattr(self, name) > 0:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
-from base_models.checkpoint import BaseModel, load_checkpoint, save_checkpoint
+from base_models.checkpoint import BaseModel, content_sha256, load_checkpoint, save_checkpoint
 from base_models.counts import count_macs, count_parameters
+from base_models.registry import discriminators_path
 from base_models.scan import StackedGenerator
 from fewshot.files import atomic_write_bytes, atomic_write_text
 from fewshot.training.pretrain_files import plain_config
@@ -21,7 +22,17 @@ if TYPE_CHECKING:
     from fewshot.training.pretrain import Pretraining
 
 
-def export_checkpoint(run: Pretraining, trainer: StageTrainer) -> bytes:
+@dataclass(frozen=True)
+class Exported:
+    """The content of the two files of a base."""
+
+    generators: bytes
+    """Both directions."""
+    discriminators: bytes
+    """What adaptation and further training may start from."""
+
+
+def export_checkpoint(run: Pretraining, trainer: StageTrainer) -> Exported:
     """The base so far: averaged weights up to the stage in training, its discriminators, the facts.
 
     Raises:
@@ -36,7 +47,6 @@ def export_checkpoint(run: Pretraining, trainer: StageTrainer) -> bytes:
             wanted = part.state_dict().keys()
             part.load_state_dict({name: t for name, t in net.state_dict().items() if name in wanted})
             nets[key] = part
-    nets |= {f"netD_{side}": trainer.D[side] for side in "AB"}
     facts: dict[str, Any] = {
         "trained": True,
         "pairs": run.position.pairs,
@@ -47,17 +57,30 @@ def export_checkpoint(run: Pretraining, trainer: StageTrainer) -> bytes:
         "torch": torch.__version__,
         "config": plain_config(run.config),
     }
-    return save_checkpoint(run.name, architecture, nets, training=facts | run.facts, licence=run.licence)
+    facts |= run.facts
+    generators = save_checkpoint(run.name, architecture, nets, training=facts, licence=run.licence)
+    discriminators = save_checkpoint(
+        run.name,
+        architecture,
+        {f"netD_{side}": trainer.D[side] for side in "AB"},
+        training=facts,
+        licence=run.licence,
+        belongs_to=content_sha256(generators),
+    )
+    return Exported(generators, discriminators)
 
 
-def write_base(data: bytes, path: Path) -> BaseModel:
-    """Write a checkpoint and its card beside it, and read it back.
+def write_base(data: Exported, path: Path) -> BaseModel:
+    """Write a checkpoint, its discriminators and its card beside it, and read it back.
 
     Raises:
         BadInputError: the disk is full or the folder cannot be written to.
         CheckpointError: what came back from the disk is not what was written.
     """
-    atomic_write_bytes(path, data)
+    # A stop between the two leaves a base without discriminators, never one with those of other weights.
+    discriminators_path(path).unlink(missing_ok=True)
+    atomic_write_bytes(path, data.generators)
+    atomic_write_bytes(discriminators_path(path), data.discriminators)
     model = load_checkpoint(path)
     atomic_write_text(path.with_suffix(".md"), base_card(model, path.stat().st_size))
     return model
@@ -84,7 +107,7 @@ A SCAN base model (arXiv 1807.08536): redraws photos as drawings (`netG_A`) and 
 
 - RGB pictures of {side} px
 - {parameters:,} parameters in each direction, {macs} for one {side} px pass
-- file: {size / 1e6:.2f} MB, float16, both directions and both discriminators
+- file: {size / 1e6:.2f} MB, float16, both directions; the discriminators have a file of their own
 - sha256 of header and tensors: `{model.sha256}`
 - licence of the training data: {model.header["licence"]}
 

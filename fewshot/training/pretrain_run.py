@@ -14,7 +14,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from base_models.architectures import ARCHITECTURES
+from base_models.architectures import ARCHITECTURES, Architecture
 from base_models.registry import create_model
 from fewshot.data.loader import Domain
 from fewshot.data.packs import Pack, load_pack
@@ -24,7 +24,7 @@ from fewshot.output import notice, progress
 from fewshot.training.precision import best_precision, make_accelerator
 from fewshot.training.pretrain import DomainMaker, Pretraining
 from fewshot.training.pretrain_config import PretrainConfig
-from fewshot.training.pretrain_export import write_base
+from fewshot.training.pretrain_export import Exported, write_base
 from fewshot.training.pretrain_files import Position
 
 _PREVIEWS = 8
@@ -40,6 +40,8 @@ class Source:
     """How often it is drawn from, relative to the others of its side; None by its number of pictures."""
     within: str = ""
     """Folder inside the archive, such as `photos/photos_256`; empty for all of it."""
+    px: int | None = None
+    """Side its pictures have, if known: soft drawings are left out where they would have to be enlarged."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,13 @@ class BaseRun:
     """Go on with the run of this name."""
     slice_minutes: float = inf
     """Leave after this long, to go on with `resume`: for machines that are lent for minutes."""
+    architecture: Architecture | None = None
+    """Sizes and switches; None: the registered one that `config.arch` names."""
+
+    @property
+    def sizes(self) -> Architecture:
+        """The architecture to train."""
+        return self.architecture or ARCHITECTURES[self.config.arch]
 
     @property
     def name(self) -> str:
@@ -91,7 +100,7 @@ def train_base(run: BaseRun) -> tuple[Path, bool]:
         raise NotFoundError(f"there is no run to resume in {folder}", "leave --resume out to start one")
     accelerator = _accelerator(run)
     domains = _domain_maker(run, accelerator)
-    size = ARCHITECTURES[run.config.arch].stages[-1].size
+    size = run.sizes.stages[-1].size
     photos, drawings = domains(round(size * run.config.margin))
     sides = {"photos": photos, "drawings": drawings}
     facts = {"data": [_fact(side, pack) for side, domain in sides.items() for pack in domain.packs]}
@@ -104,6 +113,7 @@ def train_base(run: BaseRun) -> tuple[Path, bool]:
         licence=run.licence,
         name=run.name,
         facts=facts,
+        architecture=run.architecture,
         start=create_model(run.config.start, folders=[home() / "base"]) if run.config.start else None,
     )
     data = _with_progress(pretraining, run, shown=accelerator.is_main_process)
@@ -117,7 +127,7 @@ def _accelerator(run: BaseRun) -> Accelerator:
     cpu = run.cpu or not torch.cuda.is_available()
     precision = run.precision
     if precision == "auto":
-        trunk = min(stage.trunk for stage in ARCHITECTURES[run.config.arch].stages)
+        trunk = min(stage.trunk for stage in run.sizes.stages)
         # Narrow convolutions are bound by memory: converting to bfloat16 costs more than it saves.
         native = best_precision() if cpu != torch.cuda.is_available() else "no"
         precision = native if not cpu or trunk >= 64 else "no"
@@ -141,9 +151,14 @@ def _domain_maker(run: BaseRun, accelerator: Accelerator) -> DomainMaker:
         # The main process decodes and fills the cache, the others read it.
         several = accelerator.num_processes > 1
         with accelerator.main_process_first() if several else nullcontext():
-            return make(run.photos, size), make(run.drawings, size)
+            return make(run.photos, size), make(_sharp(run.drawings, size), size)
 
     return domains
+
+
+def _sharp(sources: Sequence[Source], size: int) -> Sequence[Source]:
+    """The sources without those to be enlarged beyond 4/3: they would teach a discriminator softness."""
+    return [s for s in sources if s.px is None or 4 * s.px >= 3 * size] or sources
 
 
 def _fact(side: str, pack: Pack) -> dict[str, Any]:
@@ -158,7 +173,7 @@ def _preview_photos(photos: Domain, size: int) -> Tensor:
     return pixels[rows][:, :, margin : margin + size, margin : margin + size]
 
 
-def _with_progress(pretraining: Pretraining, run: BaseRun, *, shown: bool) -> bytes:
+def _with_progress(pretraining: Pretraining, run: BaseRun, *, shown: bool) -> Exported:
     if not shown:
         return pretraining.run(resume=run.resume, slice_minutes=run.slice_minutes)
     steps = pretraining.config.steps

@@ -12,20 +12,32 @@ from hypothesis import strategies as st
 
 from base_models import CheckpointError, create_model, list_models
 from base_models.architectures import ARCHITECTURES
-from base_models.checkpoint import BaseModel, load_checkpoint, random_model, save_checkpoint
-from base_models.registry import HEADER_KEY
+from base_models.checkpoint import (
+    BaseModel,
+    content_sha256,
+    load_checkpoint,
+    random_model,
+    save_checkpoint,
+)
+from base_models.registry import HEADER_KEY, discriminators_path
 
 FACTS = {"minutes": 1.5, "lr": 3e-05, "pairs": 12}
 
 
-def content(model: BaseModel, *, discriminators: bool = True) -> bytes:
+def content(model: BaseModel) -> bytes:
     nets: dict[str, torch.nn.Module] = {"netG_A": model.netG_A, "netG_B": model.netG_B}
-    if discriminators:
-        assert model.netD_A is not None
-        assert model.netD_B is not None
-        nets |= {"netD_A": model.netD_A, "netD_B": model.netD_B}
     architecture = ARCHITECTURES["scan_tiny"]
     return save_checkpoint("scan_tiny.x", architecture, nets, training=FACTS, licence="CC0, Zoë")
+
+
+def discriminators(model: BaseModel, belongs_to: str) -> bytes:
+    assert model.netD_A is not None
+    assert model.netD_B is not None
+    nets: dict[str, torch.nn.Module] = {"netD_A": model.netD_A, "netD_B": model.netD_B}
+    architecture = ARCHITECTURES["scan_tiny"]
+    return save_checkpoint(
+        "scan_tiny.x", architecture, nets, training=FACTS, licence="CC0", belongs_to=belongs_to
+    )
 
 
 @pytest.fixture(scope="module")
@@ -46,20 +58,38 @@ def flipped(data: bytes, position: int, mask: int) -> bytes:
     return data[:position] + bytes([data[position] ^ mask]) + data[position + 1 :]
 
 
-@pytest.mark.parametrize("discriminators", [True, False])
-def test_a_round_trip_keeps_everything_to_half_precision(scratch: Path, discriminators: bool) -> None:
-    model = random_model("scan_tiny", 3)
-    scratch.write_bytes(content(model, discriminators=discriminators))
-    loaded = create_model(scratch)
-    for name in ("netG_A", "netG_B", "netD_A", "netD_B") if discriminators else ("netG_A", "netG_B"):
+@pytest.mark.parametrize("beside", [True, False])
+def test_a_round_trip_keeps_everything_to_half_precision(tmp_path: Path, beside: bool) -> None:
+    model, path = random_model("scan_tiny", 3), tmp_path / "scan_tiny.x.safetensors"
+    path.write_bytes(content(model))
+    if beside:
+        belongs_to = content_sha256(path.read_bytes())
+        discriminators_path(path).write_bytes(discriminators(model, belongs_to))
+    loaded = create_model(path)
+    for name in ("netG_A", "netG_B", "netD_A", "netD_B") if beside else ("netG_A", "netG_B"):
         before, after = getattr(model, name).state_dict(), getattr(loaded, name).state_dict()
         assert all(torch.equal(before[key].half().float(), after[key]) for key in before)
-    assert (loaded.netD_A is None) == (not discriminators)
+    assert (loaded.netD_A is None) == (loaded.netD_B is None) == (not beside)
     assert (loaded.name, loaded.netG_A.name_or_path) == ("scan_tiny.x", "scan_tiny.x")
     assert loaded.header["training"] == FACTS
     assert loaded.header["licence"] == "CC0, Zoë"
     assert loaded.header["stage_sizes"] == [16, 32]
     assert not loaded.netG_A.training
+
+
+def test_discriminators_of_other_weights_are_refused(tmp_path: Path) -> None:
+    model, path = random_model("scan_tiny", 3), tmp_path / "scan_tiny.x.safetensors"
+    path.write_bytes(content(model))
+    beside = discriminators_path(path)
+    assert beside.name == "scan_tiny.x.netD.safetensors"
+    beside.write_bytes(discriminators(model, "0" * 64))
+    with pytest.raises(CheckpointError, match="other weights") as error:
+        load_checkpoint(path)
+    assert error.value.exit_code == 6
+    beside.write_bytes(discriminators(model, content_sha256(path.read_bytes()))[:-1])
+    with pytest.raises(CheckpointError, match="netD"):
+        load_checkpoint(path)
+    assert [found.name for found in list_models([tmp_path]) if found.path == beside] == []
 
 
 def test_the_same_weights_give_the_same_file(data: bytes) -> None:
