@@ -9,8 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-import tarfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -20,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fewshot.data.pictures import READABLE_SUFFIXES
+from fewshot.data.archives import list_names, read_members
 from fewshot.data.pixels import to_rgb
 from fewshot.data.refusals import MAX_PIXELS
 from fewshot.errors import BadInputError, NotFoundError
@@ -79,6 +78,7 @@ def load_pack(
     cache: Path | None = None,
     keep: Callable[[str, str], bool] | None = None,
     limit: int | None = None,
+    within: str = "",
 ) -> Pack:
     """Decode every picture of a folder or .tar archive, centre-cropped and resized to `size`.
 
@@ -90,26 +90,28 @@ def load_pack(
         cache: folder for the decoded array; None keeps it in memory only.
         keep: `(source stem, picture name) -> bool`; default leaves out what `is_held_out`.
         limit: of more pictures, this many are taken, evenly spaced by name.
+        within: only pictures under this folder of the source, such as `photos/photos_256`.
 
     Raises:
         NotFoundError: the source does not exist.
-        BadInputError: it holds no readable picture, or is no intact archive.
+        BadInputError: it (or `within`) holds no readable picture, or is no intact archive.
     """
     if not source.exists():
         raise NotFoundError(f"{source} does not exist", "give a folder of pictures or a .tar archive of them")
-    found = sorted(_list_names(source))
-    names = [name for name in found if (keep or _may_be_trained_on)(_stem(source), name)]
+    found = sorted(name for name in list_names(source) if not within or name.startswith(f"{within}/"))
+    names = [name for name in found if (keep or _may_be_trained_on)(source_stem(source), name)]
     if not names:
         held = f"all {len(found)} are held out" if found else "found none"
         raise BadInputError(
-            f"{source} holds no picture to train on ({held})", "expected files such as .png, .jpg or .webp"
+            f"{_label(source, within)} holds no picture to train on ({held})",
+            "expected files such as .png, .jpg or .webp",
         )
     if limit is not None and len(names) > limit:
         names = [names[i * len(names) // limit] for i in range(limit)]
     cached = cache / f"{source.stem}-{size}-{_cache_key(source, size, names)}.npy" if cache else None
     pixels = _read_cache(cached, (len(names), 3, size, size))
     if pixels is not None:
-        return Pack(source.name, tuple(names), pixels)
+        return Pack(_label(source, within), tuple(names), pixels)
     kept, pixels = _decode_all(source, names, size)
     if not kept:
         raise BadInputError(f"no picture in {source} could be read", "run `fewshot check` on it")
@@ -118,14 +120,18 @@ def load_pack(
         warn(f"{source}: {len(lost)} of {len(names)} pictures cannot be read and are left out: {lost[0]} …")
     elif cached is not None:
         atomic_write(cached, lambda handle: np.save(handle, pixels))
-    return Pack(source.name, tuple(kept), pixels)
+    return Pack(_label(source, within), tuple(kept), pixels)
 
 
 def _may_be_trained_on(stem: str, name: str) -> bool:
     return not is_held_out(stem, name)
 
 
-def _stem(source: Path) -> str:
+def _label(source: Path, within: str) -> str:
+    return f"{source.name}/{within}" if within else source.name
+
+
+def source_stem(source: Path) -> str:
     """The source's stem, or the held-out folder that it lies in."""
     above = (part for path in (source, source.resolve()) for part in path.parent.parts)
     return next((part for part in above if part.startswith("heldout")), source.stem)
@@ -152,45 +158,6 @@ def _read_cache(path: Path | None, shape: tuple[int, ...]) -> NDArray[np.uint8] 
     return pixels if pixels.shape == shape and pixels.dtype == np.uint8 else None
 
 
-def _is_picture(name: str) -> bool:
-    path = Path(name)
-    return path.suffix.lower() in READABLE_SUFFIXES and not path.name.startswith(".")
-
-
-def _list_names(source: Path) -> Iterator[str]:
-    if source.is_dir():
-        paths = (path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file())
-        yield from filter(_is_picture, paths)
-        return
-    try:
-        with tarfile.open(source) as archive:
-            yield from (m.name for m in archive if m.isfile() and _is_picture(m.name))
-    except (tarfile.TarError, EOFError) as error:
-        raise _broken_archive(source, error) from None
-
-
-def _broken_archive(source: Path, error: Exception) -> BadInputError:
-    return BadInputError(
-        f"{source} is not an intact .tar archive ({error})", "give a folder of pictures or an intact .tar"
-    )
-
-
-def _read_bytes(source: Path, names: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-    if source.is_dir():
-        for name in names:
-            yield name, (source / name).read_bytes()
-        return
-    wanted = set(names)
-    try:
-        with tarfile.open(source) as archive:
-            for member in archive:
-                handle = archive.extractfile(member) if member.name in wanted else None
-                if handle is not None:
-                    yield member.name, handle.read()
-    except (tarfile.TarError, EOFError) as error:
-        raise _broken_archive(source, error) from None
-
-
 def _decode_all(source: Path, names: Sequence[str], size: int) -> tuple[list[str], NDArray[np.uint8]]:
     """Decode on a few threads (Pillow releases the GIL), straight into one array."""
     rows = {name: row for row, name in enumerate(names)}
@@ -203,7 +170,7 @@ def _decode_all(source: Path, names: Sequence[str], size: int) -> tuple[list[str
             pixels[rows[item[0]]] = square
             read[rows[item[0]]] = True
 
-    items = _read_bytes(source, names)
+    items = read_members(source, names)
     with ThreadPoolExecutor(max_workers=4) as pool:
         while chunk := list(islice(items, _CHUNK)):
             list(pool.map(decode, chunk))

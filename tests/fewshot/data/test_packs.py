@@ -54,6 +54,8 @@ def pack_tar(path: Path, files: dict[str, bytes]) -> Path:
         ("cuhk_sketch", "heldout_photos/1.webp", True),
         ("cuhk_sketch", "train/heldout.webp", False),
         ("mine", "03350.png", False),
+        ("pack", "photos/photos_256/03312.webp", True),
+        ("pack", "photos/photos_256/03299.webp", False),
     ],
 )
 def test_the_list_of_what_is_held_out(source: str, name: str, held: bool) -> None:
@@ -190,3 +192,20 @@ def test_a_limit_takes_evenly_spaced_pictures(tmp_path: Path) -> None:
     pack = load_pack(tmp_path, 32, limit=5)
     assert pack.names == ("0.png", "2.png", "4.png", "6.png", "8.png")
     assert pack.pixels[:, 0, 0, 0].tolist() == [0, 2, 4, 6, 8]
+
+
+def test_one_folder_of_a_source_is_read_alone_and_cached_apart(tmp_path: Path) -> None:
+    files = {
+        "photos/a/1.png": png((1, 0, 0)),
+        "photos/ab/1.png": png((2, 0, 0)),
+        "drawings/anime_256/1.png": png((3, 0, 0)),
+        "drawings/anime_256/03312.png": png((9, 9, 9)),
+    }
+    archive, cache = pack_tar(tmp_path / "pack.tar", files), tmp_path / "cache"
+    for within, value in (("photos/a", 1), ("photos/ab", 2), ("drawings/anime_256", 3), ("photos/a", 1)):
+        pack = load_pack(archive, 16, cache=cache, within=within)
+        assert pack.names == (f"{within}/1.png",)
+        assert pack.pixels[0, 0, 0, 0] == value
+        assert pack.source == f"pack.tar/{within}"
+    with pytest.raises(BadInputError, match=r"pack\.tar/photos/none"):
+        load_pack(archive, 16, within="photos/none")

@@ -1,0 +1,93 @@
+"""Folders and .tar archives of pictures read alike, and the index of a training pack."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fewshot.data.pictures import READABLE_SUFFIXES
+from fewshot.errors import BadInputError, NotFoundError
+
+INDEX_NAME = "pack.json"
+"""File inside a training pack that says what the pack holds."""
+
+_MAKE_PACK = "make it with `fewshot base pack`"
+
+
+def list_names(source: Path) -> Iterator[str]:
+    """Names of the pictures in a folder or archive, in no order; raises BadInputError for a broken one."""
+    if source.is_dir():
+        paths = (path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file())
+        yield from filter(_is_picture, paths)
+        return
+    try:
+        with tarfile.open(source) as archive:
+            yield from (m.name for m in archive if m.isfile() and _is_picture(m.name))
+    except (tarfile.TarError, EOFError) as error:
+        raise _broken_archive(source, error) from None
+
+
+def read_members(source: Path, names: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    """Name and encoded bytes of some files of a folder or archive, in the source's own order."""
+    if source.is_dir():
+        for name in names:
+            yield name, (source / name).read_bytes()
+        return
+    wanted = set(names)
+    try:
+        with tarfile.open(source) as archive:
+            for member in archive:
+                handle = archive.extractfile(member) if member.name in wanted else None
+                if handle is not None:
+                    yield member.name, handle.read()
+    except (tarfile.TarError, EOFError) as error:
+        raise _broken_archive(source, error) from None
+
+
+def read_pack_index(path: Path) -> dict[str, Any]:
+    """The `pack.json` of a training pack, which `fewshot base pack` puts first in the archive.
+
+    Raises:
+        NotFoundError: there is no such file.
+        BadInputError: it is no archive, or there is no readable `pack.json` in it.
+    """
+    if not path.is_file():
+        raise NotFoundError(f"{path} does not exist", _MAKE_PACK)
+    try:
+        with tarfile.open(path) as archive:
+            member = next((m for m in archive if m.name == INDEX_NAME and m.isfile()), None)
+            handle = archive.extractfile(member) if member else None
+            index = json.loads(handle.read()) if handle else None
+    except (tarfile.TarError, EOFError) as error:
+        raise _broken_archive(path, error) from None
+    except ValueError as error:
+        raise BadInputError(f"{path}: {INDEX_NAME} is damaged ({error})", _MAKE_PACK) from None
+    if not isinstance(index, dict):
+        raise BadInputError(f"{path} is no training pack: there is no {INDEX_NAME} in it", _MAKE_PACK)
+    return index
+
+
+def tar_bytes(files: Mapping[str, bytes]) -> bytes:
+    """A .tar without times and owners: equal files, equal bytes."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def _is_picture(name: str) -> bool:
+    path = Path(name)
+    return path.suffix.lower() in READABLE_SUFFIXES and not path.name.startswith(".")
+
+
+def _broken_archive(source: Path, error: Exception) -> BadInputError:
+    return BadInputError(
+        f"{source} is not an intact .tar archive ({error})", "give a folder of pictures or an intact .tar"
+    )
