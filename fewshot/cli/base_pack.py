@@ -44,13 +44,15 @@ def pack(
 
     A :WEIGHT says how often a source is drawn from, relative to the others of its side; 1 for those without.
     """
-    from fewshot.cli.base_train import _source
+    from fewshot.cli.base_train import parse_source
     from fewshot.data.faces import DrawnFaceFinder, FaceFinder
     from fewshot.data.pack_inspect import Finders, Side
     from fewshot.data.training_pack import PackSource, write_training_pack
 
     def read(texts: list[str], side: Side) -> list[PackSource]:
-        return [PackSource(s.path, side, 1.0 if s.weight is None else s.weight) for s in map(_source, texts)]
+        return [
+            PackSource(s.path, side, 1.0 if s.weight is None else s.weight) for s in map(parse_source, texts)
+        ]
 
     sources = [*read(photos, "photos"), *read(drawings, "drawings")]
     finders = Finders(FaceFinder(detector), DrawnFaceFinder(cascade))

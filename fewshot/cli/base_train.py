@@ -184,7 +184,7 @@ def _sides(
             raise UsageError(
                 "there are no pictures to train on", "give --photos and --drawings, or one --pack"
             )
-        return tuple(map(_source, photos)), tuple(map(_source, drawings))
+        return tuple(map(parse_source, photos)), tuple(map(parse_source, drawings))
     if photos or drawings:
         raise UsageError("--pack holds both sides already", "leave --photos and --drawings out")
     from fewshot.data.training_pack import open_training_pack
@@ -207,7 +207,7 @@ def _numbers(flag: str, text: str, *, whole: bool = False) -> tuple[float, ...]:
         raise UsageError(f"{flag} {text!r} is no list of numbers", f"write it as {flag} {example}") from None
 
 
-def _source(text: str) -> "Source":
+def parse_source(text: str) -> "Source":
     """Split `PATH:WEIGHT`; a colon in a path that exists is part of the path."""
     from fewshot.errors import NotFoundError, UsageError
     from fewshot.training.pretrain_run import Source

@@ -35,13 +35,16 @@ def random_crop_flip(pixels: Tensor, size: int, generator: torch.Generator, *, f
         pixels: uint8 or float `(B, C, S, S)` with S >= size.
     """
     room = pixels.shape[-1] - size
-    offsets = torch.randint(0, room + 1, (len(pixels), 2), generator=generator).tolist()
-    mirrored = (torch.rand(len(pixels), generator=generator) < 0.5).tolist()
-    windows = []
-    for picture, (top, left), mirror in zip(pixels, offsets, mirrored, strict=True):
-        window = picture[:, top : top + size, left : left + size]
-        windows.append(window.flip(-1) if flip and mirror else window)
-    return torch.stack(windows)
+    offsets = torch.randint(0, room + 1, (len(pixels), 2), generator=generator)
+    mirrored = torch.rand(len(pixels), generator=generator) < 0.5
+    along = torch.arange(size)
+    rows = offsets[:, :1] + along
+    columns = offsets[:, 1:] + torch.where((mirrored & flip)[:, None], along.flip(0), along)
+    rows, columns = rows.to(pixels.device), columns.to(pixels.device)
+    pictures = torch.arange(len(pixels), device=pixels.device)[:, None, None]
+    # One gather for the whole batch; indexing around the channels puts them last.
+    windows = pixels[pictures, :, rows[:, :, None], columns[:, None, :]]
+    return windows.permute(0, 3, 1, 2).contiguous()
 
 
 def jitter(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:

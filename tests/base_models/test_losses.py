@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from base_models.discriminators import FeatureDiscriminator, PatchGAN
 from base_models.losses import (
+    colour_loss,
     content_loss,
     cycle_loss,
     gradient_penalty,
@@ -120,3 +121,12 @@ def test_a_spectral_patch_discriminator_is_bounded_in_slope() -> None:
             assert float(torch.linalg.matrix_norm(module.weight.detach().flatten(1), 2)) == pytest.approx(
                 1, abs=0.02
             )
+
+
+def test_coarse_colours_leave_lines_free_and_hold_areas() -> None:
+    photo = rand(2, 3, 32, 32)
+    chequer = torch.tensor([[0.3, -0.3], [-0.3, 0.3]]).repeat(16, 16)
+    assert float(colour_loss(photo + chequer, photo)) == pytest.approx(0, abs=1e-6)
+    darker = photo.clone()
+    darker[..., :16] -= 0.2
+    assert float(colour_loss(darker, photo)) == pytest.approx(0.1, abs=1e-6)

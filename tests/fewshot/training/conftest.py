@@ -13,6 +13,7 @@ import torch
 from accelerate import Accelerator
 from PIL import Image
 
+from base_models.checkpoint import BaseModel
 from fewshot.data.loader import Domain
 from fewshot.data.packs import Pack
 from fewshot.training.pretrain import Pretraining
@@ -42,11 +43,12 @@ class Tiny:
     folder: Path
     """Where the run is."""
 
-    def run(self, **options: Any) -> Pretraining:
+    def run(self, start: BaseModel | None = None, **options: Any) -> Pretraining:
         """A run of scan_tiny without perceptual losses, unless `options` say otherwise."""
         config = PretrainConfig(**TINY | options)
         photos = torch.from_numpy(noise(2, 32, 3))
-        return Pretraining(config, domains, photos, self.folder, Accelerator(cpu=True, mixed_precision="no"))
+        accelerator = Accelerator(cpu=True, mixed_precision="no")
+        return Pretraining(config, domains, photos, self.folder, accelerator, start=start)
 
 
 @pytest.fixture

@@ -60,6 +60,22 @@ def test_a_resumed_run_is_the_same_bit_for_bit(tiny: Any, tmp_path: Path) -> Non
         assert all(torch.equal(resumed[name], expected[name]) for name in expected)
 
 
+def test_slices_add_up_to_the_same_run(tiny: Any, tmp_path: Path) -> None:
+    expected = tensors_of(tiny.run(**OPTIONS).run())
+    tiny.folder = tmp_path / "sliced"
+    slices = 0
+    while True:
+        part = tiny.run(**OPTIONS)
+        exported = part.run(resume=slices > 0, slice_minutes=1e-6)
+        slices += 1
+        if not part.stopping:
+            break
+        assert not part.interrupted
+    # One step in each, and a last one that finds nothing left to do.
+    assert slices == sum(STEPS) + 1
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in tensors_of(exported).items())
+
+
 def test_a_run_leaves_a_base_previews_and_a_log(tiny: Any, tmp_path: Path) -> None:
     run = tiny.run(steps=(2, 2), lambda_content=1.0, lambda_feature=1.0)
     run.licence, run.name = "CC0", "scan_tiny.test"
