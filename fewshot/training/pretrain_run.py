@@ -100,9 +100,10 @@ def train_base(run: BaseRun) -> tuple[Path, bool]:
         raise NotFoundError(f"there is no run to resume in {folder}", "leave --resume out to start one")
     accelerator = _accelerator(run)
     domains = _domain_maker(run, accelerator)
-    size = run.sizes.stages[-1].size
-    photos, drawings = domains(round(size * run.config.margin))
-    sides = {"photos": photos, "drawings": drawings}
+    lowest, size = run.sizes.stages[0].size, run.sizes.stages[-1].size
+    photos, _ = domains(round(size * run.config.margin))
+    # Of the lowest stage, which leaves no source out: the card has to name them all.
+    sides = dict(zip(("photos", "drawings"), domains(round(lowest * run.config.margin)), strict=True))
     facts = {"data": [_fact(side, pack) for side, domain in sides.items() for pack in domain.packs]}
     pretraining = Pretraining(
         run.config,

@@ -16,9 +16,10 @@ from typer.testing import CliRunner
 
 from base_models import create_model
 from fewshot.cli.main import app
+from fewshot.data.archives import list_names, read_members, tar_bytes
 from fewshot.training.state import load_state
 
-Tar = Callable[[Path, int], Path]
+Tar = Callable[..., Path]
 
 
 @pytest.fixture
@@ -115,6 +116,37 @@ def test_ctrl_c_saves_writes_the_base_and_leaves_with_130(command: list[str], fe
     assert code == 0, err
     model = create_model(fewshot_home / "base" / "scan_tiny.t.safetensors")
     assert model.header["training"]["pairs"] >= pairs
+
+
+def test_a_lent_machine_trains_on_one_file_in_slices(tmp_path: Path, tar: Tar, fewshot_home: Path) -> None:
+    groups, files = [], {}
+    for name, count, px in (("photos/a", 5, 40), ("drawings/b", 6, 40), ("drawings/soft", 4, 20)):
+        source = tar(tmp_path / f"{Path(name).name}.tar", count, px)
+        for member, data in read_members(source, list(list_names(source))):
+            files[f"{name}/{Path(member).name}"] = data
+        groups.append({"name": name, "weight": 1.0, "count": count, "px": px})
+    pack = tmp_path / "pack.tar"
+    pack.write_bytes(tar_bytes({"pack.json": json.dumps({"size": 40, "groups": groups}).encode(), **files}))
+    off = ["--lambda-feature", "0", "--lambda-content", "0", "--batch", "2"]
+    command = ["base", "train", "--pack", str(pack), "--arch", "scan_tiny", "--name", "t", *off]
+    command += ["--steps", "1,2", "--slice-minutes", "0.00001"]
+    pairs = []
+    for number in range(4):
+        code, out, err = fewshot(*command, *(["--resume"] if number else []))
+        assert code == 0, err
+        pairs.append(create_model(out.strip()).header["training"]["pairs"])
+    assert pairs == [2, 4, 6, 6]
+    model = create_model(fewshot_home / "base" / "scan_tiny.t.safetensors")
+    assert (model.netG_A.size, model.netD_B is None) == (32, False)
+    used = {d["name"]: d["pictures"] for d in model.header["training"]["data"]}
+    assert used == {"pack.tar/photos/a": 5, "pack.tar/drawings/b": 6, "pack.tar/drawings/soft": 4}
+    # Pictures of 20 px are too soft for the second stage, which reads 36 px.
+    assert len(list((fewshot_home / "cache" / "packs").glob("pack-18-*"))) == 3
+    assert len(list((fewshot_home / "cache" / "packs").glob("pack-36-*"))) == 2
+    code, _, err = fewshot(*command, "--photos", str(pack))
+    assert (code, "--pack holds both sides" in err) == (2, True)
+    code, _, err = fewshot("base", "train", "--name", "t", "--steps", "1,1")
+    assert (code, "--pack" in err) == (2, True)
 
 
 def test_damage_is_an_integrity_error(command: list[str], fewshot_home: Path) -> None:
