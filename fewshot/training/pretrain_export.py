@@ -58,6 +58,10 @@ def export_checkpoint(run: Pretraining, trainer: StageTrainer) -> Exported:
         "config": plain_config(run.config),
     }
     facts |= run.facts
+    if run.start is not None:
+        before = run.start.header["training"]
+        known = {key: before[key] for key in ("pairs", "minutes") if key in before}
+        facts["start"] = {"sha256": run.start.sha256, **known}
     generators = save_checkpoint(run.name, architecture, nets, training=facts, licence=run.licence)
     discriminators = save_checkpoint(
         run.name,
@@ -84,6 +88,13 @@ def write_base(data: Exported, path: Path) -> BaseModel:
     model = load_checkpoint(path)
     atomic_write_text(path.with_suffix(".md"), base_card(model, path.stat().st_size))
     return model
+
+
+def _began(start: dict[str, Any] | None) -> str:
+    if start is None:
+        return ""
+    pairs, minutes = start.get("pairs", 0), start.get("minutes", 0)
+    return f"\nBefore that, as weights {start['sha256'][:12]}: {pairs:,} pairs in {minutes} minutes."
 
 
 def base_card(model: BaseModel, size: int) -> str:
@@ -120,7 +131,7 @@ Adaptive fusion: {yes[model.architecture.fusion]}. Skip connection: {yes[model.a
 ## Training
 
 {facts.get("pairs", 0):,} photo/drawing pairs in {facts.get("minutes", 0)} minutes on {device},
-precision {facts.get("precision", "?")}, torch {facts.get("torch", "?")}.
+precision {facts.get("precision", "?")}, torch {facts.get("torch", "?")}.{_began(facts.get("start"))}
 The data, held-out pictures left out:
 
 {sources or "- not recorded"}
