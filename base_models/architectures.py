@@ -76,6 +76,8 @@ ARCHITECTURES: dict[str, Architecture] = {
         ),
         ndf=64,
     ),
+    # The lowest stage alone, where a trial is cheap.
+    "scan_64": Architecture(stages=_LIGHT[:1]),
     "scan_128": Architecture(stages=_LIGHT[:2]),
     "scan_256": Architecture(stages=_LIGHT),
 }

@@ -36,14 +36,15 @@ def gradient_penalty(
 
     Args:
         real, fake: pictures `(B, 3, H, W)`; of unequal batches the shorter length is used.
-        generator: CPU generator that draws each picture's place on its line; None takes torch's own.
+        generator: CPU generator that draws each picture's place on its line; None takes the device's own.
 
     Returns mean (||∇D(x̂)||₂ - 1)², to be weighted by 10 in the reference. The gradient is that of the patch
     scores' mean, so that its size does not grow with the number of patches. Always computed in float32: half
     precision loses the second derivative.
     """
     count = min(len(real), len(fake))
-    mix = torch.rand(count, 1, 1, 1, generator=generator).to(real.device)
+    where = real.device if generator is None else "cpu"
+    mix = torch.rand(count, 1, 1, 1, generator=generator, device=where).to(real.device)
     with torch.autocast(real.device.type, enabled=False):
         between = (
             mix * real[:count].detach().float() + (1 - mix) * fake[:count].detach().float()

@@ -22,10 +22,21 @@ def to_uint8(images: Tensor) -> Tensor:
 
 
 def uniform(
-    count: int, low: float, high: float, images: Tensor, generator: torch.Generator, channels: int = 1
+    count: int,
+    low: float,
+    high: float,
+    images: Tensor,
+    generator: torch.Generator | None,
+    channels: int = 1,
 ) -> Tensor:
-    """`(count, channels, 1, 1)` uniform numbers, drawn on the CPU so that every device sees the same."""
-    return (torch.rand(count, channels, 1, 1, generator=generator) * (high - low) + low).to(images.device)
+    """`(count, channels, 1, 1)` uniform numbers on the images' device.
+
+    With a generator they are drawn on the CPU, so that every device sees the same; without one they come from
+    the device's own, which a CUDA graph can hold.
+    """
+    where = images.device if generator is None else "cpu"
+    drawn = torch.rand(count, channels, 1, 1, generator=generator, device=where)
+    return (drawn * (high - low) + low).to(images.device)
 
 
 def random_crop_flip(pixels: Tensor, size: int, generator: torch.Generator, *, flip: bool = True) -> Tensor:
@@ -78,44 +89,46 @@ def photographic(images: Tensor, generator: torch.Generator) -> Tensor:
     return jitter(images.clamp(-1, 1), 0.35, generator)
 
 
-def differentiable(images: Tensor, policy: tuple[str, ...], generator: torch.Generator) -> Tensor:
+def differentiable(images: Tensor, policy: tuple[str, ...], generator: torch.Generator | None) -> Tensor:
     """DiffAugment (arXiv 2006.10738): the discriminator sees only augmented pictures, gradients flow through.
 
     Args:
         images: `(B, 3, H, W)` in [-1, 1].
         policy: names out of `POLICIES`.
+        generator: CPU generator; None takes the device's own.
     """
     for name in policy:
         images = _POLICIES[name](images, generator)
     return images
 
 
-def _brightness(images: Tensor, generator: torch.Generator) -> Tensor:
+def _brightness(images: Tensor, generator: torch.Generator | None) -> Tensor:
     return images + uniform(len(images), -0.25, 0.25, images, generator)
 
 
-def _flip(images: Tensor, generator: torch.Generator) -> Tensor:
+def _flip(images: Tensor, generator: torch.Generator | None) -> Tensor:
     return torch.where(uniform(len(images), 0, 1, images, generator) < 0.5, images.flip(-1), images)
 
 
-def _shift(images: Tensor, generator: torch.Generator) -> Tensor:
+def _shift(images: Tensor, generator: torch.Generator | None) -> Tensor:
     """Shift by up to an eighth of the side, zero-padded: one integer shift for each picture."""
-    reach = max(1, images.shape[-1] // 8)
+    count, side = len(images), images.shape[-1]
+    reach = max(1, side // 8)
     padded = F.pad(images, (reach,) * 4)
-    offsets = torch.randint(0, 2 * reach + 1, (len(images), 2), generator=generator).tolist()
-    side = images.shape[-1]
-    windows = zip(padded, offsets, strict=True)
-    return torch.stack([p[:, top : top + side, left : left + side] for p, (top, left) in windows])
+    offsets = uniform(count, 0, 2 * reach + 1, images, generator, channels=2).flatten(1).long()
+    along = torch.arange(side, device=images.device)
+    rows, columns = offsets[:, :1] + along, offsets[:, 1:] + along
+    pictures = torch.arange(count, device=images.device)[:, None, None]
+    return padded[pictures, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
-def _cutout(images: Tensor, generator: torch.Generator) -> Tensor:
+def _cutout(images: Tensor, generator: torch.Generator | None) -> Tensor:
     """Blank a square of half the side."""
-    side = images.shape[-1]
-    corners = torch.randint(-side // 4, 3 * side // 4, (len(images), 2), generator=generator).tolist()
-    mask = torch.ones(len(images), 1, side, side, device=images.device)
-    for index, (top, left) in enumerate(corners):
-        mask[index, :, max(0, top) : max(0, top + side // 2), max(0, left) : max(0, left + side // 2)] = 0
-    return images * mask
+    count, side = len(images), images.shape[-1]
+    corners = uniform(count, -side // 4, 3 * side // 4, images, generator, channels=2)[..., 0].floor()
+    along = torch.arange(side, device=images.device).view(1, 1, -1) - corners
+    inside = (along >= 0) & (along < side // 2)
+    return images * ~(inside[:, 0, :, None] & inside[:, 1, None, :])[:, None]
 
 
 _POLICIES = {"brightness": _brightness, "flip": _flip, "shift": _shift, "cutout": _cutout}

@@ -24,25 +24,36 @@ class Batch:
     seen_A: Tensor | None = None
     """The same photos as netG_A is shown them, spoiled by light and worse; None: as they are."""
 
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """All that is there, by name."""
+        return {name: tensor for name, tensor in vars(self).items() if tensor is not None}
 
-def draw_batch(
+
+def draw_batches(
     photos: Domain,
     drawings: Domain,
     size: int,
     config: PretrainConfig,
     generator: torch.Generator,
     device: torch.device,
-) -> Batch:
-    """Random windows of `size` px, mirrored and tilted; the photos also as the generator is to see them."""
+    steps: int = 1,
+) -> list[Batch]:
+    """Random windows of `size` px, mirrored and tilted; the photos also as the generator is to see them.
+
+    Args:
+        steps: number of batches, drawn and changed all at once: a GPU waits for launches, not for pixels.
+    """
 
     def windows(domain: Domain) -> Tensor:
-        pixels = random_crop_flip(domain.draw(config.batch, generator), size, generator).to(device)
-        return _channels_last(tilt(to_float(pixels), config.tilt, generator))
+        pixels = random_crop_flip(domain.draw(steps * config.batch, generator), size, generator).to(device)
+        return tilt(to_float(pixels), config.tilt, generator)
 
     real_A = windows(photos)
     seen_A = spoil(jitter(real_A, config.jitter, generator), config.hard, generator)
-    return Batch(real_A, windows(drawings), _channels_last(seen_A))
+    sides = (_parts(images, config.batch) for images in (real_A, windows(drawings), seen_A))
+    return [Batch(*parts) for parts in zip(*sides, strict=True)]
 
 
-def _channels_last(images: Tensor) -> Tensor:
-    return images.contiguous(memory_format=torch.channels_last)
+def _parts(images: Tensor, count: int) -> list[Tensor]:
+    return [part.contiguous(memory_format=torch.channels_last) for part in images.split(count)]

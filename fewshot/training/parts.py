@@ -27,9 +27,9 @@ class WeightAverage:
         """Move the average towards the current parameters."""
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        for name, parameter in net.named_parameters():
-            if name in self.shadow:
-                self.shadow[name].lerp_(parameter.detach(), 1 - decay)
+        current = [p.detach() for name, p in net.named_parameters() if name in self.shadow]
+        # All at once: on a GPU each call costs more than the numbers do.
+        torch._foreach_lerp_(list(self.shadow.values()), current, 1 - decay)
 
     @contextmanager
     def applied(self, net: nn.Module) -> Iterator[nn.Module]:
@@ -66,34 +66,37 @@ class ImagePool:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self.images: list[Tensor] = []
+        self.images: Tensor | None = None
 
     def query(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Each picture is kept and, once the pool is full, half of the time exchanged for an older one."""
+        """Each picture is kept and, once the pool is full, half of the time exchanged for an older one.
+
+        Of more pictures than the pool holds, the last ones pass through.
+        """
         if self.size == 0:
             return images
-        chosen = []
-        for image in images.detach():
-            if len(self.images) < self.size:
-                # A clone, since a slice would keep its whole batch alive.
-                self.images.append(image.clone())
-                chosen.append(image)
-                continue
-            index = int(torch.randint(0, 2 * self.size, (1,), generator=generator))
-            if index < self.size:
-                chosen.append(self.images[index])
-                self.images[index] = image.clone()
-            else:
-                chosen.append(image)
-        return torch.stack(chosen)
+        images = images.detach()
+        kept = 0 if self.images is None else len(self.images)
+        if kept < self.size:
+            fresh = images[: self.size - kept].clone()
+            self.images = fresh if self.images is None else torch.cat([self.images, fresh])
+            return images
+        assert self.images is not None
+        some, beyond = images[: self.size], images[self.size :]
+        # Different places for all of them, so that it does not matter which is written first.
+        places = torch.randperm(self.size, generator=generator)[: len(some)].to(images.device)
+        exchanged = (torch.rand(len(some), 1, 1, 1, generator=generator) < 0.5).to(images.device)
+        older = self.images[places]
+        self.images[places] = torch.where(exchanged, some, older)
+        return torch.cat([torch.where(exchanged, older, some), beyond])
 
     def state_dict(self) -> dict[str, Any]:
-        return {"images": torch.stack(self.images) if self.images else None}
+        return {"images": self.images}
 
     def load_state_dict(self, state: dict[str, Any], device: torch.device | str = "cpu") -> None:
         """Restore what `state_dict` gave, on the device that the results will be on."""
         images = state["images"]
-        self.images = [image.clone() for image in images.to(device)] if images is not None else []
+        self.images = images.to(device, copy=True) if images is not None else None
 
 
 def step_generator(seed: int, *position: int) -> torch.Generator:

@@ -29,7 +29,8 @@ from fewshot.errors import BadInputError, NotFoundError
 from fewshot.files import atomic_write_bytes
 from fewshot.output import notice
 from fewshot.sheets import contact_sheet, png_bytes
-from fewshot.training.batches import Batch, draw_batch
+from fewshot.training.batches import Batch, draw_batches
+from fewshot.training.graphs import own_stream
 from fewshot.training.parts import agree, step_generator
 from fewshot.training.pretrain_config import PretrainConfig
 from fewshot.training.pretrain_export import Exported, export_checkpoint
@@ -37,6 +38,10 @@ from fewshot.training.pretrain_files import Position, RunFiles
 from fewshot.training.signals import StopRequest
 from fewshot.training.stage import StageTrainer
 from fewshot.training.warm_start import copy_stages, start_discriminators
+
+_MOST_STEPS = 32
+_MOST_PIXELS = 2**25
+"""What one draw of pictures may take, per side: 400 MB as float32."""
 
 DomainMaker = Callable[[int], tuple[Domain, Domain]]
 """From a side in pixels to the photos and drawings at that size."""
@@ -120,7 +125,7 @@ class Pretraining:
         """
         self.slice_seconds = 60 * slice_minutes
         state = self.files.load(resume=resume)
-        with self.stop:
+        with self.stop, own_stream(self.accelerator.device):
             if state is not None:
                 self._keep_finished(state["finished"])
             for index in range(state["position"]["stage"] if state else 0, len(self.architecture.stages)):
@@ -156,21 +161,26 @@ class Pretraining:
         photos, drawings = self.domains(round(size * config.margin))
         limit = config.steps[trainer.index] if config.steps else None
         seconds = 60 * config.stage_minutes(len(self.architecture.stages))[trainer.index]
+        count = _steps_at_once(config.batch, size, self.accelerator)
         saved = shown = position.seconds
         clock = time.monotonic()
         while (limit is None or position.step < limit) and position.seconds < seconds and not self.stopping:
             progress = position.step / limit if limit else position.seconds / seconds
-            losses = trainer.step(self.batch(photos, drawings, size, position.step), position.step, progress)
+            batches = self.batches(photos, drawings, size, position.step, count)
+            batches = batches if limit is None else batches[: limit - position.step]
+            for step, batch in enumerate(batches, start=position.step):
+                tensors = trainer.step(batch, step, progress)
+            losses = _values(tensors)
             self._check_losses(losses)
             spent = self._agree(time.monotonic() - clock)
             clock = time.monotonic()
-            position.step += 1
-            position.pairs += config.batch * self.accelerator.num_processes
+            position.step += len(batches)
+            position.pairs += len(batches) * config.batch * self.accelerator.num_processes
             position.seconds += spent
             position.total_seconds += spent
             if self.watch is not None:
                 self.watch(position, losses)
-            if position.seconds - shown > 60 * config.preview_every or position.step == 1:
+            if position.seconds - shown > 60 * config.preview_every or position.step == len(batches):
                 self.preview(trainer, losses)
                 shown = position.seconds
             if position.seconds - saved > 60 * config.save_every:
@@ -178,12 +188,12 @@ class Pretraining:
                 saved = position.seconds
         self.files.save(trainer, position, self.finished)
 
-    def batch(self, photos: Domain, drawings: Domain, size: int, step: int) -> Batch:
-        """This process's pictures of a step."""
+    def batches(self, photos: Domain, drawings: Domain, size: int, step: int, count: int) -> list[Batch]:
+        """This process's pictures of `count` steps from `step` on."""
         generator = step_generator(
             self.config.seed + 1, self.position.stage, step, self.accelerator.process_index
         )
-        return draw_batch(photos, drawings, size, self.config, generator, self.accelerator.device)
+        return draw_batches(photos, drawings, size, self.config, generator, self.accelerator.device, count)
 
     def _agree(self, seconds: float) -> float:
         """Decide, alike in every process, whether to stop; returns the main one's seconds of this step."""
@@ -237,3 +247,15 @@ class Pretraining:
 
 def _copy(module: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
+
+
+def _steps_at_once(batch: int, size: int, accelerator: Accelerator) -> int:
+    """Steps between two looks at losses and clock: on a GPU each look waits until all queued work is done."""
+    if accelerator.device.type == "cpu":
+        return 1
+    return max(1, min(_MOST_STEPS, _MOST_PIXELS // (batch * size**2)))
+
+
+def _values(losses: dict[str, Tensor]) -> dict[str, float]:
+    """The numbers, in one transfer from the device instead of one for each."""
+    return dict(zip(losses, torch.stack([v.float() for v in losses.values()]).tolist(), strict=True))

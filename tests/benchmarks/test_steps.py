@@ -5,13 +5,14 @@ generator's update, the discriminators' update. Numbers depend on the machine, s
 the step ran; compare columns of one table.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from base_models.architectures import ARCHITECTURES
 from base_models.checkpoint import build_networks
@@ -29,7 +30,7 @@ from recipes import load_recipe
 ROUNDS = 4
 
 
-def measure(benchmark: Any, step: Callable[[int], dict[str, float]], pictures: int) -> None:
+def measure(benchmark: Any, step: Callable[[int], Mapping[str, float | Tensor]], pictures: int) -> None:
     """Time `step`, after one untimed call, and note the pictures per second."""
     numbers = count()
     losses = benchmark.pedantic(lambda: step(next(numbers)), rounds=ROUNDS, warmup_rounds=1)

@@ -36,8 +36,8 @@ config = PretrainConfig(arch="scan_tiny", batch=2, minutes=0.04, lambda_feature=
 photos = torch.zeros(1, 3, 32, 32, dtype=torch.uint8)
 run = Pretraining(config, domains, photos, Path(sys.argv[1]), accelerator)
 drawn = []
-batch = run.batch
-run.batch = lambda *arguments: drawn.append(batch(*arguments)) or drawn[-1]
+batches = run.batches
+run.batches = lambda *arguments: drawn.append(batches(*arguments)) or drawn[-1]
 trainers = []
 make = run._trainer
 run._trainer = lambda index: trainers.append(make(index)) or trainers[-1]
@@ -56,7 +56,7 @@ for trainer in trainers:
     for part in (trainer.G, trainer.D):
         assert all(equal(tensor.detach()) for tensor in part.state_dict().values())
     assert all(equal(tensor) for tensor in trainer.ema.shadow.values())
-assert not equal(drawn[0].real_A)
+assert not equal(drawn[0][0].real_A)
 position = run.position
 assert equal(torch.tensor([position.total_seconds, position.step, position.pairs], dtype=torch.float64))
 print("equal", int(run.position.pairs))
