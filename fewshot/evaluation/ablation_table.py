@@ -3,7 +3,8 @@
 The paper's own (arXiv 1807.08536, table 2; Cityscapes labels to photo; pixel and class accuracy, IoU):
 stage 1 .457/.188/.124, stacked without skip and fusion .513/.186/.125, without skip .593/.184/.136, without
 fusion .613/.194/.137, full .637/.201/.157. Faces have no such labels: here it is KID, FID and content, and
-the order counts. What an equal budget is, `fewshot.training.ablation` says.
+the order counts. What an equal budget is, of pairs or of minutes, `fewshot.training.ablation` says; the table
+has both for every model.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from fewshot.evaluation.sources import gather
 from fewshot.files import atomic_write_bytes, atomic_write_text
 from fewshot.output import notice
 from fewshot.sheets import contact_sheet, png_bytes
-from fewshot.training.ablation import Trained, train_variants
+from fewshot.training.ablation import Budget, Trained, train_variants
 from fewshot.training.pretrain_run import BaseRun, Source
 
 TEXTS = {"KID": "kid", "FID": "fid", "content 1st": "content_1st", "GMACs": "gmacs"}
@@ -47,7 +48,7 @@ Row = dict[str, Any]
 _SHOWN = 8
 
 
-def run_ablation(template: BaseRun, pairs: int, settings: Settings) -> list[Row]:
+def run_ablation(template: BaseRun, budget: Budget, settings: Settings) -> list[Row]:
     """Train the six variants and measure each; one row per variant with the keys of `ALL_COLUMNS`.
 
     All are compared at the full architecture's size; the result of the lowest stage alone is enlarged to it.
@@ -55,7 +56,7 @@ def run_ablation(template: BaseRun, pairs: int, settings: Settings) -> list[Row]
 
     Args:
         template: as for `train_variants`.
-        pairs: training pairs for each variant, all stages together.
+        budget: pairs or minutes of training for each variant, all stages together.
         settings: what to measure on; `settings.size` is not used.
 
     Raises:
@@ -66,7 +67,7 @@ def run_ablation(template: BaseRun, pairs: int, settings: Settings) -> list[Row]
     # Before hours of training, so that what cannot be measured fails early.
     photos = gather(settings.photos, size, indices=settings.indices)
     gather(settings.drawings, size, indices=settings.drawing_indices)
-    folder, trained = train_variants("ablation", template, VARIANTS, pairs)
+    folder, trained = train_variants("ablation", template, VARIANTS, budget)
     rows: list[Row] = []
     sheet = [("photo", photos.pixels[:_SHOWN])]
     for name, one in trained.items():

@@ -9,7 +9,7 @@ The paper's own values are known second hand only: façades to labels 8.28 dB / 
 not known, so it is the order that has to hold, not the numbers. Both measures reward a blurred guess: the row
 `mean picture` is what one gets without looking, the mean of the training side.
 
-Budgets are equal in pairs, as `fewshot.training.ablation` says.
+Budgets are equal in pairs or in minutes; what each is fair in, `fewshot.training.ablation` says.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from fewshot.home import cache_folder
 from fewshot.inference.engine import Engine
 from fewshot.output import notice
 from fewshot.sheets import contact_sheet, png_bytes
-from fewshot.training.ablation import Trained, train_variants
+from fewshot.training.ablation import Budget, Trained, train_variants
 from fewshot.training.pretrain_run import BaseRun, Source
 
 MODELS = (ONE_STAGE, STACKED, FULL)
@@ -145,7 +145,7 @@ def load_halves(archive: Path, size: int, *, held_out: bool) -> tuple[Pack, Pack
     return left, right
 
 
-def run_benchmark(template: BaseRun, source: Path, pairs: int) -> list[Row]:
+def run_benchmark(template: BaseRun, source: Path, budget: Budget) -> list[Row]:
     """Train `MODELS` on the two sides of a source and measure them on its held-out pictures.
 
     The rows, and a sheet of the first held-out pictures, are also written to the run folder
@@ -154,7 +154,7 @@ def run_benchmark(template: BaseRun, source: Path, pairs: int) -> list[Row]:
     Args:
         template: as for `train_variants`; its sources are not used.
         source: .tar archive of pairs side by side.
-        pairs: training pairs for each model, all stages together.
+        budget: pairs or minutes of training for each model, all stages together.
 
     Raises:
         BadInputError: as `split_halves`, or nothing in the source is held out.
@@ -167,7 +167,7 @@ def run_benchmark(template: BaseRun, source: Path, pairs: int) -> list[Row]:
     known = load_halves(archive, size, held_out=False)
     sides = (Source(archive, within=_LEFT),), (Source(archive, within=_RIGHT),)
     template = replace(template, photos=sides[0], drawings=sides[1])
-    folder, trained = train_variants("facades", template, MODELS, pairs)
+    folder, trained = train_variants("facades", template, MODELS, budget)
     rows, pictures = measure(trained, test, known)
     atomic_write_text(folder / "metrics.json", json.dumps(rows, indent=2) + "\n")
     sheet = contact_sheet([(caption, some[:_SHOWN]) for caption, some in pictures])

@@ -70,7 +70,7 @@ class PretrainConfig:
     steps: tuple[int, ...] = ()
     """Steps of each stage; empty: the stages share the minutes."""
     share: tuple[float, ...] = ()
-    """Fraction of the minutes for each stage; empty: equal."""
+    """Fraction of the minutes for each stage, 0 for one that stays as `start` has it; empty: equal."""
     minutes: float = 0.0
     """Wall-clock minutes over all calls that resume this run; 0 without a limit (then `steps` is needed)."""
     save_every: float = 2.0
@@ -90,10 +90,12 @@ class PretrainConfig:
                 problems.append(
                     f"{name} has {len(getattr(self, name))} numbers, {self.arch} has {stages} stages"
                 )
-            # A stage of no steps stays as `start` has it.
-            least = 0 if name == "steps" and self.start else 1e-300
+            # A stage of no steps or minutes stays as `start` has it.
+            least = 0 if self.start else 1e-300
             if any(not number >= least for number in getattr(self, name)):
                 problems.append(f"{name} holds a number that is not more than 0")
+        if self.start and self.share and not any(self.share):
+            problems.append("share gives no stage any of the minutes")
         for name in ("batch", "lr", "save_every", "preview_every"):
             if not getattr(self, name) > 0:
                 problems.append(f"{name} is {getattr(self, name)}, expected more than 0")

@@ -29,7 +29,7 @@ from fewshot.evaluation.ablation_table import (
     to_train_on,
 )
 from fewshot.evaluation.base_report import Settings
-from fewshot.training.ablation import plan, train_variants
+from fewshot.training.ablation import Budget, train_variants
 from fewshot.training.pretrain import Pretraining
 from fewshot.training.pretrain_config import PretrainConfig
 from fewshot.training.pretrain_run import BaseRun, Source, train_base
@@ -45,36 +45,11 @@ def template(tmp_path: Path, tar: Tar) -> BaseRun:
     return BaseRun(TINY, "t", (photos,), (drawings,), "made here", tmp_path / "out", "no", cpu=True)
 
 
-@pytest.mark.parametrize("arch", ["scan_tiny", "scan_128", "scan_256"])
-@pytest.mark.parametrize("pairs", [1001, 4000])
-def test_every_variant_gets_the_same_pairs_lower_stages_included(arch: str, pairs: int) -> None:
-    jobs = {job.name: job for job in plan(ARCHITECTURES[arch], VARIANTS, pairs, 4)}
-    shared = sum(jobs.pop("lower").steps)
-    totals = {name: sum(job.steps) + (shared if job.built_on_lower else 0) for name, job in jobs.items()}
-    assert totals == dict.fromkeys(VARIANTS, pairs // 4)
-    assert {name for name, job in jobs.items() if job.built_on_lower} == {
-        STACKED,
-        NO_SKIP,
-        NO_FUSION,
-        FULL,
-    }
-    for job in jobs.values():
-        assert len(job.steps) == len(job.architecture.stages)
-    steps = jobs[FULL].steps[1:]
-    assert max(shared, *steps) - min(shared, *steps) < len(ARCHITECTURES[arch].stages)
-
-
-def test_no_shared_stage_where_nothing_is_stacked_and_no_budget_below_a_step() -> None:
-    full = ARCHITECTURES["scan_tiny"]
-    assert [job.name for job in plan(full, (ONE_STAGE,), 8, 4)] == [ONE_STAGE]
-    with pytest.raises(UsageError, match="1 steps of 4 for 2 stages"):
-        plan(full, VARIANTS, 7, 4)
-
-
 def test_an_interrupted_run_goes_on_and_finished_ones_are_skipped(
     template: BaseRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = train_variants("ablation", template, (FULL,), 16)[1][FULL]
+    budget = Budget(pairs=16)
+    expected = train_variants("ablation", template, (FULL,), budget)[1][FULL]
     shutil.rmtree(expected.path.parent)
     calls: list[tuple[str, bool]] = []
 
@@ -86,15 +61,15 @@ def test_an_interrupted_run_goes_on_and_finished_ones_are_skipped(
     with monkeypatch.context() as patch:
         patch.setattr(Pretraining, "_agree", stop_in_the_second_step)
         with pytest.raises(KeyboardInterrupt):
-            train_variants("ablation", template, (FULL,), 16)
+            train_variants("ablation", template, (FULL,), budget)
     assert not expected.path.exists()
-    again = train_variants("ablation", template, (FULL,), 16)[1][FULL]
+    again = train_variants("ablation", template, (FULL,), budget)[1][FULL]
     assert calls == [("scan_tiny-ablation-full", False), ("scan_tiny-ablation-full", True)]
     assert again.model.header["training"]["pairs"] == 8
     states = [one.model.netG_A.state_dict() for one in (again, expected)]
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[1])
     calls.clear()
-    assert train_variants("ablation", template, (FULL,), 16)[1][FULL].model.sha256 == again.model.sha256
+    assert train_variants("ablation", template, (FULL,), budget)[1][FULL].model.sha256 == again.model.sha256
     assert calls == []
 
 
@@ -105,32 +80,35 @@ def stop_in_the_second_step(run: Pretraining, seconds: float) -> float:
 
 
 def test_another_request_of_the_same_name_is_a_conflict(template: BaseRun) -> None:
-    folder, _ = train_variants("ablation", template, (ONE_STAGE,), 4)
-    assert train_variants("ablation", template, (ONE_STAGE,), 4)[0] == folder
+    budget = Budget(pairs=4)
+    folder, _ = train_variants("ablation", template, (ONE_STAGE,), budget)
+    assert train_variants("ablation", template, (ONE_STAGE,), budget)[0] == folder
     others = {
-        "variants": (template, (STAGE_1,), 4),
-        "pairs": (template, (ONE_STAGE,), 6),
-        "config": (replace(template, config=replace(TINY, lr=0.1)), (ONE_STAGE,), 4),
-        "photos": (replace(template, photos=template.drawings), (ONE_STAGE,), 4),
+        "variants": (template, (STAGE_1,), budget),
+        "pairs": (template, (ONE_STAGE,), Budget(pairs=6)),
+        "minutes": (template, (ONE_STAGE,), Budget(minutes=1)),
+        "config": (replace(template, config=replace(TINY, lr=0.1)), (ONE_STAGE,), budget),
+        "photos": (replace(template, photos=template.drawings), (ONE_STAGE,), budget),
     }
-    for words, (run, names, pairs) in others.items():
+    for words, (run, names, other) in others.items():
         with pytest.raises(ConflictError, match=f"other {words}") as error:
-            train_variants("ablation", run, names, pairs)
+            train_variants("ablation", run, names, other)
         assert "--name" in error.value.hint
 
 
 def test_one_stage_has_nothing_to_compare(template: BaseRun, monkeypatch: pytest.MonkeyPatch) -> None:
     full = ARCHITECTURES["scan_tiny"]
     monkeypatch.setitem(ARCHITECTURES, "flat", replace(full, stages=full.stages[:1]))
+    flat = replace(TINY, arch="flat")
     with pytest.raises(UsageError, match="flat has one stage"):
-        train_variants("ablation", replace(template, config=replace(TINY, arch="flat")), VARIANTS, 8)
+        train_variants("ablation", replace(template, config=flat), VARIANTS, Budget(pairs=8))
 
 
 def test_the_table_has_a_row_for_each_variant(template: BaseRun, tmp_path: Path, tar: Tar) -> None:
     held = tmp_path / "heldout"
     held.mkdir()
     settings = Settings(tar(held / "p.tar", 6), tar(held / "d.tar", 7), extractor="colour-edge")
-    rows = run_ablation(template, 8, settings)
+    rows = run_ablation(template, Budget(pairs=8), settings)
     assert [row["model"] for row in rows] == list(VARIANTS)
     assert all(set(row) == set(ALL_COLUMNS) for row in rows)
     assert {row["px"] for row in rows} == {32}
@@ -214,23 +192,24 @@ def test_with_a_pack_the_sources_only_give_what_is_measured(
         member = tarfile.TarInfo("pack.json")
         member.size = len(index)
         archive.addfile(member, io.BytesIO(index))
-    asked: list[tuple[BaseRun, int, Settings]] = []
+    asked: list[tuple[BaseRun, Budget, Settings]] = []
 
-    def run(template: BaseRun, pairs: int, settings: Settings) -> list[dict[str, Any]]:
-        asked.append((template, pairs, settings))
+    def run(template: BaseRun, budget: Budget, settings: Settings) -> list[dict[str, Any]]:
+        asked.append((template, budget, settings))
         return []
 
     monkeypatch.setattr("fewshot.evaluation.ablation_table.run_ablation", run)
     app = typer.Typer()
     app.command()(ablate)
     sources = ["--photos", str(held[0]), "--drawings", str(held[1]), "--pack", str(pack)]
-    result = CliRunner().invoke(app, [*sources, "--pairs", "9", "--name", "t", "--seed", "3"])
+    result = CliRunner().invoke(app, [*sources, "--pairs", "9", "--name", "t", "--seed", "3", "--lr", "0.1"])
     assert result.exit_code == 0, result.output
-    ((template, pairs, settings),) = asked
+    ((template, budget, settings),) = asked
     assert template.photos == (Source(pack, 2.0, "photos/x"),)
     # The soft ones would be shown to the lower stages alone.
     assert template.drawings == (Source(pack, 2.0, "drawings/x"),)
-    assert (template.config.arch, template.config.seed, pairs) == ("scan_128", 3, 9)
+    config = template.config
+    assert (config.arch, config.seed, config.lr, budget) == ("scan_128", 3, 0.1, Budget(pairs=9))
     assert (settings.photos, settings.drawings, settings.indices) == (*held, None)
 
 

@@ -40,6 +40,9 @@ def test_all_mistakes_come_together() -> None:
         {"minutes": 1, "lambda_content": math.inf},
         {"minutes": 1, "margin": 0.9},
         {"steps": (1, 0)},
+        {"minutes": 1, "share": (0, 1)},
+        {"minutes": 1, "share": (0, 0), "start": "scan_128.anime"},
+        {"minutes": 1, "share": (-1, 1), "start": "scan_128.anime"},
         {"steps": (1, 1), "save_every": 0.0},
     ],
 )
@@ -52,3 +55,9 @@ def test_minutes_are_shared_among_stages() -> None:
     assert PretrainConfig(minutes=10, share=(3, 1)).stage_minutes(2) == [7.5, 2.5]
     assert PretrainConfig(minutes=10).stage_minutes(2) == [5, 5]
     assert PretrainConfig(steps=(1, 1)).stage_minutes(2) == [math.inf, math.inf]
+
+
+def test_a_stage_that_another_base_gives_needs_no_minutes() -> None:
+    config = PretrainConfig(minutes=10, share=(0, 1), start="scan_128.anime")
+    config.validate(2)
+    assert config.stage_minutes(2) == [0, 10]
