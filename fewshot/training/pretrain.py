@@ -168,6 +168,7 @@ class Pretraining:
             progress = position.step / limit if limit else position.seconds / seconds
             batches = self.batches(photos, drawings, size, position.step, count)
             batches = batches if limit is None else batches[: limit - position.step]
+            training = trainer.ready
             for step, batch in enumerate(batches, start=position.step):
                 tensors = trainer.step(batch, step, progress)
             losses = _values(tensors)
@@ -176,8 +177,9 @@ class Pretraining:
             clock = time.monotonic()
             position.step += len(batches)
             position.pairs += len(batches) * config.batch * self.accelerator.num_processes
-            position.seconds += spent
-            position.total_seconds += spent
+            # What a GPU needs to get going counts for the slice, not for the stage.
+            position.seconds += spent if training else 0
+            position.total_seconds += spent if training else 0
             if self.watch is not None:
                 self.watch(position, losses)
             if position.seconds - shown > 60 * config.preview_every or position.step == len(batches):

@@ -57,6 +57,11 @@ class StageTrainer:
             # All pictures of a stage have one size.
             torch.backends.cudnn.benchmark = True
 
+    @property
+    def ready(self) -> bool:
+        """Whether steps take as long as they will from now on: on a GPU the first ones do not."""
+        return self.graphs is not None or not self.can_graph
+
     def _adam(self, parameters: list[nn.Parameter]) -> Any:
         c, device = self.config, self.accelerator.device
         options: dict[str, Any] = {"lr": c.lr}
