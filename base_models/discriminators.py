@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from base_models.blocks import InstanceNorm
+
 
 class PatchGAN(nn.Module):
     """70x70 PatchGAN with three stride-2 layers (pix2pix, arXiv 1611.07004; the CycleGAN reference's layout).
@@ -35,7 +37,7 @@ class PatchGAN(nn.Module):
             stride = 2 if index < layers else 1
             body.append(wrap(nn.Conv2d(width, outputs, 4, stride, 1, bias=not norm)))
             if norm:
-                body.append(nn.InstanceNorm2d(outputs, affine=True))
+                body.append(InstanceNorm(outputs))
             body.append(nn.LeakyReLU(0.2))
             width = outputs
         body.append(wrap(nn.Conv2d(width, 1, 4, 1, 1)))

@@ -17,9 +17,9 @@ from fewshot.data.augment import uniform
 
 ROLL = 0.26
 """Largest tilt, radians (15 degrees)."""
-ZOOM = 0.12
+ZOOM = 0.25
 """Largest change of scale, either way."""
-SHIFT = 0.06
+SHIFT = 0.12
 """Largest shift, as a fraction of half the side."""
 
 

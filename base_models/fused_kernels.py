@@ -1,0 +1,164 @@
+# mypy: disable-error-code="untyped-decorator,no-untyped-def"
+"""The Triton kernels of `fused`. Pictures are channels last: `(picture, position, channel)` in memory."""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def moments(x, out, positions, channels, slices, ROWS: tl.constexpr, CHANNELS: tl.constexpr):
+    """Mean and sum of squared deviations of each channel over one slice of one picture's positions."""
+    picture, block, part = tl.program_id(0), tl.program_id(1), tl.program_id(2)
+    rows = part * ROWS + tl.arange(0, ROWS)
+    columns = block * CHANNELS + tl.arange(0, CHANNELS)
+    inside = (rows < positions)[:, None] & (columns < channels)[None, :]
+    at = (picture * positions + rows)[:, None] * channels + columns[None, :]
+    values = tl.load(x + at, mask=inside, other=0.0).to(tl.float32)
+    count = tl.minimum(ROWS, positions - part * ROWS).to(tl.float32)
+    mean = tl.sum(values, 0) / count
+    away = tl.where(inside, values - mean[None, :], 0.0)
+    place = ((picture * slices + part) * 2) * channels + columns
+    tl.store(out + place, mean, mask=columns < channels)
+    tl.store(out + place + channels, tl.sum(away * away, 0), mask=columns < channels)
+
+
+@triton.jit
+def normalise(
+    x, moments, weight, bias, out, kept, positions, channels, slices, eps,
+    RELU: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
+):  # fmt: skip
+    """Join the slices' moments (Chan et al. 1979) and write (x - mean) / deviation * weight + bias."""
+    picture, block, part = tl.program_id(0), tl.program_id(1), tl.program_id(2)
+    columns = block * CHANNELS + tl.arange(0, CHANNELS)
+    known = columns < channels
+    mean = tl.zeros([CHANNELS], tl.float32)
+    squares = tl.zeros([CHANNELS], tl.float32)
+    seen = 0.0
+    for index in range(slices):
+        place = ((picture * slices + index) * 2) * channels + columns
+        its_mean = tl.load(moments + place, mask=known, other=0.0)
+        its_squares = tl.load(moments + place + channels, mask=known, other=0.0)
+        count = tl.minimum(ROWS, positions - index * ROWS).to(tl.float32)
+        away = its_mean - mean
+        total = seen + count
+        mean += away * count / total
+        squares += its_squares + away * away * seen * count / total
+        seen = total
+    inverse = tl.rsqrt(squares / positions + eps)
+    if part == 0:
+        place = picture * 2 * channels + columns
+        tl.store(kept + place, mean, mask=known)
+        tl.store(kept + place + channels, inverse, mask=known)
+    scale = tl.load(weight + columns, mask=known, other=0.0).to(tl.float32) * inverse
+    shift = tl.load(bias + columns, mask=known, other=0.0).to(tl.float32) - mean * scale
+    rows = part * ROWS + tl.arange(0, ROWS)
+    inside = (rows < positions)[:, None] & known[None, :]
+    at = (picture * positions + rows)[:, None] * channels + columns[None, :]
+    result = tl.load(x + at, mask=inside, other=0.0).to(tl.float32) * scale[None, :] + shift[None, :]
+    if RELU:
+        result = tl.maximum(result, 0.0)
+    tl.store(out + at, result, mask=inside)
+
+
+@triton.jit
+def gradient_sums(
+    x, gradient, kept, weight, bias, out, positions, channels, slices,
+    RELU: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
+):  # fmt: skip
+    """Sums of the gradient, and of gradient times normalised x, over one slice of positions."""
+    picture, block, part = tl.program_id(0), tl.program_id(1), tl.program_id(2)
+    columns = block * CHANNELS + tl.arange(0, CHANNELS)
+    known = columns < channels
+    rows = part * ROWS + tl.arange(0, ROWS)
+    inside = (rows < positions)[:, None] & known[None, :]
+    at = (picture * positions + rows)[:, None] * channels + columns[None, :]
+    mean = tl.load(kept + picture * 2 * channels + columns, mask=known, other=0.0)
+    inverse = tl.load(kept + picture * 2 * channels + channels + columns, mask=known, other=0.0)
+    values = tl.load(x + at, mask=inside, other=0.0).to(tl.float32)
+    normal = (values - mean[None, :]) * inverse[None, :]
+    slope = tl.load(gradient + at, mask=inside, other=0.0).to(tl.float32)
+    if RELU:
+        scale = tl.load(weight + columns, mask=known, other=0.0).to(tl.float32)
+        shift = tl.load(bias + columns, mask=known, other=0.0).to(tl.float32)
+        slope = tl.where(normal * scale[None, :] + shift[None, :] > 0, slope, 0.0)
+    place = ((picture * slices + part) * 2) * channels + columns
+    tl.store(out + place, tl.sum(slope, 0), mask=known)
+    tl.store(out + place + channels, tl.sum(tl.where(inside, slope * normal, 0.0), 0), mask=known)
+
+
+@triton.jit
+def input_gradient(
+    x, gradient, kept, weight, bias, sums, out, positions, channels, slices,
+    RELU: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
+):  # fmt: skip
+    """weight / deviation * (g - mean(g) - normal * mean(g * normal))."""
+    picture, block, part = tl.program_id(0), tl.program_id(1), tl.program_id(2)
+    columns = block * CHANNELS + tl.arange(0, CHANNELS)
+    known = columns < channels
+    plain = tl.zeros([CHANNELS], tl.float32)
+    times = tl.zeros([CHANNELS], tl.float32)
+    for index in range(slices):
+        place = ((picture * slices + index) * 2) * channels + columns
+        plain += tl.load(sums + place, mask=known, other=0.0)
+        times += tl.load(sums + place + channels, mask=known, other=0.0)
+    rows = part * ROWS + tl.arange(0, ROWS)
+    inside = (rows < positions)[:, None] & known[None, :]
+    at = (picture * positions + rows)[:, None] * channels + columns[None, :]
+    mean = tl.load(kept + picture * 2 * channels + columns, mask=known, other=0.0)
+    inverse = tl.load(kept + picture * 2 * channels + channels + columns, mask=known, other=0.0)
+    values = tl.load(x + at, mask=inside, other=0.0).to(tl.float32)
+    normal = (values - mean[None, :]) * inverse[None, :]
+    slope = tl.load(gradient + at, mask=inside, other=0.0).to(tl.float32)
+    scale = tl.load(weight + columns, mask=known, other=0.0).to(tl.float32)
+    if RELU:
+        shift = tl.load(bias + columns, mask=known, other=0.0).to(tl.float32)
+        slope = tl.where(normal * scale[None, :] + shift[None, :] > 0, slope, 0.0)
+    result = slope - (plain / positions)[None, :] - normal * (times / positions)[None, :]
+    tl.store(out + at, result * (scale * inverse)[None, :], mask=inside)
+
+
+@triton.jit
+def mirror(x, out, total, height, width, channels, PAD: tl.constexpr, BLOCK: tl.constexpr):
+    """Every value of the padded picture from its place, mirrored at the borders."""
+    at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    inside = at < total
+    channel, place = at % channels, at // channels
+    column, place = place % (width + 2 * PAD) - PAD, place // (width + 2 * PAD)
+    row, picture = place % (height + 2 * PAD) - PAD, place // (height + 2 * PAD)
+    row = tl.where(row < 0, -row, tl.where(row >= height, 2 * (height - 1) - row, row))
+    column = tl.where(column < 0, -column, tl.where(column >= width, 2 * (width - 1) - column, column))
+    values = tl.load(x + ((picture * height + row) * width + column) * channels + channel, mask=inside)
+    tl.store(out + at, values, mask=inside)
+
+
+@triton.jit
+def unmirror(gradient, out, total, height, width, channels, PAD: tl.constexpr, BLOCK: tl.constexpr):
+    """Every value's gradient: that of its own place and of its mirror images, up to three by three."""
+    at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    inside = at < total
+    channel, place = at % channels, at // channels
+    column, place = place % width, place // width
+    row, picture = place % height, place // height
+    result = tl.zeros([BLOCK], tl.float32)
+    for down in tl.static_range(3):
+        if down == 0:
+            y, has_y = row + PAD, inside
+        elif down == 1:
+            y, has_y = PAD - row, inside & (row >= 1) & (row <= PAD)
+        else:
+            y, has_y = 2 * (height - 1) - row + PAD, inside & (row >= height - 1 - PAD) & (row <= height - 2)
+        for along in tl.static_range(3):
+            if along == 0:
+                z, has = column + PAD, has_y
+            elif along == 1:
+                z, has = PAD - column, has_y & (column >= 1) & (column <= PAD)
+            else:
+                z, has = (
+                    2 * (width - 1) - column + PAD,
+                    has_y & (column >= width - 1 - PAD) & (column <= width - 2),
+                )
+            source = ((picture * (height + 2 * PAD) + y) * (width + 2 * PAD) + z) * channels + channel
+            result += tl.load(gradient + source, mask=has, other=0.0).to(tl.float32)
+    tl.store(out + at, result, mask=inside)
