@@ -116,7 +116,7 @@ class Pretraining:
 
         Args:
             resume: go on with the run in the folder.
-            slice_minutes: leave after this long, saved, as if it had been asked to stop.
+            slice_minutes: leave after this much training, saved, as if it had been asked to stop.
 
         Raises:
             ConflictError: the folder holds another run and `resume` is off, or the settings differ.
@@ -163,8 +163,8 @@ class Pretraining:
         seconds = 60 * config.stage_minutes(len(self.architecture.stages))[trainer.index]
         count = _steps_at_once(config.batch, size, self.accelerator)
         saved = shown = position.seconds
-        clock = time.monotonic()
         while (limit is None or position.step < limit) and position.seconds < seconds and not self.stopping:
+            clock = time.monotonic()
             progress = position.step / limit if limit else position.seconds / seconds
             batches = self.batches(photos, drawings, size, position.step, count)
             batches = batches if limit is None else batches[: limit - position.step]
@@ -174,7 +174,6 @@ class Pretraining:
             losses = _values(tensors)
             self._check_losses(losses)
             spent = self._agree(time.monotonic() - clock)
-            clock = time.monotonic()
             position.step += len(batches)
             position.pairs += len(batches) * config.batch * self.accelerator.num_processes
             # What a GPU needs to get going counts for the slice, not for the stage.
