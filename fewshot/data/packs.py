@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -159,7 +160,7 @@ def _read_cache(path: Path | None, shape: tuple[int, ...]) -> NDArray[np.uint8] 
 
 
 def _decode_all(source: Path, names: Sequence[str], size: int) -> tuple[list[str], NDArray[np.uint8]]:
-    """Decode on a few threads (Pillow releases the GIL), straight into one array."""
+    """Decode on all cores (Pillow releases the GIL), straight into one array."""
     rows = {name: row for row, name in enumerate(names)}
     pixels = np.empty((len(names), 3, size, size), np.uint8)
     read = np.zeros(len(names), bool)
@@ -171,7 +172,7 @@ def _decode_all(source: Path, names: Sequence[str], size: int) -> tuple[list[str
             read[rows[item[0]]] = True
 
     items = read_members(source, names)
-    with ThreadPoolExecutor(max_workers=4) as pool:
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         while chunk := list(islice(items, _CHUNK)):
             list(pool.map(decode, chunk))
     kept = [name for name, row in rows.items() if read[row]]

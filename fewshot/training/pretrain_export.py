@@ -50,7 +50,7 @@ def export_checkpoint(run: Pretraining, trainer: StageTrainer) -> Exported:
     facts: dict[str, Any] = {
         "trained": True,
         "pairs": run.position.pairs,
-        "minutes": round(run.position.total_seconds / 60, 1),
+        "minutes": round(run.position.total_seconds / 60, 2),
         "processes": run.accelerator.num_processes,
         "device": run.accelerator.device.type,
         "precision": run.accelerator.mixed_precision,
