@@ -26,7 +26,8 @@ _BLOCK = 1024
 class _NormRelu(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float, relu: bool) -> Tensor:
-        x = x.contiguous(memory_format=torch.channels_last)
+        ctx.relu, ctx.eps = relu, eps
+        given, x = x, x.contiguous(memory_format=torch.channels_last)
         sizes, grid = _sizes(x)
         moments = x.new_empty(grid[0], grid[2], 2, sizes[1], dtype=torch.float32)
         kept = x.new_empty(grid[0], 2, sizes[1], dtype=torch.float32)
@@ -34,8 +35,7 @@ class _NormRelu(torch.autograd.Function):
         tile = {"ROWS": _ROWS, "CHANNELS": _CHANNELS}
         kernels.moments[grid](x, moments, *sizes, **tile)
         kernels.normalise[grid](x, moments, weight, bias, out, kept, *sizes, eps, RELU=relu, **tile)
-        ctx.save_for_backward(x, weight, bias, kept)
-        ctx.relu, ctx.eps = relu, eps
+        ctx.save_for_backward(given, weight, bias, kept)
         return out
 
     @staticmethod
@@ -44,8 +44,11 @@ class _NormRelu(torch.autograd.Function):
         if torch.is_grad_enabled():
             # A gradient that is itself to be differentiated, as the gradient penalty's.
             out = F.instance_norm(x, weight=weight, bias=bias, eps=ctx.eps)
-            out = out.relu() if ctx.relu else out
-            return *torch.autograd.grad(out, (x, weight, bias), gradient, create_graph=True), None, None
+            wanted = [t for t in (x, weight, bias) if t.requires_grad]
+            found = torch.autograd.grad(out.relu() if ctx.relu else out, wanted, gradient, create_graph=True)
+            left = iter(found)
+            return *(next(left) if t.requires_grad else None for t in (x, weight, bias)), None, None
+        x = x.contiguous(memory_format=torch.channels_last)
         gradient = gradient.contiguous(memory_format=torch.channels_last)
         sizes, grid = _sizes(x)
         sums = x.new_empty(grid[0], grid[2], 2, sizes[1], dtype=torch.float32)

@@ -16,6 +16,7 @@ from base_models.scan import AdaptiveFusion, RefinementStage, StackedGenerator, 
 README = Path(__file__).resolve().parents[2] / "base_models" / "README.md"
 COUNTS = {
     "scan_tiny": (6_715, 1_124_352),
+    "scan_64": (1_966_915, 680_263_680),
     "scan_128": (2_739_027, 1_668_808_704),
     "scan_256": (3_575_123, 2_919_235_584),
     "scan_paper_256": (15_735_111, 56_289_656_832),
