@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from base_models.architectures import ARCHITECTURES, Architecture, StageSpec
+from base_models.blocks import InstanceNorm
 from base_models.checkpoint import build_discriminator, build_networks
 from base_models.counts import count_macs, count_parameters
 from base_models.scan import AdaptiveFusion, RefinementStage, StackedGenerator, init_weights
@@ -158,3 +159,16 @@ def test_the_discriminator_judges_patches_of_seventy_pixels() -> None:
     (gradient,) = torch.autograd.grad(net(x)[0, 0, 7, 7], x)
     rows, columns = gradient[0].abs().sum(0).nonzero().unbind(1)
     assert [int(side.max() - side.min()) + 1 for side in (rows, columns)] == [70, 70]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_our_norm_is_instance_norm(dtype: torch.dtype) -> None:
+    ours, theirs = InstanceNorm(5), torch.nn.InstanceNorm2d(5, affine=True)
+    for norm in (ours, theirs):
+        torch.nn.init.normal_(norm.weight, generator=torch.Generator().manual_seed(1))
+    assert ours.state_dict().keys() == theirs.state_dict().keys()
+    x = (3 * pictures(2, 12)[:, :1] + torch.arange(5.0).view(1, 5, 1, 1) * pictures(2, 12, 1)[:, :1]).to(
+        dtype
+    )
+    torch.testing.assert_close(ours(x), theirs(x.float()), rtol=1e-4, atol=1e-5)
+    assert float(InstanceNorm(5, relu=True)(x).detach().min()) == 0
