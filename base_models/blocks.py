@@ -96,26 +96,29 @@ class ResidualBlock(nn.Module):
 
 
 class SubPixel(nn.Module):
-    """Pixel-shuffle and a fixed 3x3 binomial filter.
+    """Pixel-shuffle and a fixed low-pass filter.
 
     Each of the shuffled phases has weights of its own, and where they disagree the picture gets a grid of
-    dots. The filter (two 2x2 means, so it carries no weights) takes away exactly the finest such grid.
+    dots. A mean over `factor` pixels takes away exactly the grids that phases can make, a second one over two
+    brings the result back to its place; the means carry no weights.
 
     Args:
-        factor: pixel-shuffle factor; 1 leaves the picture as it is.
+        factor: pixel-shuffle factor, 1 or even; 1 leaves the picture as it is.
     """
 
     def __init__(self, factor: int) -> None:
         super().__init__()
+        if factor != 1 and factor % 2:
+            raise ValueError(f"the factor is {factor}, expected 1 or an even number")
         self.factor = factor
         self.shuffle = nn.PixelShuffle(factor)
-        self.pad = ReflectionPad(1)
+        self.pad = ReflectionPad(factor // 2)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.shuffle(x)
         if self.factor == 1:
             return x
-        return F.avg_pool2d(F.avg_pool2d(self.pad(x), 2, stride=1), 2, stride=1)
+        return F.avg_pool2d(F.avg_pool2d(self.pad(x), self.factor, stride=1), 2, stride=1)
 
 
 class UpsampleBlock(nn.Module):

@@ -18,23 +18,20 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from base_models.architectures import ARCHITECTURES, Architecture
 from base_models.checkpoint import BaseModel, build_networks
 from eval.perceptual import load_perceptual
-from fewshot.data.augment import to_float, to_uint8
 from fewshot.data.loader import Domain
 from fewshot.errors import BadInputError, NotFoundError
-from fewshot.files import atomic_write_bytes
 from fewshot.output import notice
-from fewshot.sheets import contact_sheet, png_bytes
 from fewshot.training.batches import Batch, draw_batches
 from fewshot.training.graphs import own_stream
 from fewshot.training.parts import agree, step_generator
 from fewshot.training.pretrain_config import PretrainConfig
 from fewshot.training.pretrain_export import Exported, export_checkpoint
 from fewshot.training.pretrain_files import Position, RunFiles
+from fewshot.training.previews import write_preview
 from fewshot.training.signals import StopRequest
 from fewshot.training.stage import StageTrainer
 from fewshot.training.warm_start import copy_stages, start_discriminators
@@ -182,7 +179,7 @@ class Pretraining:
             if self.watch is not None:
                 self.watch(position, losses)
             if position.seconds - shown > 60 * config.preview_every or position.step == len(batches):
-                self.preview(trainer, losses)
+                self._preview(trainer, losses)
                 shown = position.seconds
             if position.seconds - saved > 60 * config.save_every:
                 self.files.save(trainer, position, self.finished)
@@ -211,24 +208,15 @@ class Pretraining:
                 "train anew under another --name with a lower --lr or --precision no",
             )
 
-    @torch.no_grad()
-    def preview(self, trainer: StageTrainer, losses: dict[str, float]) -> None:
-        """Fixed photos and what the averaged weights make of them, at this stage's size; a line of log."""
-        if not self.accelerator.is_main_process:
-            return
-        position, size = self.position, self.architecture.stages[trainer.index].size
-        photos = F.interpolate(to_float(self.photos), (size, size), mode="area").to(self.accelerator.device)
-        with trainer.ema.applied(trainer.G):
-            results = trainer.G["A"](photos)
-            cycles = trainer.G["B"](results)
-        rows = [("photo", photos), ("drawing", results), ("photo again", cycles)]
-        sheet = contact_sheet([(name, to_uint8(images).cpu().numpy()) for name, images in rows])
-        path = self.folder / "samples" / f"stage{trainer.index + 1}-{position.step:06d}.png"
-        atomic_write_bytes(path, png_bytes(sheet))
-        self.files.log(position, losses)
-        pairs = self.config.batch * self.accelerator.num_processes * position.step
-        speed = pairs / max(position.seconds, 1e-9)
-        notice(f"stage {trainer.index + 1} step {position.step}, {speed:.1f} pairs/s, preview {path}")
+    def _preview(self, trainer: StageTrainer, losses: dict[str, float]) -> None:
+        """A picture of fixed photos and a line of log."""
+        if self.accelerator.is_main_process:
+            path = write_preview(trainer, self.photos, self.position.step, self.folder / "samples")
+            self.files.log(self.position, losses)
+            speed = self.position.pairs_a_second
+            notice(
+                f"stage {trainer.index + 1} step {self.position.step}, {speed:.1f} pairs/s, preview {path}"
+            )
 
     def _finish_stage(self, trainer: StageTrainer) -> None:
         """The averaged weights become the stage's weights."""

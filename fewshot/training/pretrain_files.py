@@ -34,6 +34,11 @@ class Position:
     total_seconds: float = 0.0
     """Time spent over all stages."""
 
+    @property
+    def pairs_a_second(self) -> float:
+        """Over the whole run so far; 0 before any time was counted."""
+        return self.pairs / self.total_seconds if self.total_seconds > 0 else 0.0
+
 
 class RunFiles:
     """The folder of one run; one object in each process.

@@ -42,6 +42,7 @@ class StageTrainer:
         accelerator: Accelerator,
     ) -> None:
         self.config, self.index, self.accelerator = config, index, accelerator
+        self.size = architecture.stages[index].size
         self.networks = StageNetworks(
             netG_A, netG_B, index, config, architecture, perceptual, accelerator.device
         )

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from base_models.architectures import ARCHITECTURES, Architecture, StageSpec
-from base_models.blocks import InstanceNorm
+from base_models.blocks import InstanceNorm, SubPixel
 from base_models.checkpoint import build_discriminator, build_networks
 from base_models.counts import count_macs, count_parameters
 from base_models.scan import AdaptiveFusion, RefinementStage, StackedGenerator, init_weights
@@ -172,3 +172,17 @@ def test_our_norm_is_instance_norm(dtype: torch.dtype) -> None:
     )
     torch.testing.assert_close(ours(x), theirs(x.float()), rtol=1e-4, atol=1e-5)
     assert float(InstanceNorm(5, relu=True)(x).detach().min()) == 0
+
+
+@pytest.mark.parametrize("factor", [1, 2, 4])
+def test_phases_that_disagree_leave_no_grid(factor: int) -> None:
+    phases = torch.rand(1, 3 * factor**2, 1, 1, generator=torch.Generator().manual_seed(0))
+    picture = SubPixel(factor)(phases.expand(-1, -1, 8, 8))
+    assert picture.shape == (1, 3, 8 * factor, 8 * factor)
+    inside = picture[..., factor:-factor, factor:-factor]
+    assert float(inside.std(dim=(2, 3)).max()) < 1e-6
+
+
+def test_phases_in_odd_numbers_are_refused() -> None:
+    with pytest.raises(ValueError, match="factor is 3"):
+        SubPixel(3)

@@ -76,6 +76,21 @@ def test_slices_add_up_to_the_same_run(tiny: Any, tmp_path: Path) -> None:
     assert all(torch.equal(tensor, expected[name]) for name, tensor in tensors_of(exported).items())
 
 
+def test_many_steps_between_two_looks_are_still_the_asked_number(
+    tiny: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("fewshot.training.pretrain._steps_at_once", lambda *arguments: 3)
+    looks: list[tuple[int, int, int]] = []
+    run = tiny.run(**OPTIONS)
+    run.watch = lambda position, losses: looks.append((position.stage, position.step, position.pairs))
+    expected = tensors_of(run.run())
+    assert looks == [(0, 3, 6), (0, 4, 8), (1, 3, 14), (1, 4, 16)]
+    tiny.folder = tmp_path / "sliced"
+    for resume in (False, True, True, True, True):
+        exported = tiny.run(**OPTIONS).run(resume=resume, slice_minutes=1e-6)
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in tensors_of(exported).items())
+
+
 def test_a_run_leaves_a_base_previews_and_a_log(tiny: Any, tmp_path: Path) -> None:
     run = tiny.run(steps=(2, 2), lambda_content=1.0, lambda_feature=1.0)
     run.licence, run.name = "CC0", "scan_tiny.test"
