@@ -42,8 +42,9 @@ class PretrainConfig:
     """Weight of the perceptual content term: layout of the result against that of its photo."""
     lambda_feature: float = 1.0
     """Weight of the discriminator on frozen perceptual features; it learns eyes and hair before PatchGAN."""
-    lambda_colour: float = 1.0
-    """Weight of the result's coarse colours against those of its photo: hair and skin keep their family."""
+    lambda_colour: float = 2.0
+    """Weight of the result's coarse colours against those of its photo: hair and skin keep their family; 1
+    loses skin tones, 4 costs KID (base_models/README.md)."""
     lambda_penalty: float = 0.0
     """Weight of the gradient penalty (paper: WGAN-GP's); doubles a discriminator's cost, so off on a CPU."""
     pool: int = 50
