@@ -67,7 +67,11 @@ class Recipe(BaseModel):
         1.0, description="Weight of the feature mean and deviation loss: palette, weight."
     )
     lambda_content: Weight = Field(
-        2.0, description="Weight of the feature cosine to the photo: the same person."
+        2.0, description="Weight of the feature cosine to `content_from`: the same person."
+    )
+    content_from: Literal["photo", "base"] = Field(
+        "photo",
+        description="What the layout is compared with: the photo, or what the base alone draws of it.",
     )
     lambda_cycle: Weight = Field(0.0, description="Weight of L1 back to the photo through the frozen netG_B.")
     lambda_pair: Weight = Field(0.0, description="Weight of L1 on pseudo-pairs, netG_B(drawing) to drawing.")

@@ -148,7 +148,8 @@ class StyleTrainer:
             )
         if r.lambda_content:
             with torch.no_grad():
-                source = self.features((photos + 1) / 2)[CONTENT_LAYER]
+                kept = photos if r.content_from == "photo" else self._base_draws(photos)
+                source = self.features((kept + 1) / 2)[CONTENT_LAYER]
             losses["content"] = r.lambda_content * content_loss(maps[CONTENT_LAYER].float(), source.float())
         if r.lambda_gan:
             seen = differentiable(fakes.float(), r.augment, generator)
@@ -161,6 +162,11 @@ class StyleTrainer:
             losses["tv"] = r.lambda_tv * total_variation(fakes.float())
         losses |= self._drawing_losses(generator)
         return fakes, losses
+
+    def _base_draws(self, photos: Tensor) -> Tensor:
+        """The same photos without the adapter."""
+        with self.G.disable_adapter():
+            return self.G(photos).float()
 
     def _feature_scores(self, maps: list[Tensor]) -> list[Tensor]:
         netD = self.D["feature"]
