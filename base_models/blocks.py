@@ -17,10 +17,16 @@ from torch.nn import functional as F
 
 @functools.cache
 def _fused() -> Any:
-    """The fused kernels, None where there is no Triton; it comes with CUDA builds of PyTorch alone."""
+    """The fused kernels, None where they do not run.
+
+    Triton comes with some builds of PyTorch alone, compiles with the machine's C compiler, and does not know
+    every GPU: whatever goes wrong at the first try, PyTorch's own kernels do the same work.
+    """
     try:
         from base_models import fused
-    except ImportError:
+
+        fused.reflection_pad(torch.zeros(1, 1, 2, 2, device="cuda"), 1)
+    except Exception:
         return None
     return fused
 

@@ -99,12 +99,17 @@ def norm_relu(x: Tensor, weight: Tensor, bias: Tensor, eps: float, relu: bool) -
 
     Statistics in float32, the result in the type of `x`, channels last.
     """
-    return _NormRelu.apply(x, weight, bias, eps, relu)
+    with torch.cuda.device_of(x):
+        return _NormRelu.apply(x, weight, bias, eps, relu)
 
 
 def reflection_pad(x: Tensor, pad: int) -> Tensor:
     """`(B, C, H, W)` with `pad` mirrored rows and columns on each side, channels last. Differentiable once.
 
-    H and W must be more than `pad`, as for `torch.nn.ReflectionPad2d`.
+    Raises:
+        ValueError: H or W is not more than `pad`.
     """
-    return _Pad.apply(x, pad)
+    if min(x.shape[2:]) <= pad:
+        raise ValueError(f"pictures of {x.shape[2]} x {x.shape[3]} cannot be padded by {pad} mirrored pixels")
+    with torch.cuda.device_of(x):
+        return _Pad.apply(x, pad)

@@ -10,7 +10,7 @@ import triton.language as tl
 @triton.jit
 def moments(x, out, positions, channels, slices, ROWS: tl.constexpr, CHANNELS: tl.constexpr):
     """Mean and sum of squared deviations of each channel over one slice of one picture's positions."""
-    picture, block, part = tl.program_id(0), tl.program_id(1), tl.program_id(2)
+    picture, block, part = tl.program_id(0).to(tl.int64), tl.program_id(1), tl.program_id(2)
     rows = part * ROWS + tl.arange(0, ROWS)
     columns = block * CHANNELS + tl.arange(0, CHANNELS)
     inside = (rows < positions)[:, None] & (columns < channels)[None, :]
@@ -30,7 +30,7 @@ def normalise(
     RELU: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
 ):  # fmt: skip
     """Join the slices' moments (Chan et al. 1979) and write (x - mean) / deviation * weight + bias."""
-    picture, block, part = tl.program_id(0), tl.program_id(1), tl.program_id(2)
+    picture, block, part = tl.program_id(0).to(tl.int64), tl.program_id(1), tl.program_id(2)
     columns = block * CHANNELS + tl.arange(0, CHANNELS)
     known = columns < channels
     mean = tl.zeros([CHANNELS], tl.float32)
@@ -58,7 +58,8 @@ def normalise(
     at = (picture * positions + rows)[:, None] * channels + columns[None, :]
     result = tl.load(x + at, mask=inside, other=0.0).to(tl.float32) * scale[None, :] + shift[None, :]
     if RELU:
-        result = tl.maximum(result, 0.0)
+        # Not tl.maximum, which would hide what is not a number.
+        result = tl.where(result < 0, 0.0, result)
     tl.store(out + at, result, mask=inside)
 
 
@@ -68,7 +69,7 @@ def gradient_sums(
     RELU: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
 ):  # fmt: skip
     """Sums of the gradient, and of gradient times normalised x, over one slice of positions."""
-    picture, block, part = tl.program_id(0), tl.program_id(1), tl.program_id(2)
+    picture, block, part = tl.program_id(0).to(tl.int64), tl.program_id(1), tl.program_id(2)
     columns = block * CHANNELS + tl.arange(0, CHANNELS)
     known = columns < channels
     rows = part * ROWS + tl.arange(0, ROWS)
@@ -94,7 +95,7 @@ def input_gradient(
     RELU: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
 ):  # fmt: skip
     """weight / deviation * (g - mean(g) - normal * mean(g * normal))."""
-    picture, block, part = tl.program_id(0), tl.program_id(1), tl.program_id(2)
+    picture, block, part = tl.program_id(0).to(tl.int64), tl.program_id(1), tl.program_id(2)
     columns = block * CHANNELS + tl.arange(0, CHANNELS)
     known = columns < channels
     plain = tl.zeros([CHANNELS], tl.float32)

@@ -71,7 +71,8 @@ class Recipe(BaseModel):
     )
     content_from: Literal["photo", "base"] = Field(
         "photo",
-        description="What the layout is compared with: the photo, or what the base alone draws of it.",
+        description="What the layout is compared with: the photo, or what the base alone draws, so that its "
+        "drawn faces do not turn back into photos; one more pass of the generator.",
     )
     lambda_cycle: Weight = Field(0.0, description="Weight of L1 back to the photo through the frozen netG_B.")
     lambda_pair: Weight = Field(0.0, description="Weight of L1 on pseudo-pairs, netG_B(drawing) to drawing.")

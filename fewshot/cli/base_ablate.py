@@ -93,8 +93,8 @@ def ablate(
     counts for each of them.
 
     Held-out pictures are measured with and never trained on: folders whose name starts with `heldout`, and
-    03300-03399 of photos_256 and anime_256. Ctrl-C finishes the step and saves; the same command goes on, and
-    skips what is finished. Models, numbers and a sheet are in FEWSHOT_HOME/runs.
+    03300-03399 of photos_256 and anime_256. Ctrl-C ends the steps at hand and saves; the same command goes
+    on, and skips what is finished. Models, numbers and a sheet are in FEWSHOT_HOME/runs.
     """
     from base_models.architectures import ARCHITECTURES
     from fewshot.evaluation.ablation_table import (
@@ -153,8 +153,8 @@ def facades(
 
     One stage, stacked without skip and fusion, and the full one, with the paper's losses and budgets equal in
     --pairs or in --minutes; the table tells both. The last 60 of facades_512x256 are held out for the test.
-    Numbers carry 95 % intervals; a gain is over the one stage, picture by picture. Ctrl-C finishes the step
-    and saves; the same command goes on.
+    Numbers carry 95 % intervals; a gain is over the one stage, picture by picture. Ctrl-C ends the steps at
+    hand and saves; the same command goes on.
     """
     from fewshot.evaluation.ablation_table import table_row
     from fewshot.evaluation.paired import ALL_COLUMNS, COLUMNS, TEXTS, run_benchmark

@@ -122,8 +122,8 @@ def train(
     anime_256, and the last 60 of facades_512x256.
 
     Sources of one side are drawn from by their number of pictures; with a :WEIGHT on any of them by weight, 1
-    for those without. Ctrl-C finishes the step, saves, writes the base as it is by then and leaves with 130;
-    --resume goes on from there. Previews and the log are in FEWSHOT_HOME/runs/ARCH.TAG.
+    for those without. Ctrl-C ends the steps at hand, saves, writes the base as it is by then and leaves with
+    130; --resume goes on from there. Previews and the log are in FEWSHOT_HOME/runs/ARCH.TAG.
     """
     from base_models.architectures import ARCHITECTURES
     from fewshot.errors import NotFoundError

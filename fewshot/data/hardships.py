@@ -22,6 +22,9 @@ ZOOM = 0.25
 SHIFT = 0.12
 """Largest shift, as a fraction of half the side."""
 
+_SHRUNK_ALIKE = 8
+"""Pictures that are shrunk together; many steps' pictures may be drawn at once."""
+
 
 def tilt(images: Tensor, chance: float, generator: torch.Generator) -> Tensor:
     """Roll, zoom and shift some of the pictures; borders are mirrored.
@@ -95,7 +98,11 @@ def _grey(images: Tensor, generator: torch.Generator) -> Tensor:
 
 def _low_resolution(images: Tensor, generator: torch.Generator) -> Tensor:
     """Shrunk to 0.3 to 0.6 of the side and enlarged again: small faces and blur."""
-    factor = float(uniform(1, 0.3, 0.6, images, generator))
+    return torch.cat([_shrunk(part, generator) for part in images.split(_SHRUNK_ALIKE)])
+
+
+def _shrunk(images: Tensor, generator: torch.Generator) -> Tensor:
+    factor = float(torch.rand((), generator=generator)) * 0.3 + 0.3
     side = max(4, round(images.shape[-1] * factor))
     small = F.interpolate(images, (side, side), mode="area")
     return F.interpolate(small, images.shape[-2:], mode="bilinear")

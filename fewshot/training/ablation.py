@@ -10,8 +10,9 @@ and with **equal budgets, the lower stages included**, of one of two kinds:
 - **Minutes**: each model is trained for the same time. Fair in what training costs, and what counts where
   pictures are plenty. Equal time is not equal pairs: the low stages see many more pairs than a network at the
   final size does in its minutes. It holds for one machine that does nothing else, and a repeat is not the
-  same bit for bit. Minutes are of steps, drawing their pictures, previews and saves between them; not of
-  reading the sources. A stage ends with the step, or on a GPU the few steps, in which its minutes run out.
+  same bit for bit. Minutes are of steps and of drawing their pictures; not of reading the sources, of
+  previews and saves, or of a GPU's first five steps, in which it gets ready. A stage ends with the step, or
+  on a GPU the few steps, in which its minutes run out.
 
 A model of several stages gives each an equal part of its budget, a model of one stage gives it all. Whichever
 is equal, the other is told for every model.

@@ -82,6 +82,8 @@ class ImagePool:
             self.images = fresh if self.images is None else torch.cat([self.images, fresh])
             return images
         assert self.images is not None
+        # A resumed run may compute in another precision.
+        self.images = self.images.to(images.dtype)
         some, beyond = images[: self.size], images[self.size :]
         # Different places for all of them, so that it does not matter which is written first.
         places = torch.randperm(self.size, generator=generator)[: len(some)].to(images.device)

@@ -33,7 +33,7 @@ from fewshot.training.pretrain_export import Exported, export_checkpoint
 from fewshot.training.pretrain_files import Position, RunFiles
 from fewshot.training.previews import write_preview
 from fewshot.training.signals import StopRequest
-from fewshot.training.stage import StageTrainer
+from fewshot.training.stage import START_UP, StageTrainer
 from fewshot.training.warm_start import copy_stages, start_discriminators
 
 _MOST_STEPS = 32
@@ -44,7 +44,7 @@ DomainMaker = Callable[[int], tuple[Domain, Domain]]
 """From a side in pixels to the photos and drawings at that size."""
 
 Watcher = Callable[[Position, dict[str, float]], None]
-"""Called after each step with where the run stands and the losses."""
+"""Called after each step (on a GPU after up to 32) with where the run stands and the last losses."""
 
 
 class Pretraining:
@@ -60,7 +60,7 @@ class Pretraining:
         name: name of the checkpoint; default `<arch>.<folder's name>`.
         facts: further facts for the header, JSON-ready.
         start: base whose weights are the first ones, stage by stage as far as they fit.
-        watch: called after each step.
+        watch: see `Watcher`.
     """
 
     def __init__(
@@ -163,7 +163,9 @@ class Pretraining:
         while (limit is None or position.step < limit) and position.seconds < seconds and not self.stopping:
             clock = time.monotonic()
             progress = position.step / limit if limit else position.seconds / seconds
-            batches = self.batches(photos, drawings, size, position.step, count)
+            batches = self.batches(
+                photos, drawings, size, position.step, count if trainer.ready else START_UP
+            )
             batches = batches if limit is None else batches[: limit - position.step]
             training = trainer.ready
             for step, batch in enumerate(batches, start=position.step):
@@ -173,7 +175,7 @@ class Pretraining:
             spent = self._agree(time.monotonic() - clock)
             position.step += len(batches)
             position.pairs += len(batches) * config.batch * self.accelerator.num_processes
-            # What a GPU needs to get going counts for the slice, not for the stage.
+            # What a GPU needs for its first steps counts for the slice, not for the stage.
             position.seconds += spent if training else 0
             position.total_seconds += spent if training else 0
             if self.watch is not None:
@@ -194,17 +196,16 @@ class Pretraining:
         return draw_batches(photos, drawings, size, self.config, generator, self.accelerator.device, count)
 
     def _agree(self, seconds: float) -> float:
-        """Decide, alike in every process, whether to stop; returns the main one's seconds of this step."""
+        """Decide, alike in every process, whether to stop; returns the main one's seconds."""
         self.interrupted, seconds = agree(self.accelerator, self.stop.requested, seconds)
         self.slice_seconds -= seconds
         self.stopping = self.interrupted or self.slice_seconds <= 0
         return seconds
 
     def _check_losses(self, losses: dict[str, float]) -> None:
-        broken = [name for name, value in losses.items() if not math.isfinite(value)]
-        if broken:
+        if broken := [name for name, value in losses.items() if not math.isfinite(value)]:
             raise BadInputError(
-                f"step {self.position.step} of stage {self.position.stage + 1}: {broken[0]} is not finite",
+                f"stage {self.position.stage + 1} after step {self.position.step}: {broken[0]} is not finite",
                 "train anew under another --name with a lower --lr or --precision no",
             )
 
@@ -213,10 +214,9 @@ class Pretraining:
         if self.accelerator.is_main_process:
             path = write_preview(trainer, self.photos, self.position.step, self.folder / "samples")
             self.files.log(self.position, losses)
-            speed = self.position.pairs_a_second
-            notice(
-                f"stage {trainer.index + 1} step {self.position.step}, {speed:.1f} pairs/s, preview {path}"
-            )
+            pairs = self.config.batch * self.accelerator.num_processes * self.position.step
+            speed = f", {pairs / self.position.seconds:.1f} pairs/s" if self.position.seconds else ""
+            notice(f"stage {trainer.index + 1} step {self.position.step}{speed}, preview {path}")
 
     def _finish_stage(self, trainer: StageTrainer) -> None:
         """The averaged weights become the stage's weights."""

@@ -73,7 +73,7 @@ class PretrainConfig:
     share: tuple[float, ...] = ()
     """Fraction of the minutes for each stage, 0 for one that stays as `start` has it; empty: equal."""
     minutes: float = 0.0
-    """Wall-clock minutes over all calls that resume this run; 0 without a limit (then `steps` is needed)."""
+    """Minutes of training over all calls that resume this run; 0 without a limit (then `steps` is needed)."""
     save_every: float = 2.0
     """Minutes between saved states."""
     preview_every: float = 2.0

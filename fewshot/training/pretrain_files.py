@@ -28,16 +28,11 @@ class Position:
     step: int = 0
     """Steps done in this stage."""
     seconds: float = 0.0
-    """Time spent in this stage, over all calls."""
+    """Time of training in this stage, over all calls."""
     pairs: int = 0
     """Photo/drawing pairs seen over all stages and processes."""
     total_seconds: float = 0.0
-    """Time spent over all stages."""
-
-    @property
-    def pairs_a_second(self) -> float:
-        """Over the whole run so far; 0 before any time was counted."""
-        return self.pairs / self.total_seconds if self.total_seconds > 0 else 0.0
+    """Time of training over all stages."""
 
 
 class RunFiles:

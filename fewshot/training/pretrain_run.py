@@ -67,7 +67,7 @@ class BaseRun:
     resume: bool = False
     """Go on with the run of this name."""
     slice_minutes: float = inf
-    """Leave after this long, to go on with `resume`: for machines that are lent for minutes."""
+    """Leave after this long, to go on with `resume`: where a job may only last so long."""
     architecture: Architecture | None = None
     """Sizes and switches; None: the registered one that `config.arch` names."""
 

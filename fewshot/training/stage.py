@@ -17,8 +17,8 @@ from fewshot.training.parts import ImagePool, WeightAverage, average_gradients, 
 from fewshot.training.pretrain_config import PretrainConfig
 from fewshot.training.stage_networks import Results, StageNetworks, Tensors
 
-_BEFORE_GRAPHS = 5
-"""Steps until everything lazy exists (gradients, optimizer states, cuDNN's choice of algorithms)."""
+START_UP = 5
+"""First steps on a GPU: until everything lazy exists (gradients, kernels, cuDNN's choice of algorithms)."""
 
 
 class StageTrainer:
@@ -61,28 +61,32 @@ class StageTrainer:
     @property
     def ready(self) -> bool:
         """Whether steps take as long as they will from now on: on a GPU the first ones do not."""
-        return self.graphs is not None or not self.can_graph
+        return self.accelerator.device.type == "cpu" or self.steps >= START_UP
 
     def _adam(self, parameters: list[nn.Parameter]) -> Any:
-        c, device = self.config, self.accelerator.device
-        options: dict[str, Any] = {"lr": c.lr}
-        if self.can_graph:
-            # A number would be recorded as it is; a tensor can be changed between replays.
-            options = {"lr": torch.tensor(c.lr, device=device), "fused": True, "capturable": True}
         # Prepared, so that float16's loss scale is taken off the gradients before the step.
         return self.accelerator.prepare_optimizer(
-            torch.optim.Adam(parameters, betas=(c.beta1, 0.999), **options)
+            torch.optim.Adam(parameters, betas=(self.config.beta1, 0.999), **self._adam_options())
         )
+
+    def _adam_options(self) -> dict[str, Any]:
+        if not self.can_graph:
+            return {"lr": self.config.lr, "fused": None, "capturable": False}
+        # A number would be recorded as it is; a tensor can be changed between replays.
+        rate = torch.tensor(self.config.lr, device=self.accelerator.device)
+        return {"lr": rate, "fused": True, "capturable": True}
 
     def step(self, batch: Batch, number: int, progress: float) -> Tensors:
         """One update of both generators, then of all discriminators (CycleGAN's order).
 
         Args:
-            number: step of this stage, from 0; with the seed it decides every random choice.
+            number: step of this stage, from 0; with the seed it decides every random choice, except that
+                augmentation and penalty draw from the device's own numbers once the step is recorded.
             progress: fraction of the stage that is done, for the learning rate.
 
         Returns:
-            The losses, on the device: to read them is to wait for it.
+            The losses, on the device: to read them is to wait for it. A recorded step writes its losses where
+            the one before had them.
         """
         self._set_rates(number, progress)
         generator = step_generator(self.config.seed, self.index, number, self.accelerator.process_index)
@@ -100,7 +104,7 @@ class StageTrainer:
         else:
             d_losses = self.graphs[1](shown)
         self.steps += 1
-        if self.can_graph and self.graphs is None and self.steps == _BEFORE_GRAPHS:
+        if self.can_graph and self.graphs is None and self.steps == START_UP:
             del results
             self._record(pictures, shown)
         return losses | d_losses
@@ -159,8 +163,12 @@ class StageTrainer:
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore what `state_dict` gave."""
+        """Restore what `state_dict` gave, on this machine or another."""
         for name, value in state.items():
+            if name.startswith("optimizer"):
+                # How Adam runs belongs to the device; a rate from the file would not reach recorded steps.
+                groups = [group | self._adam_options() for group in value["param_groups"]]
+                value = value | {"param_groups": groups}
             target = self.accelerator.scaler if name == "scaler" else getattr(self, name)
             if target is not None:
                 target.load_state_dict(value)

@@ -72,3 +72,13 @@ def test_padding_is_reflection_padding(size: tuple[int, int], pad: int) -> None:
     gradient = drawn(*expected.shape, seed=1)
     ours, theirs = (torch.autograd.grad(y, x, gradient)[0] for y in (out, expected))
     torch.testing.assert_close(ours, theirs)
+
+
+def test_what_is_no_number_stays_so_and_padding_needs_room() -> None:
+    x = drawn(1, 2, 4, 4)
+    x[0, 1, 2, 2] = float("nan")
+    out = fused.norm_relu(x, torch.ones(2, device=DEVICE), torch.zeros(2, device=DEVICE), 1e-5, True)
+    assert out[0, 1].isnan().all()
+    assert not out[0, 0].isnan().any()
+    with pytest.raises(ValueError, match="2 x 5 cannot be padded by 2"):
+        fused.reflection_pad(drawn(1, 1, 2, 5), 2)

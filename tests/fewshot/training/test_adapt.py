@@ -147,6 +147,7 @@ def test_photos_of_the_user_are_used(tmp_path: Path) -> None:
         ("method=full",),
         ("lambda_gan=0",),
         ("d_start=base",),
+        ("content_from=base",),
         ("lambda_feature=1", "lambda_cycle=1", "lambda_pair=1", "lambda_identity=1", "lambda_tv=1"),
         ("augment=shift,brightness,cutout,flip",),
     ],
@@ -158,6 +159,18 @@ def test_every_loss_and_method_trains(tmp_path: Path, overrides: tuple[str, ...]
     assert all(torch.isfinite(torch.tensor(list(step.values()))).all() for step in losses)
     after = run.trainer.adapter_tensors()
     assert any(not torch.equal(before[name], after[name]) for name in after)
+
+
+def test_content_from_the_base_costs_nothing_before_training(tmp_path: Path) -> None:
+    content = {}
+    for source in ("photo", "base"):
+        run = job(tmp_path / source, "steps=2", f"content_from={source}")
+        trainable = {name for name, p in run.trainer.G.named_parameters() if p.requires_grad}
+        content[source] = run.trainer.step(0)["content"]
+        assert trainable == {name for name, p in run.trainer.G.named_parameters() if p.requires_grad}
+    # The fresh adapter draws as the base does.
+    assert content["base"] == pytest.approx(0, abs=1e-3)
+    assert content["photo"] > 0.05
 
 
 def test_a_finished_style_is_not_overwritten(tmp_path: Path) -> None:

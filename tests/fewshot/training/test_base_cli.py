@@ -118,7 +118,7 @@ def test_ctrl_c_saves_writes_the_base_and_leaves_with_130(command: list[str], fe
     assert model.header["training"]["pairs"] >= pairs
 
 
-def test_a_lent_machine_trains_on_one_file_in_slices(tmp_path: Path, tar: Tar, fewshot_home: Path) -> None:
+def test_one_file_is_trained_on_in_slices(tmp_path: Path, tar: Tar, fewshot_home: Path) -> None:
     groups, files = [], {}
     for name, count, px in (("photos/a", 5, 40), ("drawings/b", 6, 40), ("drawings/soft", 4, 20)):
         source = tar(tmp_path / f"{Path(name).name}.tar", count, px)

@@ -87,6 +87,12 @@ def test_a_restored_pool_goes_on_alike(seen: int) -> None:
     assert torch.equal(pool.query(new, generator(1)), other.query(new, generator(1)))
 
 
+def test_a_pool_follows_the_precision_of_the_pictures() -> None:
+    pool = ImagePool(2)
+    pool.query(torch.rand(2, 1, 1, 1).bfloat16(), generator())
+    assert pool.query(torch.rand(2, 1, 1, 1), generator()).dtype == torch.float32
+
+
 def test_frozen_networks_pass_gradients_and_keep_none() -> None:
     netD, x = nn.Linear(2, 1), torch.ones(1, 2, requires_grad=True)
     netD.bias.requires_grad_(False)

@@ -90,3 +90,18 @@ def test_training_lowers_the_cycle_loss() -> None:
     batch = Batch(pictures(0, 16), pictures(1, 16))
     cycles = [float(stage.step(batch, number, 0.0)["cycle_A"]) for number in range(80)]
     assert sum(cycles[-5:]) < 0.95 * sum(cycles[:5])
+
+
+def test_a_restored_optimizer_runs_as_this_machine_does_it() -> None:
+    one, other = (trainer(0, lambda_feature=0.0, lambda_content=0.0) for _ in range(2))
+    batch = Batch(pictures(0, 16), pictures(1, 16))
+    one.step(batch, 0, 0.0)
+    state = one.state_dict()
+    # As a GPU would have saved it.
+    for group in state["optimizer_G"]["param_groups"]:
+        group.update(lr=torch.tensor(0.5), capturable=True, fused=True)
+    other.load_state_dict(state)
+    (group,) = other.optimizer_G.param_groups
+    assert (group["lr"], group["fused"], group["capturable"]) == (other.config.lr, None, False)
+    other.step(batch, 1, 1.0)
+    assert group["lr"] == 0
