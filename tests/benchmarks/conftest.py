@@ -20,5 +20,7 @@ def noted(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[None]:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """One line per benchmark that noted something."""
     for name, info in config.stash.get(NOTES, []):
-        words = ", ".join(f"{key} {value:,}" for key, value in info.items())
+        words = ", ".join(
+            f"{key} {value if isinstance(value, str) else f'{value:,}'}" for key, value in info.items()
+        )
         terminalreporter.write_line(f"{name}: {words}")
