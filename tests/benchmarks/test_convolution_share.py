@@ -13,14 +13,18 @@ convolutions: 4 pairs take 0.17 s at best.
 
 Measured, with the share of each:
 
-    two cores, AVX-512 BF16, batch 4    see the table that this benchmark prints
-    H100, bfloat16, CUDA graph, 64 px   batch 32 before the fused kernels 27.4 ms (0.38), torch.compile of
-                                        generators and discriminators 24.2 ms (0.43) after 78 s of compiling;
-                                        batch 16 with the fused kernels 13.7 ms (0.44), without a graph 106 ms
-                                        at batch 32
+    machine                                           stage     batch   step, ms   share   pictures
+    two cores, AVX-512 BF16, bfloat16                 1 (64)    4       261        0.51    0.007
+    two cores, AVX-512 BF16, bfloat16                 2 (128)   4       506        0.65    0.012
+    H100, bfloat16, launched one by one               1         32      106        0.10
+    H100, CUDA graphs                                 1         32      27.4       0.38
+    H100, CUDA graphs, torch.compile (78 s)           1         32      24.2       0.43
+    H100, CUDA graphs, fused norm and padding         1         16      13.7       0.44
 
-On the H100 the convolutions are so short (6 to 10 us each) that 4,400 kernels of 3 us make up the rest;
-larger batches or fewer, larger kernels are what is left to do there.
+So stage 2 on a CPU reaches the aim, stage 1 and the GPU do not. On the CPU InstanceNorm through `group_norm`
+took a step of stage 1 from 422 to 256 ms. On the H100 the convolutions are so short (6 to 10 us each) that
+4,400 kernels of 3 us make up the rest; larger batches (which learn less a second) or fewer, larger kernels are
+what is left.
 """
 
 from __future__ import annotations

@@ -164,6 +164,7 @@ def test_every_loss_and_method_trains(tmp_path: Path, overrides: tuple[str, ...]
 def test_content_from_the_base_costs_nothing_before_training(tmp_path: Path) -> None:
     content = {}
     for source in ("photo", "base"):
+        (tmp_path / source).mkdir()
         run = job(tmp_path / source, "steps=2", f"content_from={source}")
         trainable = {name for name, p in run.trainer.G.named_parameters() if p.requires_grad}
         content[source] = run.trainer.step(0)["content"]
