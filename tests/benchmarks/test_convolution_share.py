@@ -23,8 +23,8 @@ Measured, with the share of each:
 
 So stage 2 on a CPU reaches the aim, stage 1 and the GPU do not. On the CPU InstanceNorm through `group_norm`
 took a step of stage 1 from 422 to 256 ms. On the H100 the convolutions are so short (6 to 10 us each) that
-4,400 kernels of 3 us make up the rest; larger batches (which learn less a second) or fewer, larger kernels are
-what is left.
+4,400 kernels of 3 us make up the rest; larger batches (which learn less a second) or fewer, larger kernels
+are what is left.
 """
 
 from __future__ import annotations
