@@ -89,5 +89,6 @@ def _is_picture(name: str) -> bool:
 
 def _broken_archive(source: Path, error: Exception) -> BadInputError:
     return BadInputError(
-        f"{source} is not an intact .tar archive ({error})", "give a folder of pictures or an intact .tar"
+        f"{source} is not an intact .tar archive ({str(error).partition(':')[0]})",
+        "give a folder of pictures or an intact .tar",
     )

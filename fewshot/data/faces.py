@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from eval.errors import MissingWeightsError
 from eval.weight_files import WeightFile, find_weights, weights_folder
+from fewshot.errors import BadInputError
 
 YUNET = WeightFile(
     "face_detection_yunet.onnx",
@@ -106,12 +107,17 @@ class FaceFinder:
     Raises:
         eval.errors.MissingWeightsError: the file is not there and cannot be fetched.
         eval.errors.WeightsMismatchError: a cached or downloaded file is another one.
+        BadInputError: the given file is none that OpenCV can load.
     """
 
     def __init__(self, weights: Path | None = None) -> None:
         self._weights = _find(YUNET, weights)
         # OpenCV's detectors keep the size of the last picture: one for each thread.
         self._local = threading.local()
+        try:
+            self._detector()
+        except cv2.error:
+            raise _wrong_file(self._weights, YUNET) from None
 
     def landmarks(
         self, picture: NDArray[np.uint8], *, side: int = 256, threshold: float = 0.5
@@ -156,6 +162,13 @@ class DrawnFaceFinder:
     def __init__(self, weights: Path | None = None) -> None:
         self._weights = _find(DRAWN_FACES, weights)
         self._local = threading.local()
+        try:
+            loaded = not self._cascade().empty()
+        # OpenCV's binding raises SystemError where its parser stumbles.
+        except (cv2.error, SystemError):
+            loaded = False
+        if not loaded:
+            raise _wrong_file(self._weights, DRAWN_FACES)
 
     def face(self, picture: NDArray[np.uint8]) -> DrawnFace | None:
         """The upright face (tilted by about 15° at most) with most votes, or None.
@@ -206,6 +219,12 @@ def _find(wanted: WeightFile, given: Path | None) -> str:
             f"{wanted.url} (sha256 {wanted.sha256})"
         )
         raise MissingWeightsError(str(error), ways) from None
+
+
+def _wrong_file(path: str, wanted: WeightFile) -> BadInputError:
+    return BadInputError(
+        f"{path} is not a detector that OpenCV can load", f"expected {wanted.name}, from {wanted.url}"
+    )
 
 
 def _from_row(row: list[float], border: int, scale: float) -> FaceLandmarks:

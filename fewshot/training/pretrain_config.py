@@ -94,7 +94,7 @@ class PretrainConfig:
             # A stage of no steps or minutes stays as `start` has it.
             least = 0 if self.start else 1e-300
             if any(not number >= least for number in getattr(self, name)):
-                problems.append(f"{name} holds a number that is not more than 0")
+                problems.append(f"{name} holds a number not above 0 (0 is for stages of --start)")
         if self.start and self.share and not any(self.share):
             problems.append("share gives no stage any of the minutes")
         for name in ("batch", "lr", "save_every", "preview_every"):

@@ -11,6 +11,7 @@ from skimage.data import astronaut
 from eval.errors import MissingWeightsError
 from fewshot.data.faces import DrawnFaceFinder, FaceFinder, FaceLandmarks, find_landmarks, resize
 from fewshot.data.packs import load_pack
+from fewshot.errors import BadInputError
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +82,14 @@ def test_a_missing_weight_file_names_the_three_ways(tmp_path: Path) -> None:
         assert all(word in caught.value.hint for word in ("path", "FEWSHOT_HOME", "https://", "sha256"))
     with pytest.raises(MissingWeightsError):
         find_landmarks(np.zeros((32, 32, 3), np.uint8), weights=tmp_path / "no.file")
+
+
+@pytest.mark.parametrize("finder", [FaceFinder, DrawnFaceFinder])
+def test_a_wrong_file_is_named_with_the_right_one(
+    finder: type[FaceFinder] | type[DrawnFaceFinder], tmp_path: Path
+) -> None:
+    path = tmp_path / "detector.onnx"
+    path.write_text("no detector", encoding="utf-8")
+    with pytest.raises(BadInputError, match=r"detector\.onnx is not a detector") as caught:
+        finder(path)
+    assert "expected" in caught.value.hint
