@@ -8,20 +8,66 @@ import triton.language as tl
 
 
 @triton.jit
+def _tile(positions, channels, ROWS: tl.constexpr, CHANNELS: tl.constexpr):
+    """What one program works on: picture and slice, its channels, and where its values lie in memory."""
+    picture, part = tl.program_id(0).to(tl.int64), tl.program_id(2)
+    columns = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
+    known = columns < channels
+    rows = part * ROWS + tl.arange(0, ROWS)
+    inside = (rows < positions)[:, None] & known[None, :]
+    at = (picture * positions + rows)[:, None] * channels + columns[None, :]
+    return picture, part, columns, known, at, inside
+
+
+@triton.jit
+def _two(source, row, channels, columns, known):
+    """The two numbers of each channel that row `row` of a `(rows, 2, channels)` table holds."""
+    place = row * 2 * channels + columns
+    first = tl.load(source + place, mask=known, other=0.0)
+    return first, tl.load(source + place + channels, mask=known, other=0.0)
+
+
+@triton.jit
+def _keep_two(target, row, channels, columns, known, first, second):
+    """The inverse of `_two`."""
+    place = row * 2 * channels + columns
+    tl.store(target + place, first, mask=known)
+    tl.store(target + place + channels, second, mask=known)
+
+
+@triton.jit
+def _values(source, at, inside):
+    return tl.load(source + at, mask=inside, other=0.0).to(tl.float32)
+
+
+@triton.jit
+def _each(source, columns, known):
+    """One parameter of each channel."""
+    return tl.load(source + columns, mask=known, other=0.0).to(tl.float32)
+
+
+@triton.jit
+def _normal_and_slope(
+    x, gradient, weight, bias, mean, inverse, columns, known, at, inside, RELU: tl.constexpr
+):  # fmt: skip
+    """Normalised x, and the gradient before the ReLU."""
+    normal = (_values(x, at, inside) - mean[None, :]) * inverse[None, :]
+    slope = _values(gradient, at, inside)
+    if RELU:
+        scale, shift = _each(weight, columns, known), _each(bias, columns, known)
+        slope = tl.where(normal * scale[None, :] + shift[None, :] > 0, slope, 0.0)
+    return normal, slope
+
+
+@triton.jit
 def moments(x, out, positions, channels, slices, ROWS: tl.constexpr, CHANNELS: tl.constexpr):
     """Mean and sum of squared deviations of each channel over one slice of one picture's positions."""
-    picture, block, part = tl.program_id(0).to(tl.int64), tl.program_id(1), tl.program_id(2)
-    rows = part * ROWS + tl.arange(0, ROWS)
-    columns = block * CHANNELS + tl.arange(0, CHANNELS)
-    inside = (rows < positions)[:, None] & (columns < channels)[None, :]
-    at = (picture * positions + rows)[:, None] * channels + columns[None, :]
-    values = tl.load(x + at, mask=inside, other=0.0).to(tl.float32)
+    picture, part, columns, known, at, inside = _tile(positions, channels, ROWS, CHANNELS)
+    values = _values(x, at, inside)
     count = tl.minimum(ROWS, positions - part * ROWS).to(tl.float32)
     mean = tl.sum(values, 0) / count
     away = tl.where(inside, values - mean[None, :], 0.0)
-    place = ((picture * slices + part) * 2) * channels + columns
-    tl.store(out + place, mean, mask=columns < channels)
-    tl.store(out + place + channels, tl.sum(away * away, 0), mask=columns < channels)
+    _keep_two(out, picture * slices + part, channels, columns, known, mean, tl.sum(away * away, 0))
 
 
 @triton.jit
@@ -30,16 +76,12 @@ def normalise(
     RELU: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
 ):  # fmt: skip
     """Join the slices' moments (Chan et al. 1979) and write (x - mean) / deviation * weight + bias."""
-    picture, block, part = tl.program_id(0).to(tl.int64), tl.program_id(1), tl.program_id(2)
-    columns = block * CHANNELS + tl.arange(0, CHANNELS)
-    known = columns < channels
+    picture, part, columns, known, at, inside = _tile(positions, channels, ROWS, CHANNELS)
     mean = tl.zeros([CHANNELS], tl.float32)
     squares = tl.zeros([CHANNELS], tl.float32)
     seen = 0.0
     for index in range(slices):
-        place = ((picture * slices + index) * 2) * channels + columns
-        its_mean = tl.load(moments + place, mask=known, other=0.0)
-        its_squares = tl.load(moments + place + channels, mask=known, other=0.0)
+        its_mean, its_squares = _two(moments, picture * slices + index, channels, columns, known)
         count = tl.minimum(ROWS, positions - index * ROWS).to(tl.float32)
         away = its_mean - mean
         total = seen + count
@@ -48,15 +90,10 @@ def normalise(
         seen = total
     inverse = tl.rsqrt(squares / positions + eps)
     if part == 0:
-        place = picture * 2 * channels + columns
-        tl.store(kept + place, mean, mask=known)
-        tl.store(kept + place + channels, inverse, mask=known)
-    scale = tl.load(weight + columns, mask=known, other=0.0).to(tl.float32) * inverse
-    shift = tl.load(bias + columns, mask=known, other=0.0).to(tl.float32) - mean * scale
-    rows = part * ROWS + tl.arange(0, ROWS)
-    inside = (rows < positions)[:, None] & known[None, :]
-    at = (picture * positions + rows)[:, None] * channels + columns[None, :]
-    result = tl.load(x + at, mask=inside, other=0.0).to(tl.float32) * scale[None, :] + shift[None, :]
+        _keep_two(kept, picture, channels, columns, known, mean, inverse)
+    scale = _each(weight, columns, known) * inverse
+    shift = _each(bias, columns, known) - mean * scale
+    result = _values(x, at, inside) * scale[None, :] + shift[None, :]
     if RELU:
         # Not tl.maximum, which would hide what is not a number.
         result = tl.where(result < 0, 0.0, result)
@@ -69,24 +106,13 @@ def gradient_sums(
     RELU: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
 ):  # fmt: skip
     """Sums of the gradient, and of gradient times normalised x, over one slice of positions."""
-    picture, block, part = tl.program_id(0).to(tl.int64), tl.program_id(1), tl.program_id(2)
-    columns = block * CHANNELS + tl.arange(0, CHANNELS)
-    known = columns < channels
-    rows = part * ROWS + tl.arange(0, ROWS)
-    inside = (rows < positions)[:, None] & known[None, :]
-    at = (picture * positions + rows)[:, None] * channels + columns[None, :]
-    mean = tl.load(kept + picture * 2 * channels + columns, mask=known, other=0.0)
-    inverse = tl.load(kept + picture * 2 * channels + channels + columns, mask=known, other=0.0)
-    values = tl.load(x + at, mask=inside, other=0.0).to(tl.float32)
-    normal = (values - mean[None, :]) * inverse[None, :]
-    slope = tl.load(gradient + at, mask=inside, other=0.0).to(tl.float32)
-    if RELU:
-        scale = tl.load(weight + columns, mask=known, other=0.0).to(tl.float32)
-        shift = tl.load(bias + columns, mask=known, other=0.0).to(tl.float32)
-        slope = tl.where(normal * scale[None, :] + shift[None, :] > 0, slope, 0.0)
-    place = ((picture * slices + part) * 2) * channels + columns
-    tl.store(out + place, tl.sum(slope, 0), mask=known)
-    tl.store(out + place + channels, tl.sum(tl.where(inside, slope * normal, 0.0), 0), mask=known)
+    picture, part, columns, known, at, inside = _tile(positions, channels, ROWS, CHANNELS)
+    mean, inverse = _two(kept, picture, channels, columns, known)
+    normal, slope = _normal_and_slope(
+        x, gradient, weight, bias, mean, inverse, columns, known, at, inside, RELU
+    )  # fmt: skip
+    times = tl.sum(tl.where(inside, slope * normal, 0.0), 0)
+    _keep_two(out, picture * slices + part, channels, columns, known, tl.sum(slope, 0), times)
 
 
 @triton.jit
@@ -95,29 +121,19 @@ def input_gradient(
     RELU: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
 ):  # fmt: skip
     """weight / deviation * (g - mean(g) - normal * mean(g * normal))."""
-    picture, block, part = tl.program_id(0).to(tl.int64), tl.program_id(1), tl.program_id(2)
-    columns = block * CHANNELS + tl.arange(0, CHANNELS)
-    known = columns < channels
+    picture, _, columns, known, at, inside = _tile(positions, channels, ROWS, CHANNELS)
     plain = tl.zeros([CHANNELS], tl.float32)
     times = tl.zeros([CHANNELS], tl.float32)
     for index in range(slices):
-        place = ((picture * slices + index) * 2) * channels + columns
-        plain += tl.load(sums + place, mask=known, other=0.0)
-        times += tl.load(sums + place + channels, mask=known, other=0.0)
-    rows = part * ROWS + tl.arange(0, ROWS)
-    inside = (rows < positions)[:, None] & known[None, :]
-    at = (picture * positions + rows)[:, None] * channels + columns[None, :]
-    mean = tl.load(kept + picture * 2 * channels + columns, mask=known, other=0.0)
-    inverse = tl.load(kept + picture * 2 * channels + channels + columns, mask=known, other=0.0)
-    values = tl.load(x + at, mask=inside, other=0.0).to(tl.float32)
-    normal = (values - mean[None, :]) * inverse[None, :]
-    slope = tl.load(gradient + at, mask=inside, other=0.0).to(tl.float32)
-    scale = tl.load(weight + columns, mask=known, other=0.0).to(tl.float32)
-    if RELU:
-        shift = tl.load(bias + columns, mask=known, other=0.0).to(tl.float32)
-        slope = tl.where(normal * scale[None, :] + shift[None, :] > 0, slope, 0.0)
+        its_plain, its_times = _two(sums, picture * slices + index, channels, columns, known)
+        plain += its_plain
+        times += its_times
+    mean, inverse = _two(kept, picture, channels, columns, known)
+    normal, slope = _normal_and_slope(
+        x, gradient, weight, bias, mean, inverse, columns, known, at, inside, RELU
+    )  # fmt: skip
     result = slope - (plain / positions)[None, :] - normal * (times / positions)[None, :]
-    tl.store(out + at, result * (scale * inverse)[None, :], mask=inside)
+    tl.store(out + at, result * (_each(weight, columns, known) * inverse)[None, :], mask=inside)
 
 
 @triton.jit

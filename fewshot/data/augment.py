@@ -51,11 +51,14 @@ def random_crop_flip(pixels: Tensor, size: int, generator: torch.Generator, *, f
     along = torch.arange(size)
     rows = offsets[:, :1] + along
     columns = offsets[:, 1:] + torch.where((mirrored & flip)[:, None], along.flip(0), along)
-    rows, columns = rows.to(pixels.device), columns.to(pixels.device)
-    pictures = torch.arange(len(pixels), device=pixels.device)[:, None, None]
-    # One gather for the whole batch; indexing around the channels puts them last.
-    windows = pixels[pictures, :, rows[:, :, None], columns[:, None, :]]
-    return windows.permute(0, 3, 1, 2).contiguous()
+    return _windows(pixels, rows.to(pixels.device), columns.to(pixels.device)).contiguous()
+
+
+def _windows(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Rows `(B, H)` and columns `(B, W)` of each picture `(B, C, S, S)`: one gather for the whole batch."""
+    pictures = torch.arange(len(images), device=images.device)[:, None, None]
+    # Indexing around the channels puts them last.
+    return images[pictures, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
 def jitter(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
@@ -117,9 +120,7 @@ def _shift(images: Tensor, generator: torch.Generator | None) -> Tensor:
     padded = F.pad(images, (reach,) * 4)
     offsets = uniform(count, 0, 2 * reach + 1, images, generator, channels=2).flatten(1).long()
     along = torch.arange(side, device=images.device)
-    rows, columns = offsets[:, :1] + along, offsets[:, 1:] + along
-    pictures = torch.arange(count, device=images.device)[:, None, None]
-    return padded[pictures, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    return _windows(padded, offsets[:, :1] + along, offsets[:, 1:] + along)
 
 
 def _cutout(images: Tensor, generator: torch.Generator | None) -> Tensor:

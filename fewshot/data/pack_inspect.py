@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import io
-import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Literal, TypeVar
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -22,6 +18,7 @@ from fewshot.data.archives import list_names, read_members
 from fewshot.data.clean import MAX_FRAME, cells, cut_frame, find_copies, is_grey
 from fewshot.data.faces import DrawnFaceFinder, FaceFinder
 from fewshot.data.packs import is_held_out, source_stem
+from fewshot.data.parallel import in_parallel
 from fewshot.data.pixels import to_rgb
 from fewshot.data.refusals import MAX_PIXELS
 from fewshot.errors import BadInputError
@@ -49,9 +46,7 @@ class Finders:
 FACELESS_SHARE = 0.02
 """Photos without a found face are kept up to this share: hard side faces and occluded ones are among them."""
 
-_CHUNK = 256
 _T = TypeVar("_T")
-_R = TypeVar("_R")
 
 
 @dataclass(frozen=True)
@@ -180,18 +175,3 @@ def thin(items: Sequence[_T], count: int) -> list[_T]:
     """At most `count` items, evenly spaced."""
     count = min(count, len(items))
     return [items[i * len(items) // count] for i in range(count)]
-
-
-def in_parallel(work: Callable[[_T], _R], items: Iterator[_T]) -> Iterator[_R]:
-    """Results in the order of the items, a few hundred items in memory at a time.
-
-    One picture is too little work for OpenCV's own threads: pictures are shared out instead.
-    """
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            while chunk := list(islice(items, _CHUNK)):
-                yield from pool.map(work, chunk)
-    finally:
-        cv2.setNumThreads(threads)

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import re
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +18,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fewshot.data.archives import list_names, read_members
+from fewshot.data.parallel import in_parallel
 from fewshot.data.pixels import to_rgb
 from fewshot.data.refusals import MAX_PIXELS
 from fewshot.errors import BadInputError, NotFoundError
 from fewshot.files import atomic_write
 from fewshot.output import warn
-
-_CHUNK = 256
-"""Pictures whose encoded bytes are in memory at a time."""
 
 _HELD_OUT_RANGES = {
     "photos_256": range(3300, 3400),
@@ -171,10 +166,8 @@ def _decode_all(source: Path, names: Sequence[str], size: int) -> tuple[list[str
             pixels[rows[item[0]]] = square
             read[rows[item[0]]] = True
 
-    items = read_members(source, names)
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        while chunk := list(islice(items, _CHUNK)):
-            list(pool.map(decode, chunk))
+    for _ in in_parallel(decode, read_members(source, names)):
+        pass
     kept = [name for name, row in rows.items() if read[row]]
     return kept, pixels if read.all() else pixels[read]
 

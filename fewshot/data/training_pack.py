@@ -31,12 +31,12 @@ from fewshot.data.pack_inspect import (
     Kept,
     Side,
     decode,
-    in_parallel,
     inspect,
     middle_square,
     thin,
 )
 from fewshot.data.packs import source_stem
+from fewshot.data.parallel import in_parallel
 from fewshot.errors import BadInputError, NotFoundError, UsageError
 from fewshot.files import atomic_write_bytes
 from fewshot.output import progress
