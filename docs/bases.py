@@ -2,7 +2,7 @@
 
     .venv/bin/python docs/bases.py
 
-By view and never chosen: framed, mirrored, loose, tilted, grey.
+In the four views of `make demo`, and grey; by view and never chosen.
 """
 
 from __future__ import annotations
@@ -11,32 +11,24 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from skimage import data
-from torch import Tensor
 from torch.nn import functional as F
 
 from base_models.registry import create_model
 from fewshot.data.augment import to_float, to_uint8
+from fewshot.demo import photo_views
 from fewshot.sheets import contact_sheet, png_bytes
 
 SIZE = 256
 
 
-def views() -> Tensor:
-    """Float `(5, 3, 256, 256)` in [-1, 1]."""
-    whole = Image.fromarray(data.astronaut())
-    framed, loose = whole.crop((150, 10, 310, 170)), whole.crop((90, 0, 370, 280))
-    tilted = whole.rotate(-12, center=(230, 100), resample=Image.Resampling.BICUBIC).crop((150, 20, 310, 180))
-    shown = [framed, ImageOps.mirror(framed), loose, tilted, framed.convert("L").convert("RGB")]
-    pixels = np.stack([np.asarray(v.resize((SIZE, SIZE), Image.Resampling.LANCZOS)) for v in shown])
-    return to_float(torch.from_numpy(pixels).permute(0, 3, 1, 2))
-
-
 @torch.no_grad()
 def main() -> None:
     """Draw and write."""
-    photos = views()
+    whole = Image.fromarray(data.astronaut())
+    views = [*photo_views(whole, SIZE), photo_views(whole.convert("L").convert("RGB"), SIZE)[0]]
+    photos = to_float(torch.from_numpy(np.stack(views)))
     rows = [("photo", photos)]
     for label, name in (("128 px", "scan_128.anime"), ("256 px", "scan_256.anime")):
         netG_A = create_model(name).netG_A.eval()

@@ -34,6 +34,7 @@ from fewshot.training.pretrain_files import Position, RunFiles
 from fewshot.training.previews import write_preview
 from fewshot.training.signals import StopRequest
 from fewshot.training.stage import START_UP, StageTrainer
+from fewshot.training.stage_networks import StageNetworks
 from fewshot.training.warm_start import copy_stages, start_discriminators
 
 _MOST_STEPS = 32
@@ -139,15 +140,9 @@ class Pretraining:
 
     def _trainer(self, index: int) -> StageTrainer:
         torch.manual_seed(self.config.seed + 1000 * (index + 1))
-        trainer = StageTrainer(
-            self.netG_A,
-            self.netG_B,
-            index,
-            self.config,
-            self.architecture,
-            self.perceptual,
-            self.accelerator,
-        )
+        nets, device = (self.netG_A, self.netG_B), self.accelerator.device
+        networks = StageNetworks(*nets, index, self.config, self.architecture, self.perceptual, device)
+        trainer = StageTrainer(networks, self.accelerator)
         if self.start is not None:
             start_discriminators(trainer, self.start)
         return trainer
@@ -158,16 +153,15 @@ class Pretraining:
         photos, drawings = self.domains(round(size * config.margin))
         limit = config.steps[trainer.index] if config.steps else None
         seconds = 60 * config.stage_minutes(len(self.architecture.stages))[trainer.index]
-        count = _steps_at_once(config.batch, size, self.accelerator)
+        most = _steps_at_once(config.batch, size, self.accelerator)
         saved = shown = position.seconds
         while (limit is None or position.step < limit) and position.seconds < seconds and not self.stopping:
             clock = time.monotonic()
             progress = position.step / limit if limit else position.seconds / seconds
-            batches = self.batches(
-                photos, drawings, size, position.step, count if trainer.ready else START_UP
-            )
-            batches = batches if limit is None else batches[: limit - position.step]
             training = trainer.ready
+            count = most if training else START_UP
+            batches = self.batches(photos, drawings, size, position.step, count)
+            batches = batches if limit is None else batches[: limit - position.step]
             for step, batch in enumerate(batches, start=position.step):
                 tensors = trainer.step(batch, step, progress)
             losses = _values(tensors)

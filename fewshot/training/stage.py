@@ -8,13 +8,9 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from base_models.architectures import Architecture
-from base_models.scan import StackedGenerator
-from eval.perceptual import PerceptualNet
 from fewshot.training.batches import Batch
 from fewshot.training.graphs import Graphed
 from fewshot.training.parts import ImagePool, WeightAverage, average_gradients, step_generator
-from fewshot.training.pretrain_config import PretrainConfig
 from fewshot.training.stage_networks import Results, StageNetworks, Tensors
 
 START_UP = 5
@@ -25,34 +21,20 @@ class StageTrainer:
     """The state and the step of one stage, both directions.
 
     Args:
-        netG_A, netG_B: whole generators; only stage `index` is trained.
-        index: stage, from 0.
-        perceptual: frozen features for the content term and the feature discriminators, or None.
+        networks: the stage's, on the accelerator's device.
         accelerator: an `accelerate.Accelerator`.
     """
 
-    def __init__(
-        self,
-        netG_A: StackedGenerator,
-        netG_B: StackedGenerator,
-        index: int,
-        config: PretrainConfig,
-        architecture: Architecture,
-        perceptual: PerceptualNet | None,
-        accelerator: Accelerator,
-    ) -> None:
-        self.config, self.index, self.accelerator = config, index, accelerator
-        self.size = architecture.stages[index].size
-        self.networks = StageNetworks(
-            netG_A, netG_B, index, config, architecture, perceptual, accelerator.device
-        )
-        self.G, self.D, self.F = self.networks.G, self.networks.D, self.networks.F
+    def __init__(self, networks: StageNetworks, accelerator: Accelerator) -> None:
+        self.networks, self.accelerator = networks, accelerator
+        self.config, self.index, self.size = networks.config, networks.index, networks.size
+        self.G, self.D, self.F = networks.G, networks.D, networks.F
         self.graphs: tuple[Graphed, Graphed] | None = None
         self.can_graph = _can_graph(accelerator)
         self.optimizer_G = self._adam([*self.G.parameters()])
         self.optimizer_D = self._adam([*self.D.parameters(), *self.F.parameters()])
-        self.ema = WeightAverage(self.G, config.ema)
-        self.pools = {side: ImagePool(config.pool) for side in "AB"}
+        self.ema = WeightAverage(self.G, self.config.ema)
+        self.pools = {side: ImagePool(self.config.pool) for side in "AB"}
         self.steps = 0
         if accelerator.device.type == "cuda":
             # All pictures of a stage have one size.

@@ -93,6 +93,7 @@ class StageNetworks:
         device: torch.device,
     ) -> None:
         self.config, self.perceptual = config, perceptual
+        self.index, self.size = index, architecture.stages[index].size
         self.G = nn.ModuleDict({"A": StageNet(netG_A, index), "B": StageNet(netG_B, index)})
         self.D = nn.ModuleDict({side: build_discriminator(architecture) for side in "AB"})
         self.F = nn.ModuleDict()

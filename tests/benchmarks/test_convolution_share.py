@@ -51,6 +51,7 @@ from fewshot.training.graphs import own_stream
 from fewshot.training.precision import best_precision, make_accelerator
 from fewshot.training.pretrain_config import PretrainConfig
 from fewshot.training.stage import StageTrainer
+from fewshot.training.stage_networks import StageNetworks
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 BATCH = 16 if DEVICE.type == "cuda" else 4
@@ -141,7 +142,8 @@ def trainer_of(stage: int) -> StageTrainer:
         net.stages[:stage].requires_grad_(False)
     accelerator = make_accelerator(best_precision(), cpu=DEVICE.type == "cpu")
     perceptual = load_perceptual().to(DEVICE)
-    return StageTrainer(*nets, stage, config, architecture, perceptual, accelerator)
+    networks = StageNetworks(*nets, stage, config, architecture, perceptual, accelerator.device)
+    return StageTrainer(networks, accelerator)
 
 
 def domain(side: int) -> Domain:

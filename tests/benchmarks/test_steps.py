@@ -25,6 +25,7 @@ from fewshot.training.batches import Batch
 from fewshot.training.precision import make_accelerator
 from fewshot.training.pretrain_config import PretrainConfig
 from fewshot.training.stage import StageTrainer
+from fewshot.training.stage_networks import StageNetworks
 from recipes import load_recipe
 
 ROUNDS = 4
@@ -59,9 +60,9 @@ def test_step_of_base_training(benchmark: Any, features: bool) -> None:
     config = PretrainConfig(arch="scan_128", steps=(100, 100), lambda_content=weight, lambda_feature=weight)
     architecture = ARCHITECTURES[config.arch]
     perceptual = load_perceptual() if features else None
-    trainer = StageTrainer(
-        *build_networks(architecture), 0, config, architecture, perceptual, make_accelerator()
-    )
+    nets, accelerator = build_networks(architecture), make_accelerator()
+    networks = StageNetworks(*nets, 0, config, architecture, perceptual, accelerator.device)
+    trainer = StageTrainer(networks, accelerator)
     side = architecture.stages[0].size
     generator = torch.Generator().manual_seed(0)
     photos, drawings = (

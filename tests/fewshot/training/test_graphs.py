@@ -14,6 +14,7 @@ from fewshot.training.graphs import own_stream
 from fewshot.training.precision import make_accelerator
 from fewshot.training.pretrain_config import PretrainConfig
 from fewshot.training.stage import StageTrainer
+from fewshot.training.stage_networks import StageNetworks
 
 
 def test_on_a_cpu_nothing_is_recorded_and_every_step_counts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +72,9 @@ def _weights(trainer: StageTrainer) -> Tensor:
 
 def _trainer(device: str, config: PretrainConfig) -> StageTrainer:
     torch.manual_seed(0)
-    netG_A, netG_B = (net.to(device) for net in build_networks(ARCHITECTURES["scan_tiny"]))
+    sizes = ARCHITECTURES["scan_tiny"]
+    netG_A, netG_B = (net.to(device) for net in build_networks(sizes))
     accelerator = make_accelerator("no", cpu=device == "cpu")
     perceptual = load_perceptual().to(device)
-    return StageTrainer(netG_A, netG_B, 0, config, ARCHITECTURES["scan_tiny"], perceptual, accelerator)
+    networks = StageNetworks(netG_A, netG_B, 0, config, sizes, perceptual, accelerator.device)
+    return StageTrainer(networks, accelerator)

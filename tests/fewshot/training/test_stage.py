@@ -14,7 +14,7 @@ from eval.perceptual import load_perceptual
 from fewshot.training.batches import Batch
 from fewshot.training.pretrain_config import PretrainConfig
 from fewshot.training.stage import StageTrainer
-from fewshot.training.stage_networks import StageNet
+from fewshot.training.stage_networks import StageNet, StageNetworks
 
 ARCHITECTURE = ARCHITECTURES["scan_tiny"]
 
@@ -31,7 +31,8 @@ def trainer(index: int, **options: Any) -> StageTrainer:
     for net in (netG_A, netG_B):
         net.stages[:index].requires_grad_(False)
     accelerator = Accelerator(cpu=True, mixed_precision="no")
-    return StageTrainer(netG_A, netG_B, index, config, ARCHITECTURE, perceptual, accelerator)
+    networks = StageNetworks(netG_A, netG_B, index, config, ARCHITECTURE, perceptual, accelerator.device)
+    return StageTrainer(networks, accelerator)
 
 
 def weights(net: Any) -> dict[str, Tensor]:
