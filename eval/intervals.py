@@ -11,6 +11,8 @@ import numpy as np
 from eval.errors import EvalError
 
 LEVEL = 0.95
+Z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
+"""Normal quantile of a 95 % interval: 1.96."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Estimate:
     """Reasons to be careful, such as a small n; empty when there are none."""
 
 
-def wilson(successes: int, n: int, level: float = LEVEL) -> tuple[float, float]:
+def wilson(successes: float, n: float, level: float = LEVEL) -> tuple[float, float]:
     """Wilson's score interval of a share (Wilson 1927): honest for small n and near 0 and 1.
 
     Returns:
@@ -85,3 +87,18 @@ def percentiles(draws: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
     # `inverted_cdf` picks a draw rather than interpolating, which keeps infinite draws from making nan.
     low, high = np.quantile(draws, [0.5 - level / 2, 0.5 + level / 2], method="inverted_cdf")
     return float(low), float(high)
+
+
+def student_quantile(z: float, freedom: float) -> float:
+    """Student's quantile at the probability of the normal quantile z, for `freedom` degrees.
+
+    The expansion of Abramowitz and Stegun 26.7.5: at 95 % within 0.1 % from five degrees on and 4 % low at
+    two, the fewest that it is taken at.
+    """
+    nu = max(freedom, 2.0)
+    terms = (
+        (z**3 + z) / 4,
+        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
+        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
+    )
+    return z + sum(term / nu**power for power, term in enumerate(terms, start=1))

@@ -1,239 +1,250 @@
-"""Style by retrieval: whose hand does a picture look most like, among several artists' drawings?
+"""An index of many drawings' style vectors: which are nearest to a picture?
 
-A bare cosine says nothing, since its scale depends on the features; a rank among negatives does. `style_rank`
-judges results, `StyleIndex` finds the nearest drawings in a large collection. FAISS is used nowhere else.
+Search is by cosine. Up to `FLAT_LIMIT` vectors every one is compared; above, FAISS's inverted lists: k-means
+cells of which the nearest few are searched. How many is measured on the collection itself, so that a
+collection without clusters costs time, up to that of comparing everything, but not answers. HNSW graphs
+(32 links) answer as fast, but took eight times as long to build at 100,000 vectors, found 0.46 of the
+neighbours where there were no clusters, and cannot give up a style. FAISS is used nowhere else.
 """
 
 from __future__ import annotations
 
-import difflib
-import json
 import math
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
 
-from eval.errors import EvalError, UnknownNameError, WeightsMismatchError
-from eval.features import Extractor
-from eval.intervals import Estimate, bootstrap_mean, proportion
-from eval.ranking import average_precision, equal_size_score, unit_rows
+from eval.distances import Scale
+from eval.errors import EvalError, WeightsMismatchError
+from eval.ranking import check_gallery, gallery_scale
+from eval.sealed_file import read_sealed, write_sealed
+from eval.style_vectors import Drawing, Drawings, FeatureSpace, Hit, Space
 
-_FORMAT = "style-index-v1"
-
-
-@dataclass(frozen=True)
-class StyleRank:
-    """Where the target style ranks for each query."""
-
-    target: str
-    """The style that the queries should show."""
-    styles: tuple[str, ...]
-    """All styles of the gallery, in the order of the columns of `scores`."""
-    scores: np.ndarray
-    """Similarity of each query to each style (Q, S); higher is closer."""
-    ranks: np.ndarray
-    """Rank of the target for each query (Q,), 1 is best; ties count against the target."""
-    top1: Estimate
-    """Share of queries whose nearest style is the target, with Wilson's interval; chance is 1 / S."""
-    reciprocal_rank: Estimate
-    """Mean of 1 / rank with its bootstrap interval."""
-    average_precision: Estimate
-    """mAP@k over single drawings; compares only between galleries of the same sizes."""
-    compared: int
-    """Drawings per style that the similarity stands for (the smallest gallery's size)."""
-
-    def ranking(self, query: int) -> list[str]:
-        """Styles from nearest to farthest for one query."""
-        return [self.styles[i] for i in np.argsort(-self.scores[query], kind="stable")]
-
-
-def style_rank(
-    queries: np.ndarray,
-    gallery: Mapping[str, np.ndarray],
-    target: str,
-    *,
-    k: int = 3,
-    precision_at: int = 10,
-    extractor: str = "",
-    leave_out: Sequence[int] | None = None,
-    seed: int = 0,
-) -> StyleRank:
-    """Rank every style of the gallery for every query.
-
-    Features are standardised with the gallery (each style has the same say, whatever its size) and made unit
-    vectors. A query's similarity to a style is the mean of its k largest cosines with that style's drawings.
-    The best of 90 drawings beats the best of 10 by luck, so every style is measured as if it had only as many
-    drawings as the smallest one: the expected value over all subsets of that size, in closed form and without
-    drawing any.
-
-    Args:
-        queries: features (Q, D).
-        gallery: features (N, D) per style, at least two styles.
-        target: the style that the queries should show.
-        k: neighbours per style, at most the smallest gallery's size.
-        precision_at: length of the list for mAP.
-        extractor: name to print.
-        leave_out: for queries that are gallery pictures of `target`: row of each in its gallery, ignored for
-            it.
-        seed: of the bootstrap.
-
-    Raises:
-        UnknownNameError: target not in the gallery.
-        EvalError: no negatives, an empty style, no queries, or features of different lengths.
-    """
-    styles = tuple(gallery)
-    rows = _check_gallery(queries, gallery, target, leave_out)
-    at = styles.index(target)
-    shift = np.mean([rows[s].mean(0) for s in styles], 0)
-    variance = np.mean([((rows[s] - shift) ** 2).mean(0) for s in styles], 0)
-    spread = np.sqrt(variance) + max(1e-3 * math.sqrt(float(variance.max())), 1e-12)
-    unit_queries = unit_rows((np.asarray(queries, np.float64) - shift) / spread)
-    cosines = {s: unit_queries @ unit_rows((rows[s] - shift) / spread).T for s in styles}
-    if leave_out is not None:
-        keep = np.ones(cosines[target].shape, bool)
-        keep[np.arange(len(queries)), list(leave_out)] = False
-        cosines[target] = cosines[target][keep].reshape(len(queries), -1)
-    compared = min(c.shape[1] for c in cosines.values())
-    scores = np.stack([equal_size_score(cosines[s], compared, min(k, compared)) for s in styles], 1)
-    ranks = (scores >= scores[:, at : at + 1]).sum(1)
-    n_x = sum(len(r) for r in rows.values())
-    means = [1 / ranks, average_precision(cosines, target, precision_at)]
-    rank, precision = (Estimate(*bootstrap_mean(m, seed=seed), n_x, len(queries), extractor) for m in means)
-    return StyleRank(
-        target, styles, scores, ranks, proportion(ranks == 1, n_x, extractor), rank, precision, compared
-    )
-
-
-def _check_gallery(
-    queries: np.ndarray, gallery: Mapping[str, np.ndarray], target: str, leave_out: Sequence[int] | None
-) -> dict[str, np.ndarray]:
-    if target not in gallery:
-        close = difflib.get_close_matches(target, list(gallery), n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"one of: {', '.join(gallery)}"
-        raise UnknownNameError(f"no style is called {target!r} in the gallery", hint)
-    if len(gallery) < 2:
-        raise EvalError("a style rank needs negatives; found one style only", "add other artists' drawings")
-    rows = {style: np.asarray(features, np.float64) for style, features in gallery.items()}
-    least = {style: 2 if style == target and leave_out is not None else 1 for style in rows}
-    for style, features in {**rows, "queries": np.asarray(queries)}.items():
-        if (
-            features.ndim != 2
-            or len(features) < least.get(style, 1)
-            or features.shape[1] != rows[target].shape[1]
-        ):
-            raise EvalError(
-                f"{style}: expected features (N, {rows[target].shape[-1]}), N >= 1; found {features.shape}"
-            )
-        if not np.isfinite(features).all():
-            raise EvalError(f"{style}: features contain nan or infinity")
-    if leave_out is not None and len(leave_out) != len(queries):
-        raise EvalError(f"{len(leave_out)} rows to leave out for {len(queries)} queries; expected one each")
-    return rows
+FLAT_LIMIT = 20_000
+"""Vectors up to which all are compared: 20 MB at 256 numbers, about 1 ms; lists would save little."""
+_RECALL = 0.995
+"""Share of the ten true neighbours that searching few lists must find, on the collection's own vectors."""
+_TUNED_K = 10
+_SAMPLE = 256
+"""Vectors on which that is measured."""
+_FORMAT = "style-index-v2"
 
 
 class StyleIndex:
-    """Nearest drawings among many: exact search by cosine after centring on a gallery's mean."""
+    """Style vectors, each with a style and a name that is unique within the style.
 
-    def __init__(self, extractor: Extractor, mean: np.ndarray) -> None:
+    Any number of processes may load one file and search it; let one at a time change and save it, since the
+    later of two saves wins.
+    """
+
+    def __init__(self, space: FeatureSpace, scale: Scale | None = None) -> None:
         """Start an empty index.
 
         Args:
-            extractor: whose features go in; name and sha256 are kept with the index.
-            mean: gallery mean (D,) that is subtracted from everything.
+            space: whose features go in; name, sha256 and dim are kept with the index.
+            scale: see `Space.scale`.
+
+        Raises:
+            EvalError: a scale of another length.
         """
-        if np.shape(mean) != (extractor.dim,):
-            raise EvalError(f"expected a mean of {extractor.dim} numbers; found shape {np.shape(mean)}")
-        self.extractor = (extractor.name, extractor.sha256)
-        self.mean = np.asarray(mean, np.float32)
-        self.labels: list[str] = []
-        self._index = faiss.IndexFlatIP(extractor.dim)
+        if scale is not None and np.shape(scale.shift) != (space.dim,):
+            raise EvalError(f"expected a scale of {space.dim} numbers; found {np.shape(scale.shift)}")
+        self.space = Space(space.name, space.sha256, space.dim, scale)
+        self.drawings = Drawings()
+        """Which drawing each row is."""
+        self._index: Any = faiss.IndexFlatIP(space.dim)
+        self._mapped = False
 
     @classmethod
-    def build(cls, extractor: Extractor, gallery: Mapping[str, np.ndarray]) -> StyleIndex:
-        """Index of features (N, D) per style, centred on the mean of the styles' means."""
-        index = cls(extractor, np.mean([np.mean(rows, 0) for rows in gallery.values()], 0))
-        for style, rows in gallery.items():
-            index.add(rows, [style] * len(rows))
+    def build(
+        cls,
+        space: FeatureSpace,
+        gallery: Mapping[str, np.ndarray],
+        names: Mapping[str, Sequence[str]] | None = None,
+    ) -> StyleIndex:
+        """Index of features (N, D) per style, standardised with the gallery as `style_rank` does.
+
+        Args:
+            space: whose features.
+            gallery: features per style, at least one style.
+            names: of the rows of each style; 0, 1, … if left out.
+
+        Raises:
+            EvalError: no style, an empty one, features of another length, or nan in them.
+        """
+        if not gallery:
+            raise EvalError("an index of no style was asked for", "start with StyleIndex(space), then add")
+        called = names or {style: [str(i) for i in range(len(rows))] for style, rows in gallery.items()}
+        rows = check_gallery(gallery, space.dim, called)
+        index = cls(space, gallery_scale(rows))
+        drawings = [Drawing(style, name) for style in rows for name in called[style]]
+        index._append(np.concatenate(list(rows.values())), drawings)
         return index
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.drawings.all)
 
-    def add(self, features: np.ndarray, labels: Sequence[str]) -> None:
-        """Add rows (N, D) under one label each."""
-        rows = self._prepare(features)
-        if len(rows) != len(labels):
-            raise EvalError(f"{len(rows)} rows but {len(labels)} labels")
-        self._index.add(rows)
-        self.labels += list(labels)
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """All styles, in the order in which they were added."""
+        return tuple(self.drawings.by_style)
 
-    def search(self, features: np.ndarray, k: int = 10) -> list[list[tuple[str, float]]]:
-        """For each row (Q, D) the k nearest as (label, cosine), nearest first; at most all."""
-        cosines, found = self._index.search(self._prepare(features), min(k, len(self)))
-        return [
-            [(self.labels[i], float(c)) for i, c in zip(places, row, strict=True)]
-            for places, row in zip(found, cosines, strict=True)
-        ]
+    def vectors(self, style: str) -> np.ndarray:
+        """Unit vectors (N, D) float32 of one style; raises UnknownNameError where there is none."""
+        return self._index.reconstruct_batch(np.array(self.drawings.rows(style), np.int64))
 
-    def _prepare(self, features: np.ndarray) -> np.ndarray:
-        rows = np.asarray(features, np.float32)
-        if rows.ndim != 2 or rows.shape[1] != len(self.mean):
-            raise EvalError(f"expected features (N, {len(self.mean)}); found {rows.shape}")
-        return np.ascontiguousarray(unit_rows(rows - self.mean), np.float32)
-
-    def save(self, path: Path) -> None:
-        """Write one .npz file, atomically."""
-        vectors = (
-            self._index.reconstruct_n(0, len(self))
-            if len(self)
-            else np.zeros((0, len(self.mean)), np.float32)
-        )
-        facts = {"format": _FORMAT, "extractor": self.extractor[0], "sha256": self.extractor[1]}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(descriptor, "wb") as handle:
-                # JSON rather than an object array: reading must not unpickle.
-                np.savez(
-                    handle,
-                    facts=json.dumps(facts),
-                    labels=json.dumps(self.labels),
-                    mean=self.mean,
-                    vectors=vectors,
-                )
-            os.replace(temporary, path)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
-
-    @classmethod
-    def load(cls, path: Path, extractor: Extractor) -> StyleIndex:
-        """Read an index made with the same extractor.
+    def add(self, style: str, features: np.ndarray, names: Sequence[str]) -> None:
+        """Add rows (N, D) of one style, with a name for each; all or none.
 
         Raises:
-            EvalError: no readable index.
+            EvalError: nan or infinity (with the name), another shape, or a name that the style has already.
+        """
+        self._append(features, [Drawing(style, name) for name in names])
+
+    def _append(self, features: np.ndarray, fresh: Sequence[Drawing]) -> None:
+        if len(features) != len(fresh):
+            raise EvalError(f"{len(features)} rows but {len(fresh)} names; expected one for each")
+        rows = self.space.unit(features, ["/".join(drawing) for drawing in fresh])
+        self.drawings.add(fresh)
+        if self._mapped or _cells(len(self)) > _cells(self._index.ntotal):
+            self._replace(np.concatenate([self._all(), rows]))
+        else:
+            self._index.add(rows)
+
+    def remove(self, style: str) -> int:
+        """Take a style out; returns how many rows it had. Raises UnknownNameError where there is none."""
+        gone = set(self.drawings.rows(style))
+        left = [row for row in range(len(self)) if row not in gone]
+        kept = Drawings()
+        kept.add([self.drawings.all[row] for row in left])
+        self._replace(self._all()[left])
+        self.drawings = kept
+        return len(gone)
+
+    def search(self, features: np.ndarray, k: int = 10) -> list[list[Hit]]:
+        """For each row (Q, D) the k nearest drawings, nearest first; all where there are fewer."""
+        found, cosines = _search(self._index, self.space.unit(features), min(k, len(self)))
+        return [
+            [Hit(self.drawings.all[i].style, self.drawings.all[i].name, float(c)) for i, c in hits]
+            for hits in map(zip, found, cosines)
+        ]
+
+    def save(self, path: Path) -> None:
+        """Write one file; killed at any moment, it leaves the one that was there before.
+
+        Processes that have loaded the old file keep its answers until they load again.
+
+        Raises:
+            EvalError: it cannot be written.
+        """
+        if self._mapped:
+            # FAISS would store a mapped index as a reference to the very file that is replaced.
+            self._replace(self._all())
+        facts = {"format": _FORMAT, **self.space.to_facts(), **self.drawings.to_facts()}
+        write_sealed(path, facts, lambda put: put(faiss.serialize_index(self._index).data))
+
+    @classmethod
+    def load(cls, path: Path, space: FeatureSpace) -> StyleIndex:
+        """Read an index of the same extractor; the vectors stay in the file, which is mapped.
+
+        Raises:
+            UnknownNameError: no such file.
+            EvalError: damaged, or no index.
             WeightsMismatchError: made with another extractor or other weights.
         """
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                facts, labels = json.loads(str(stored["facts"])), json.loads(str(stored["labels"]))
-                mean, vectors = stored["mean"], stored["vectors"]
-        except Exception as error:
-            raise EvalError(f"{path} is not a readable style index: {error}", "build it again") from None
-        made = (facts.get("extractor"), facts.get("sha256"))
-        if facts.get("format") != _FORMAT or made != (extractor.name, extractor.sha256):
+        return read_sealed(path, lambda file, facts: cls._open(file, facts, space))
+
+    @classmethod
+    def _open(cls, path: Path, facts: dict[str, Any], space: FeatureSpace) -> StyleIndex:
+        if facts.get("format") != _FORMAT:
+            found = facts.get("format", "something else")
+            raise EvalError(f"{path}: {found}; expected {_FORMAT}", "build the index again")
+        stored = Space.from_facts(facts)
+        if (stored.name, stored.sha256) != (space.name, space.sha256):
             raise WeightsMismatchError(
-                f"{path} was made with {made[0]} {str(made[1])[:12]}…; "
-                f"expected {extractor.name} {extractor.sha256[:12]}…",
+                f"{path} was made with {stored.name} {stored.sha256[:12]}…; "
+                f"expected {space.name} {space.sha256[:12]}…",
                 "search with that extractor, or build the index again",
             )
-        index = cls(extractor, mean)
-        index._index.add(np.ascontiguousarray(vectors, np.float32))
-        index.labels = labels
-        if len(vectors) != len(labels):
-            raise EvalError(f"{path} has {len(vectors)} rows and {len(labels)} labels", "build it again")
+        index = cls(stored, stored.scale)
+        index.drawings = Drawings.from_facts(facts)
+        # The first flag maps inverted lists in every version, the second flat vectors in newer ones.
+        flags = faiss.IO_FLAG_MMAP if _cells(len(index)) else getattr(faiss, "IO_FLAG_MMAP_IFC", 0)
+        try:
+            index._index, index._mapped = faiss.read_index(str(path), flags), True
+        except RuntimeError as error:
+            found = str(error).splitlines()[0]
+            raise EvalError(f"{path}: this FAISS cannot read it: {found}", "build the index again") from None
+        if hasattr(index._index, "nlist"):
+            # Threads that read ahead, started for every query, cost 6 ms; the checksum has just read it all.
+            lists: Any = faiss.downcast_InvertedLists(index._index.invlists)
+            lists.prefetch_nthread = 0
         return index
+
+    def _all(self) -> np.ndarray:
+        return self._index.reconstruct_n(0, self._index.ntotal)
+
+    def _replace(self, rows: np.ndarray) -> None:
+        """Hold these unit vectors in memory, in cells that suit their number."""
+        self._index, self._mapped = _structure(rows, self._index), False
+
+
+def _cells(n: int) -> int:
+    """Cells for n vectors: a power of two near 1.6 √n, so that they change seldom; 0 compares all."""
+    return 0 if n <= FLAT_LIMIT else 2 ** round(math.log2(1.6 * math.sqrt(n)))
+
+
+def _structure(rows: np.ndarray, old: Any) -> Any:
+    """FAISS index of unit vectors (N, D); the old one's cells are kept where their number still fits."""
+    cells, dim = _cells(len(rows)), rows.shape[1]
+    if not cells:
+        flat = faiss.IndexFlatIP(dim)
+        flat.add(rows)
+        return flat
+    index = faiss.IndexIVFFlat(faiss.IndexFlatIP(dim), dim, cells, faiss.METRIC_INNER_PRODUCT)
+    kept = getattr(old, "nlist", 0) == cells
+    if kept:
+        index.quantizer.add(old.quantizer.reconstruct_n(0, cells))
+        index.is_trained, index.nprobe = True, old.nprobe
+    else:
+        # A tenth of FAISS's effort: the same recall within a thousandth, in 1 s instead of 10 at 100,000.
+        index.cp.niter, index.cp.max_points_per_centroid = 10, 64
+        index.train(rows)
+    index.add(rows)
+    index.make_direct_map(True)
+    if not kept:
+        _tune(index, rows)
+    return index
+
+
+def _tune(index: Any, rows: np.ndarray) -> None:
+    """Search as few cells as find `_RECALL` of the true neighbours of some of the vectors themselves."""
+    sample = rows[np.linspace(0, len(rows) - 1, _SAMPLE).astype(int)]
+    # Each vector finds itself first, which shows nothing.
+    exact = faiss.knn(sample, rows, _TUNED_K + 1, faiss.METRIC_INNER_PRODUCT)[0][:, 1:]
+    index.nprobe = 1
+    while index.nprobe < index.nlist:
+        found = index.search(sample, _TUNED_K + 1)[0][:, 1:]
+        # Cosines rather than rows: of several equal neighbours any will do.
+        if (found >= exact - 1e-6).mean() >= _RECALL:
+            return
+        index.nprobe = min(2 * index.nprobe, index.nlist)
+
+
+def _search(index: Any, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers and cosines, both (Q, k)."""
+    if not k or not len(rows):
+        return np.zeros((len(rows), 0), np.int64), np.zeros((len(rows), 0), np.float32)
+    if not hasattr(index, "nlist"):
+        cosines, found = index.search(rows, k)
+        return found, cosines
+    wider: Any = faiss.SearchParametersIVF()
+    wider.nprobe = min(index.nprobe * max(1, k // _TUNED_K), index.nlist)
+    while True:
+        cosines, found = index.search(rows, k, params=wider)
+        if (found >= 0).all() or wider.nprobe == index.nlist:
+            return found, cosines
+        wider.nprobe = min(2 * wider.nprobe, index.nlist)

@@ -1,26 +1,28 @@
 """Weight files: where they are looked for, how they are checked, how they are read.
 
 A file is looked for in this order: the path given, `FEWSHOT_HOME/cache/weights/NAME`, and for a file with a
-known URL the download, which is checked against its sha256 and kept in that folder. Pickles are read with
-torch's safe unpickler only, so a weight file cannot run code.
+known URL the download, which is kept in that folder. A file whose sha256 is known is checked against it
+wherever it comes from; one's own file is used by saying its sha256. Pickles are read with torch's safe
+unpickler only, so a weight file cannot run code.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from eval.errors import MissingWeightsError, WeightsMismatchError
+from eval.errors import EvalError, MissingWeightsError, WeightsMismatchError
 
 
 @dataclass(frozen=True)
@@ -32,17 +34,31 @@ class WeightFile:
     url: str | None = None
     """Where it can be fetched from; None where no public file of this layout has a fixed address."""
     sha256: str | None = None
-    """Checked after a download and on every cached read; a file given by path may be another."""
+    """Of the one file that is right; None where any file of the right layout is."""
+
+    def pinned(self, sha256: str | None) -> WeightFile:
+        """The same file with another sha256, which then is the right one; None changes nothing.
+
+        Raises:
+            EvalError: not 64 hexadecimal digits.
+        """
+        if sha256 is None:
+            return self
+        if not re.fullmatch("[0-9a-f]{64}", sha256.lower()):
+            raise EvalError(
+                f"the sha256 {sha256!r} is none; expected 64 hexadecimal digits", "sha256sum FILE prints it"
+            )
+        return replace(self, sha256=sha256.lower())
 
 
 def weights_folder() -> Path:
     """`FEWSHOT_HOME/cache/weights`; without that variable, under the user's data folder."""
-    home = os.environ.get("FEWSHOT_HOME")
+    home = os.environ.get("FEWSHOT_HOME", "").strip()
     if home:
-        return Path(home) / "cache" / "weights"
+        return Path(home).expanduser().absolute() / "cache" / "weights"
     import platformdirs
 
-    return Path(platformdirs.user_data_dir("fewshot")) / "cache" / "weights"
+    return platformdirs.user_data_path("fewshot", appauthor=False) / "cache" / "weights"
 
 
 def file_sha256(path: Path) -> str:
@@ -56,31 +72,74 @@ def find_weights(wanted: WeightFile, given: Path | None = None, timeout: float =
 
     Raises:
         MissingWeightsError: not there and not to be had; the message names every way to provide it.
-        WeightsMismatchError: a cached or downloaded file has another sha256.
+        WeightsMismatchError: the file has another sha256.
     """
     if given is not None:
-        if given.is_file():
-            return given
-        raise MissingWeightsError(f"the weight file {given} does not exist", ways(wanted))
+        if not given.is_file():
+            raise MissingWeightsError(f"the weight file {given} does not exist", ways(wanted))
+        return _checked(wanted, given)
     path = weights_folder() / wanted.name
     if not path.is_file():
         if wanted.url is None:
             raise MissingWeightsError(f"the weight file {wanted.name} was not found", ways(wanted))
         _download(wanted, path, timeout)
-    if wanted.sha256 and (found := file_sha256(path)) != wanted.sha256:
-        raise WeightsMismatchError(
-            f"{path} has sha256 {found[:12]}…; expected {wanted.sha256[:12]}…", "delete it and run again"
-        )
-    return path
+    return _checked(wanted, path)
+
+
+def find_on_hub(wanted: WeightFile, repository: str, timeout: float = 10) -> Path:
+    """Path of a weight file in Hugging Face's own cache, fetched by its own client where it is not there yet.
+
+    Args:
+        wanted: what to call the file in errors, and its sha256 where that is known.
+        repository: such as `timm/resnet18.a1_in1k`; its `model.safetensors` is taken, else the older
+            `pytorch_model.bin`.
+        timeout: seconds for the hub's first answer, as its client would try for half a minute.
+
+    Raises:
+        MissingWeightsError: the hub cannot be reached, or has no such file.
+        WeightsMismatchError: the file has another sha256.
+    """
+    from huggingface_hub import constants, hf_hub_download, hf_hub_url, try_to_load_from_cache
+
+    reason: object = "the hub is switched off by HF_HUB_OFFLINE"
+    for name in ("model.safetensors", "pytorch_model.bin"):
+        if isinstance(kept := try_to_load_from_cache(repository, name), str):
+            return _checked(wanted, Path(kept))
+        if constants.HF_HUB_OFFLINE:
+            continue
+        asked = urllib.request.Request(hf_hub_url(repository, name), method="HEAD")
+        try:
+            with urllib.request.urlopen(asked, timeout=timeout):
+                pass
+            return _checked(wanted, Path(hf_hub_download(repository, name)))
+        except OSError as error:
+            reason = error
+            if not isinstance(error, urllib.error.HTTPError):
+                break
+    raise MissingWeightsError(
+        f"{wanted.name} is not here and cannot be fetched from {repository}: {reason}", ways(wanted)
+    )
 
 
 def ways(wanted: WeightFile) -> str:
     """Every way to provide a file, for error messages."""
-    lines = [f"give its path as weights=FILE (--weights FILE), or put it at {weights_folder() / wanted.name}"]
-    lines.append("(FEWSHOT_HOME moves that folder)")
+    known = f" (sha256 {wanted.sha256})" if wanted.sha256 else ""
+    listed = [
+        "give its path: --weights FILE (weights=FILE in Python)",
+        f"put it at {weights_folder() / wanted.name} (FEWSHOT_HOME moves that folder)",
+    ]
     if wanted.url:
-        lines.append(f"or let it be fetched from {wanted.url} (sha256 {wanted.sha256})")
-    return " ".join(lines)
+        listed.append(f"have it fetched on a machine that reaches {wanted.url}{known}")
+    return "; or ".join(listed)
+
+
+def _checked(wanted: WeightFile, path: Path) -> Path:
+    if wanted.sha256 and (found := file_sha256(path)) != wanted.sha256:
+        raise WeightsMismatchError(
+            f"{path} has sha256 {found}; expected {wanted.sha256}",
+            f"fetch it again, or say that this is the file you mean: --sha256 {found} (sha256=... in Python)",
+        )
+    return path
 
 
 def _download(wanted: WeightFile, path: Path, timeout: float) -> None:
@@ -98,7 +157,7 @@ def _download(wanted: WeightFile, path: Path, timeout: float) -> None:
                 target.write(block)
         if wanted.sha256 and (found := file_sha256(Path(temporary))) != wanted.sha256:
             raise WeightsMismatchError(
-                f"the download of {wanted.name} has sha256 {found[:12]}…; expected {wanted.sha256[:12]}…",
+                f"the download of {wanted.name} has sha256 {found}; expected {wanted.sha256}",
                 ways(wanted),
             )
         os.replace(temporary, path)

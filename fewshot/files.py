@@ -1,16 +1,18 @@
-"""Writing files so that a reader sees the old content or the new, never half of it."""
+"""Writing files and folders so that a reader sees the old content or the new, never half of it."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
+import secrets
+import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from fewshot.errors import BadInputError
+from fewshot.errors import BadInputError, ConflictError
 
 _REASONS = {
     errno.ENOSPC: ("the disk is full", "free some space and run the same command again"),
@@ -75,3 +77,43 @@ def atomic_write_bytes(path: Path, data: bytes) -> None:
 def atomic_write_text(path: Path, text: str) -> None:
     """`atomic_write` for text, as UTF-8."""
     atomic_write_bytes(path, text.encode())
+
+
+@contextlib.contextmanager
+def new_folder(dest: Path, source: Path) -> Iterator[Path]:
+    """A folder to fill, which becomes `dest` when everything is in it; after an error nothing is left.
+
+    Args:
+        dest: the folder to appear; its parents are made if missing.
+        source: the folder that is copied from, which `dest` may not be or lie in.
+
+    Yields:
+        a hidden folder beside `dest`.
+
+    Raises:
+        ConflictError: `dest` exists and is not an empty folder, or is the source or inside it.
+        BadInputError: the place is read-only or the disk is full.
+    """
+    origin, target = source.resolve(), dest.resolve()
+    if target == origin or origin in target.parents:
+        raise ConflictError(
+            f"{dest}: lies in {source}, which is copied; expected another place", "Choose a folder beside it."
+        )
+    if dest.exists() and (not dest.is_dir() or any(dest.iterdir())):
+        raise ConflictError(
+            f"{dest}: exists already and is not empty; expected a new folder",
+            "Choose another name, or remove it first.",
+        )
+    temporary = target.parent / f".{target.name}.{secrets.token_hex(4)}.part"
+    made = [parent for parent in target.parents if not parent.exists()]
+    try:
+        with clear_write_errors(dest):
+            temporary.mkdir(parents=True)
+            yield temporary
+            os.replace(temporary, target)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        for parent in made:
+            if parent.is_dir() and not any(parent.iterdir()):
+                parent.rmdir()
+        raise

@@ -1,5 +1,6 @@
 """Fixtures for every test: a home folder of its own, the command line as a process, shared data, soaks."""
 
+import io
 import os
 import subprocess
 import sys
@@ -9,6 +10,9 @@ from pathlib import Path
 
 import pytest
 import torch
+
+from eval.errors import MissingWeightsError
+from eval.weight_files import WeightFile, ways
 
 if not torch.cuda.is_available():
     # Before anything imports Triton: without a GPU its kernels are tested in its interpreter.
@@ -48,6 +52,40 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip(f"no shared pictures at {folder}: set FEWSHOT_SHARED")
     return folder
+
+
+@pytest.fixture(scope="session")
+def inception_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A weight file of torch-fidelity's InceptionV3 with seeded random weights, 91 MB."""
+    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+    class Blank(FeatureExtractorInceptionV3):
+        def load_state_dict(self, *_: object, **__: object) -> None:
+            """Keeps what it was built with: the class cannot be built without a file to load."""
+
+    nothing = io.BytesIO()
+    torch.save({}, nothing)
+    nothing.seek(0)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = Blank("blank", ["2048"], feature_extractor_weights_path=nothing)
+        for module in net.modules():
+            if isinstance(module, torch.nn.Conv2d):
+                # With PyTorch's own start the features of every picture are zero in six digits.
+                torch.nn.init.kaiming_normal_(module.weight)
+    file = tmp_path_factory.mktemp("weights") / "inception-random.pth"
+    torch.save(net.state_dict(), file)
+    return file
+
+
+@pytest.fixture
+def no_downloads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weight files are found or missing, but never fetched."""
+
+    def missing(wanted: WeightFile, *_: object) -> None:
+        raise MissingWeightsError(f"{wanted.name} is not here", ways(wanted))
+
+    monkeypatch.setattr("eval.weight_files._download", missing)
 
 
 @pytest.fixture

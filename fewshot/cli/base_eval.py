@@ -26,6 +26,9 @@ def evaluate(
     weights: Annotated[
         Path | None, typer.Option(help="Weight file of the extractor, where it needs one.")
     ] = None,
+    sha256: Annotated[
+        str | None, typer.Option(metavar="HEX", help="Of the weight file, where another is meant.")
+    ] = None,
     detector: Annotated[
         Path | None, typer.Option(metavar="FILE", help="YuNet's .onnx file; else cached or fetched.")
     ] = None,
@@ -57,6 +60,7 @@ def evaluate(
         seed=seed,
         extractor=extractor,
         weights=weights,
+        sha256=sha256,
         size=size,
         detector=detector,
         hard=hard,

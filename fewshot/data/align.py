@@ -35,6 +35,8 @@ MAX_BORDERS = {"top": 0.055, "bottom": 0.07, "side": 0.09}
 """Widest mirrored strip at each edge of an upright picture, as a share of the side; where a face would need
 more, it is shifted."""
 
+LOOKS = 3
+"""At a photo, each at the picture levelled by the one before."""
 MAX_ROLL = 30.0
 """Degrees; what is tilted further is turned by this much."""
 
@@ -73,18 +75,22 @@ def photo_place(picture: NDArray[np.uint8], finder: FaceFinder) -> FacePlace | N
 
     YuNet is drawn to upright faces: of a turn by 13° one look misses 3°, a second look at the levelled
     picture 0.9° (medians of 60 selfies at 256 px). Turned and unturned, the point between the eyes then
-    differs by at most 1.4 % of the side in nine of ten.
+    differs by at most 1.4 % of the side in nine of ten. The third look is for the worst: of one face turned
+    by up to 20° it leaves at most 5°, where two leave 7°.
     """
-    first = finder.landmarks(picture)
-    if first is None or not plausible(first):
+    face = finder.landmarks(picture)
+    if face is None or not plausible(face):
         return None
-    roll = float(np.clip(_roll(first), -MAX_ROLL, MAX_ROLL))
-    second = finder.landmarks(_turned(picture, roll))
-    if second is None or not plausible(second):
-        second, roll = first, 0.0
+    roll = 0.0
+    for _ in range(LOOKS - 1):
+        levelled = float(np.clip(roll + _roll(face), -MAX_ROLL, MAX_ROLL))
+        again = finder.landmarks(_turned(picture, levelled))
+        if again is None or not plausible(again):
+            break
+        face, roll = again, levelled
     side = len(picture)
-    x, y = _turned_back(second.eyes[0] / side, second.eyes[1] / side, roll)
-    return FacePlace(x, y, _eyes_to_mouth(second) / side, roll + _roll(second))
+    x, y = _turned_back(face.eyes[0] / side, face.eyes[1] / side, roll)
+    return FacePlace(x, y, _eyes_to_mouth(face) / side, roll + _roll(face))
 
 
 def drawing_place(picture: NDArray[np.uint8], drawn: DrawnFaceFinder) -> FacePlace | None:

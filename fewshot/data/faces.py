@@ -8,7 +8,7 @@ nagadomi's cascade of local binary patterns, which gives a box and no landmarks.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -211,7 +211,8 @@ def resize(picture: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
 
 def _find(wanted: WeightFile, given: Path | None) -> str:
     try:
-        return str(find_weights(wanted, given))
+        # Another release of the detector may be given; whether it is one shows when OpenCV loads it.
+        return str(find_weights(wanted if given is None else replace(wanted, sha256=None), given))
     except MissingWeightsError as error:
         ways = (
             f"give its path (`fewshot base pack` has --detector and --cascade), put it at "

@@ -1,14 +1,13 @@
 """A cleaned copy of a checked folder: upright 8-bit pictures, each once, complete or not there at all."""
 
 import os
-import secrets
 import shutil
 from pathlib import Path
 
 from fewshot.data.check import CheckReport, PictureReport
 from fewshot.data.pictures import read_picture
-from fewshot.errors import BadInputError, ConflictError
-from fewshot.files import clear_write_errors
+from fewshot.errors import BadInputError
+from fewshot.files import new_folder
 
 
 def fix_folder(report: CheckReport, dest: str | Path) -> list[Path]:
@@ -27,30 +26,8 @@ def fix_folder(report: CheckReport, dest: str | Path) -> list[Path]:
         raise BadInputError(
             f"{report.folder}: no usable picture to copy", "Fix what the report names, then try again."
         )
-    source, target = report.folder.resolve(), dest.resolve()
-    if target == source or source in target.parents:
-        raise ConflictError(
-            f"{dest}: lies in the folder that was checked; expected another place",
-            "Choose a folder beside it.",
-        )
-    if dest.exists() and (not dest.is_dir() or any(dest.iterdir())):
-        raise ConflictError(
-            f"{dest}: exists already and is not empty; expected a new folder",
-            "Choose another name, or remove it first.",
-        )
-    temporary = target.parent / f".{target.name}.{secrets.token_hex(4)}.part"
-    made = [parent for parent in target.parents if not parent.exists()]
-    try:
-        with clear_write_errors(dest):
-            temporary.mkdir(parents=True)
-            names = [_write(picture, temporary) for picture in report.usable]
-            os.replace(temporary, target)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        for parent in made:
-            if parent.is_dir() and not any(parent.iterdir()):
-                parent.rmdir()
-        raise
+    with new_folder(dest, report.folder) as folder:
+        names = [_write(picture, folder) for picture in report.usable]
     return [dest / name for name in names]
 
 

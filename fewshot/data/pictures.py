@@ -7,6 +7,7 @@ rotation tag, a 16-bit scan and a transparent PNG mean the same thing everywhere
 import contextlib
 import ctypes
 import hashlib
+import io
 import logging
 import re
 import threading
@@ -40,7 +41,10 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())
 with contextlib.suppress(OSError, AttributeError):
     ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)
 
-_warnings_lock = threading.Lock()
+_silence_lock = threading.Lock()
+_silence = contextlib.ExitStack()
+_decoding = 0
+"""How many threads decode a picture right now."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +77,19 @@ def open_picture(path: str | Path) -> Image.Image:
     return read_picture(path).image
 
 
-def read_picture(path: str | Path) -> OpenedPicture:
-    """As `open_picture`, and says what was changed and which frames were left out."""
+def read_picture(path: str | Path, data: bytes | None = None) -> OpenedPicture:
+    """As `open_picture`, and says what was changed and which frames were left out.
+
+    `data` is the file's content where it lies in an archive; `path` then only names it.
+    """
     path = Path(path)
-    check_file(path)
+    if data is None:
+        check_file(path)
     try:
-        with _silenced(), Image.open(path, formats=_FORMATS) as image:
+        with (
+            _silenced(),
+            Image.open(io.BytesIO(data) if data is not None else path, formats=_FORMATS) as image,
+        ):
             check_size(path, *image.size)
             frames = _frame_count(image)
             image.load()
@@ -123,7 +134,14 @@ def list_pictures(folder: str | Path) -> list[Path]:
             f"{folder}: no picture in it (found {found}); expected files such as .png, .jpg or .webp",
             "Put the drawings directly into this folder, or give the folder that holds them.",
         )
-    return sorted(pictures, key=_natural_key)
+    return sorted(pictures, key=natural_key)
+
+
+def natural_key(path: Path) -> tuple[list[tuple[int, int, str]], str]:
+    """Sorts names as people do, `2.png` before `10.png`."""
+    parts = re.split(r"(\d+)", path.name.casefold())
+    # isdecimal, not isdigit: "²" is a digit that int() refuses.
+    return [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts if p], path.name
 
 
 def is_picture_name(path: Path) -> bool:
@@ -167,10 +185,20 @@ def to_square(image: Image.Image, size: int, fit: Fit = "crop") -> NDArray[np.ui
 
 @contextlib.contextmanager
 def _silenced() -> Iterator[None]:
-    # catch_warnings swaps process-wide state, so two threads may not do it at once.
-    with _warnings_lock, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    # catch_warnings swaps process-wide state: the first thread in swaps it, the last one out swaps it back.
+    global _decoding
+    with _silence_lock:
+        if not _decoding:
+            _silence.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("ignore")
+        _decoding += 1
+    try:
         yield
+    finally:
+        with _silence_lock:
+            _decoding -= 1
+            if not _decoding:
+                _silence.close()
 
 
 def _frame_count(image: Image.Image) -> str:
@@ -181,9 +209,3 @@ def _frame_count(image: Image.Image) -> str:
     frames = int(getattr(image, "n_frames", 2))
     image.seek(0)
     return f"{frames} {kind}"
-
-
-def _natural_key(path: Path) -> tuple[list[tuple[int, int, str]], str]:
-    parts = re.split(r"(\d+)", path.name.casefold())
-    # isdecimal, not isdigit: "²" is a digit that int() refuses.
-    return [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts if p], path.name

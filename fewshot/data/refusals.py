@@ -90,6 +90,8 @@ def _too_large(path: Path, found: str) -> BadInputError:
 
 
 def _looks_like(path: Path) -> str:
+    if not path.is_file():  # A member of an archive.
+        return "unknown content"
     head = path.read_bytes()[:512] if path.stat().st_size < 1 << 20 else b"\0"
     text = b"\0" not in head and not any(byte > 0xF4 for byte in head)
     return "a text file by its content" if text else "unknown content"

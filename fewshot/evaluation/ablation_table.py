@@ -15,30 +15,41 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from base_models.architectures import ARCHITECTURES
-from base_models.variants import VARIANTS
+from base_models.variants import FULL, VARIANTS
+from eval.distances import kid_difference_interval
+from eval.features import get_extractor
 from eval.intervals import Estimate
 from fewshot.data.archives import list_names
 from fewshot.data.packs import is_held_out, source_stem
 from fewshot.errors import BadInputError
-from fewshot.evaluation.base_measures import draw_there_and_back
+from fewshot.evaluation.base_measures import Judge, draw_there_and_back
 from fewshot.evaluation.base_record import BaseReport
 from fewshot.evaluation.base_report import Settings, measure_base
-from fewshot.evaluation.sources import gather
+from fewshot.evaluation.record import FEW
+from fewshot.evaluation.sources import Gathered, gather
 from fewshot.files import atomic_write_bytes, atomic_write_text
 from fewshot.output import notice
 from fewshot.sheets import contact_sheet, png_bytes
 from fewshot.training.ablation import Budget, Trained, train_variants
 from fewshot.training.pretrain_run import BaseRun, Source
 
-TEXTS = {"KID": "kid", "FID": "fid", "content 1st": "content_1st", "GMACs": "gmacs"}
+TEXTS = {
+    "KID": "kid",
+    "KID - full's": "kid_beyond_full",
+    "FID": "fid",
+    "content 1st": "content_1st",
+    "GMACs": "gmacs",
+}
 """Columns of the table for `table_row`."""
 
 COLUMNS = ("model", *TEXTS, "parameters", "pairs", "minutes")
 """Of the table."""
 
 ALL_COLUMNS = (
-    *("model", "kid", "fid", "content_1st", "n", "px", "extractor"),
+    *("model", "kid", "kid_beyond_full", "fid", "content_1st", "n", "px", "extractor"),
     *("pairs", "minutes", "gmacs", "parameters", "path"),
 )
 """Of JSON; a measure is `[value, low, high]`, `path` a checkpoint of which `fewshot base eval` tells more."""
@@ -66,18 +77,38 @@ def run_ablation(template: BaseRun, budget: Budget, settings: Settings) -> list[
     settings = replace(settings, size=size)
     # Before hours of training, so that what cannot be measured fails early.
     photos = gather(settings.photos, size, indices=settings.indices)
-    gather(settings.drawings, size, indices=settings.drawing_indices)
+    drawings = gather(settings.drawings, size, indices=settings.drawing_indices)
     folder, trained = train_variants("ablation", template, VARIANTS, budget)
     rows: list[Row] = []
-    sheet = [("photo", photos.pixels[:_SHOWN])]
+    results: dict[str, np.ndarray] = {}
     for name, one in trained.items():
         notice(f"{name}: measuring")
         rows.append(_row(name, one, measure_base(one.path, settings)))
-        sheet.append((name, draw_there_and_back(one.model, photos.pixels[:_SHOWN]).results))
+        results[name] = draw_there_and_back(one.model, photos.pixels).results
+    for row, beyond in zip(rows, _beyond_full(results, drawings, photos, settings), strict=True):
+        row["kid_beyond_full"] = beyond
+    sheet = [(name, shown[:_SHOWN]) for name, shown in {"photo": photos.pixels, **results}.items()]
     atomic_write_text(folder / "metrics.json", json.dumps(rows, indent=2) + "\n")
     atomic_write_bytes(folder / "sheet.png", png_bytes(contact_sheet(sheet)))
     notice(f"numbers and sheet in {folder}")
     return rows
+
+
+def _beyond_full(
+    results: Mapping[str, np.ndarray], drawings: Gathered, photos: Gathered, settings: Settings
+) -> list[list[float] | None]:
+    """KID of each variant less that of the full one, with intervals that pair results of the same photo.
+
+    None where there are too few pictures for a KID, and for the full one itself.
+    """
+    if min(len(drawings), len(photos)) < FEW:
+        return [None] * len(results)
+    judge = Judge(get_extractor(settings.extractor, weights=settings.weights), drawings, photos, None, 0)
+    features = {name: judge.features(pictures) for name, pictures in results.items()}
+    return [
+        None if name == FULL else triple(kid_difference_interval(judge.drawings, features[FULL], rows))
+        for name, rows in features.items()
+    ]
 
 
 def _row(name: str, one: Trained, report: BaseReport) -> Row:

@@ -11,14 +11,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from eval.content import STRUCTURE, content_identification, structure_features
+from eval.content import content_identification
 from eval.correspondence import Landmarks, cycle_agreement, part_agreement
 from eval.distances import Scale, fid, fid_notes, kid_interval, kid_ratio_interval
 from eval.features import Extractor, extract
 from eval.intervals import Estimate, bootstrap_mean, proportion
+from eval.structure import STRUCTURE, structure_features
 from fewshot.data.augment import to_float, to_uint8
 from fewshot.evaluation.base_record import Row
+from fewshot.evaluation.features import features_of
 from fewshot.evaluation.record import FEW
+from fewshot.evaluation.sources import Gathered
 
 if TYPE_CHECKING:
     from base_models.checkpoint import BaseModel
@@ -77,13 +80,13 @@ class Judge:
     def __init__(
         self,
         extractor: Extractor,
-        drawings: np.ndarray,
-        photos: np.ndarray,
+        drawings: Gathered | np.ndarray,
+        photos: Gathered | np.ndarray,
         landmarks: Landmarks | None,
         seed: int,
     ) -> None:
         self.extractor, self.landmarks, self.seed = extractor, landmarks, seed
-        self.drawings, self.photos = extract(extractor, drawings), extract(extractor, photos)
+        self.drawings, self.photos = features_of(extractor, drawings), features_of(extractor, photos)
         self.scale: Scale | None = None
         if not extractor.standardised:
             self.scale = Scale.fit(self.drawings, self.photos)
@@ -115,10 +118,10 @@ class Judge:
     def _kid(self, photos: np.ndarray, results: np.ndarray) -> Iterator[Row]:
         if min(len(self.drawings), len(photos)) < FEW:
             return
-        name, seed = self.extractor.name, self.seed
+        name = self.extractor.name
         for measure, side in (("KID", results), ("KID of the photos", photos)):
-            yield Row(measure, kid_interval(self.drawings, side, extractor=name, seed=seed))
-        ratio = kid_ratio_interval(self.drawings, photos, results, extractor=name, seed=seed)
+            yield Row(measure, kid_interval(self.drawings, side, extractor=name))
+        ratio = kid_ratio_interval(self.drawings, photos, results, extractor=name)
         yield Row("KID ratio", ratio)
 
     def fid(self, drawn: Drawn) -> Row:

@@ -13,18 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from base_models.counts import count_macs, count_parameters
 from base_models.registry import create_model
-from eval.correspondence import Landmarks
-from eval.errors import MissingWeightsError
-from eval.features import get_extractor
-from fewshot.data.faces import FaceFinder
-from fewshot.errors import BadInputError, NotFoundError, UsageError
+from fewshot.errors import BadInputError
 from fewshot.evaluation.base_measures import Drawn, Judge, draw_there_and_back
 from fewshot.evaluation.base_record import BaseReport, Case
+from fewshot.evaluation.features import open_judge
 from fewshot.evaluation.hard_cases import HELD_OUT, HELD_OUT_SOURCE, MADE
+from fewshot.evaluation.landmarks import landmark_detector
 from fewshot.evaluation.record import FEW, few_for_kid
 from fewshot.evaluation.sources import Gathered, gather
 from fewshot.home import home
@@ -32,9 +29,6 @@ from fewshot.output import progress
 
 if TYPE_CHECKING:
     from base_models.checkpoint import BaseModel
-
-_SEARCH_SIDE = 256
-"""Longer side, px, at which faces are looked for: smaller ones lose a tenth of the drawings."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +51,8 @@ class Settings:
     """Features of KID and FID; one that was in no loss of the base."""
     weights: Path | None = None
     """Weight file of the extractor, where it needs one."""
+    sha256: str | None = None
+    """Of that file, where it is another than the known one."""
     size: int | None = None
     """Side at which results and drawings are compared, px; None: the base's own."""
     detector: Path | None = None
@@ -80,10 +76,8 @@ def measure_base(base: str | Path, settings: Settings) -> BaseReport:
             than two pictures.
         MissingWeightsError: the extractor's weight file is not there.
     """
-    if settings.device.startswith("cuda") and not torch.cuda.is_available():
-        raise UsageError(f"--device {settings.device}: this machine has no GPU", "leave --device out")
+    extractor = open_judge(settings.extractor, settings.weights, settings.sha256, settings.device)
     model = create_model(base, folders=(home() / "base",))
-    extractor = get_extractor(settings.extractor, weights=settings.weights, device=settings.device)
     size = settings.size or int(model.netG_A.size)
     photos = _some(gather(settings.photos, size, indices=settings.indices), settings)
     drawings = _some(gather(settings.drawings, size, indices=settings.drawing_indices), settings)
@@ -91,10 +85,10 @@ def measure_base(base: str | Path, settings: Settings) -> BaseReport:
         if len(side) < 2:
             raise BadInputError(f"{path}: {len(side)} picture; expected two or more", "add pictures")
     n = {"photos": len(photos), "drawings": len(drawings)}
-    landmarks, notes = _find_faces(settings.detector)
+    landmarks, notes = landmark_detector(settings.detector)
     if min(n.values()) < FEW:
         notes += (few_for_kid({"results": len(photos), "views": 1, **n}),)
-    judge = Judge(extractor, drawings.pixels, photos.pixels, landmarks, settings.seed)
+    judge = Judge(extractor, drawings, photos, landmarks, settings.seed)
     cases = []
     with progress("measuring", (1 + len(MADE) * settings.hard) * len(photos)) as bar:
         drawn = draw_there_and_back(model, photos.pixels, settings.device)
@@ -129,7 +123,7 @@ def _some(found: Gathered, settings: Settings) -> Gathered:
         return found
     rng = np.random.default_rng(settings.seed)
     rows = np.sort(rng.permutation(len(found))[: settings.n])
-    return Gathered(found.source, tuple(found.names[row] for row in rows), found.pixels[rows])
+    return found.rows(rows)
 
 
 def _listed(judge: Judge, drawn: Drawn, photos: Gathered) -> list[Case]:
@@ -143,26 +137,6 @@ def _listed(judge: Judge, drawn: Drawn, photos: Gathered) -> list[Case]:
         if len(chosen) >= FEW:
             cases.append(Case(name, "listed", len(chosen), judge.rows(drawn.rows(chosen), chosen)))
     return cases
-
-
-def _find_faces(weights: Path | None) -> tuple[Landmarks | None, tuple[str, ...]]:
-    """A landmark detector, or None and why there is none; a file that was named has to be there."""
-    if weights is not None and not weights.is_file():
-        raise NotFoundError(
-            f"--detector {weights}: no such file; expected YuNet's .onnx", "leave --detector out"
-        )
-    try:
-        finder = FaceFinder(weights)
-    except MissingWeightsError as error:
-        return None, (f"no part-level numbers: {error}; give the file with --detector",)
-
-    def find(picture: np.ndarray) -> np.ndarray | None:
-        face = finder.landmarks(picture, side=_SEARCH_SIDE)
-        if face is None:
-            return None
-        return np.array([face.left_eye, face.right_eye, face.nose, face.left_mouth, face.right_mouth])
-
-    return find, ()
 
 
 def _facts(model: BaseModel) -> dict[str, Any]:

@@ -8,13 +8,18 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from eval.content import STRUCTURE, content_identification, memorisation, structure_features
+from eval.content import content_identification
 from eval.distances import Scale, kid_interval, kid_ratio_interval
-from eval.features import Extractor, extract, get_extractor
+from eval.features import Extractor, get_extractor
 from eval.intervals import Estimate
-from eval.retrieval import style_rank
+from eval.memorisation import memorisation
+from eval.structure import STRUCTURE, structure_features
+from eval.style_rank import style_rank
 from fewshot.errors import BadInputError, UsageError
+from fewshot.evaluation.features import features_of
+from fewshot.evaluation.negatives import credit_lines, with_shipped
 from fewshot.evaluation.record import FEW, Comparison, Measure, few_for_kid
+from fewshot.evaluation.sources import Gathered
 
 __all__ = ["JUDGES", "Comparison", "Measure", "compare"]
 
@@ -39,8 +44,8 @@ def compare(
     style_results: Pictures,
     base_results: Pictures,
     photos: Pictures,
-    drawings: Pictures,
-    others: Mapping[str, Pictures],
+    drawings: Pictures | Gathered,
+    others: Mapping[str, Pictures | Gathered],
     *,
     extractors: Sequence[str | Extractor] = JUDGES,
     target: str = "artist",
@@ -54,6 +59,7 @@ def compare(
         base_results: uint8 `(M, 3, H, W)`, the same photos in the same order, drawn by the base alone.
         photos: uint8 `(M, 3, H, W)`, as the model saw them.
         drawings: uint8 `(N, 3, H, W)` of the artist; for an honest number, ones that were not trained on.
+            Gathered ones (`sources.gather`) have their features looked up in the cache.
         others: drawings of other artists by name, the negatives of the style rank; none leaves it out.
         extractors: names or ready extractors; the default ones were in no loss.
         target: what to call the artist among `others`.
@@ -71,17 +77,20 @@ def compare(
     measures: list[Measure] = []
     notes: list[str] = []
     for judge in judges:
-        sides = Sides(*(extract(judge, pictures) for pictures in (drawings, base_results, style_results)))
-        negatives = {name: extract(judge, pictures) for name, pictures in others.items()}
+        side_pictures = (drawings, base_results, style_results)
+        sides = Sides(*(features_of(judge, pictures, quiet=True) for pictures in side_pictures))
+        negatives = {name: features_of(judge, pictures, quiet=True) for name, pictures in others.items()}
         if views == 1 and min(len(drawings), len(photos)) >= FEW:
             measures.append(_kid(judge, sides, negatives))
-        if negatives:
-            measures += _style(judge, sides, negatives, target)
+        hands = with_shipped(judge, sides.drawings, negatives)
+        if hands:
+            measures += _style(judge, sides, hands, target)
+        notes += credit_lines(judge, hands)
     if not any(measure.name == "KID" for measure in measures):
         notes.append(few_for_kid(n))
     if views > 1:
         notes.append("views of one photo are alike: the intervals are narrower than for as many photos")
-    if not others:
+    if not any(measure.name == "style top-1" for measure in measures):
         notes.append("no style rank: it needs drawings by others")
     if len(photos) > 1:
         measures += _content(photos, base_results, style_results)
@@ -105,8 +114,8 @@ def _check(
     style: Pictures,
     base: Pictures,
     photos: Pictures,
-    drawings: Pictures,
-    others: Mapping[str, Pictures],
+    drawings: Pictures | Gathered,
+    others: Mapping[str, Pictures | Gathered],
     target: str,
 ) -> None:
     if not len(style) == len(base) == len(photos):

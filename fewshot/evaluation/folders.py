@@ -1,149 +1,126 @@
-"""KID, FID, style and content on plain folders of pictures, as rows for a table."""
+"""KID, FID, precision and recall on two sources of pictures, as rows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from eval.content import content_identification, memorisation, structure_features
-from eval.distances import Scale, fid, fid_notes, kid_interval
-from eval.features import Extractor, extract, get_extractor
+from eval.distances import Scale, fid, fid_notes, kid_interval, kid_subsets
+from eval.features import Extractor
 from eval.intervals import Estimate
-from eval.retrieval import style_rank
-from fewshot.errors import BadInputError, UsageError
-from fewshot.evaluation.sources import gather, style_names
-from fewshot.output import notice
-
-Row = dict[str, Any]
-COLUMNS = ("measure", "value", "low", "high", "n", "extractor")
-ALL_COLUMNS = (*COLUMNS, "sha256", "resize", "notes")
+from eval.precision_recall import precision_recall
+from fewshot.errors import BadInputError
+from fewshot.evaluation.features import features_of, open_judge
+from fewshot.evaluation.rows import Row, judged
+from fewshot.evaluation.sources import Gathered, gather
 
 
-def kid_rows(a: Path, b: Path, extractor: str, size: int, weights: Path | None = None) -> list[Row]:
-    """KID between two folders, one row.
+@dataclass(frozen=True)
+class Looking:
+    """How pictures are read and what looks at them."""
+
+    extractor: str
+    """Name, as `eval.features.get_extractor` takes it."""
+    size: int | None
+    """Side of the squares that pictures become, px; None takes them as they are."""
+    weights: Path | None = None
+    """Weight file of the extractor, where it needs one."""
+    sha256: str | None = None
+    """Of the weight file that is meant, where it is another than the known one."""
+    device: str = "cpu"
+    """Where the extractor runs; its numbers do not depend on it."""
+
+    def judge(self) -> Extractor:
+        """The extractor."""
+        return open_judge(self.extractor, self.weights, self.sha256, self.device)
+
+
+Lines = list[tuple[str, Estimate, tuple[str, ...]]]
+"""Name, number and notes of each row."""
+
+Measure = Callable[[np.ndarray, np.ndarray], Lines]
+"""Features (n, D) and (m, D) to rows."""
+
+
+def kid_rows(a: Path, b: Path, looking: Looking, subset_size: int | None = None) -> list[Row]:
+    """KID between two sources: unbiased on all pictures, and by subsets as in published numbers if asked for.
+
+    Raises:
+        BadInputError: fewer than two pictures on a side.
+        EvalError: larger subsets than there are pictures.
+    """
+
+    def measure(x: np.ndarray, y: np.ndarray) -> Lines:
+        found: Lines = [("KID", kid_interval(x, y, extractor=looking.extractor), ())]
+        if subset_size is not None:
+            mean, deviation = kid_subsets(x, y, subset_size=subset_size)
+            note = f"subsets of {subset_size}: deviation {deviation:.3g}, which is no interval"
+            found.append(("KID, subsets", _bare(mean, x, y, looking), (note,)))
+        return found
+
+    return _two_sided(a, b, looking, measure)
+
+
+def fid_rows(a: Path, b: Path, looking: Looking) -> list[Row]:
+    """FID between two sources; no interval: resampling so biased a number would mislead.
 
     Raises:
         BadInputError: fewer than two pictures on a side.
     """
-    judge = get_extractor(extractor, weights=weights)
-    x, y = _two_sides(judge, a, b, size)
+
+    def measure(x: np.ndarray, y: np.ndarray) -> Lines:
+        notes = (*fid_notes(len(x), len(y)), "no interval")
+        return [("FID", _bare(fid(x, y), x, y, looking), notes)]
+
+    return _two_sided(a, b, looking, measure)
+
+
+def pr_rows(results: Path, drawings: Path, looking: Looking, k: int) -> list[Row]:
+    """Precision, recall, density and coverage of results against drawings.
+
+    Raises:
+        BadInputError: fewer than two pictures on a side.
+        EvalError: no more than `k` pictures on a side.
+    """
+
+    def measure(made: np.ndarray, drawn: np.ndarray) -> Lines:
+        found = precision_recall(drawn, made, k=k, extractor=looking.extractor)
+        note = f"k = {k}; compare at equal n and k"
+        return [
+            (name, getattr(found, name), (note,)) for name in ("precision", "recall", "density", "coverage")
+        ]
+
+    return _two_sided(results, drawings, looking, measure)
+
+
+def _bare(value: float, x: np.ndarray, y: np.ndarray, looking: Looking) -> Estimate:
+    return Estimate(value, math.nan, math.nan, len(x), len(y), looking.extractor)
+
+
+def _two_sided(a: Path, b: Path, looking: Looking, measure: Measure) -> list[Row]:
+    judge = looking.judge()
+    sides = [gather(path, looking.size) for path in (a, b)]
+    for path, side in zip((a, b), sides, strict=True):
+        require_two(str(path), side)
+    x, y = (features_of(judge, side) for side in sides)
     notes: tuple[str, ...] = ()
+    if a.resolve() == b.resolve():
+        notes = ("both sides are the same pictures",)
     if not judge.standardised:
         scale = Scale.fit(x)
         x, y = scale.apply(x), scale.apply(y)
-        notes = ("standardised on the first folder",)
-    estimate = kid_interval(x, y, extractor=judge.name)
-    return [_row("KID", estimate, judge, _resize(judge, size), notes)]
-
-
-def fid_rows(a: Path, b: Path, extractor: str, size: int, weights: Path | None = None) -> list[Row]:
-    """FID between two folders, one row; no interval: resampling so biased a number would mislead.
-
-    Raises:
-        BadInputError: fewer than two pictures on a side.
-    """
-    judge = get_extractor(extractor, weights=weights)
-    x, y = _two_sides(judge, a, b, size)
-    nan = float("nan")
-    estimate = Estimate(fid(x, y), nan, nan, len(x), len(y), judge.name, fid_notes(len(x), len(y)))
-    return [_row("FID", estimate, judge, _resize(judge, size), ("no interval",))]
-
-
-def style_rows(
-    results: Path, among: Sequence[Path], extractor: str, size: int, weights: Path | None = None
-) -> list[Row]:
-    """Which of several artists do the pictures look like: two rows per artist, the nearest one first.
-
-    Raises:
-        UsageError: fewer than two artists, one folder twice, or the results among the artists.
-    """
-    resolved = [folder.resolve() for folder in among]
-    if len(resolved) < 2 or len(set(resolved)) < len(resolved):
-        raise UsageError(
-            f"{len(set(resolved))} different folders to choose among; expected two or more",
-            "name each artist once: --among DIR --among DIR",
-        )
-    if results.resolve() in resolved:
-        raise UsageError(
-            f"{results} is also among the artists, where each picture would find itself",
-            "leave it out of --among",
-        )
-    judge = get_extractor(extractor, weights=weights)
-    queries = extract(judge, gather(results, size).pixels)
-    names = style_names(resolved)
-    gallery = {name: extract(judge, gather(f, size).pixels) for name, f in zip(names, among, strict=True)}
-    ranks = {name: style_rank(queries, gallery, name, extractor=judge.name) for name in names}
-    rows = []
-    for name in sorted(names, key=lambda name: -ranks[name].top1.value):
-        chance = (f"chance {1 / len(names):.2g}",)
-        for what, estimate in (
-            ("nearest", ranks[name].top1),
-            ("reciprocal rank", ranks[name].reciprocal_rank),
-        ):
-            extra = chance if what == "nearest" else ()
-            rows.append(_row(f"{name}: {what}", estimate, judge, _resize(judge, size), extra))
-    return rows
-
-
-def content_rows(photos: Path, results: Path, size: int, drawings: Path | None = None) -> list[Row]:
-    """Can each result be told to be its own photo's, by name; and does any copy a drawing.
-
-    Raises:
-        BadInputError: fewer than two pairs of the same name.
-    """
-    before, after = gather(photos, size), gather(results, size)
-    places = {name: row for row, name in enumerate(after.names)}
-    pairs = [(row, places[name]) for row, name in enumerate(before.names) if name in places]
-    if len(pairs) < 2:
-        raise BadInputError(
-            f"{len(pairs)} pictures of {photos} have a result of the same name in {results}; expected two or "
-            "more",
-            "`fewshot stylize PHOTOS -o RESULTS` keeps the names",
-        )
-    left = len(before) + len(after) - 2 * len(pairs)
-    if left:
-        notice(f"{left} pictures without a partner of the same name are left out")
-    shown = structure_features(before.pixels[[photo for photo, _ in pairs]])
-    made = structure_features(after.pixels[[result for _, result in pairs]])
-    found = content_identification(shown, made)
-    resize = f"Lanczos to {size}, then bilinear to 64x64"
-    rows = [
-        _row("own photo first", found.top1, None, resize, (f"chance {found.chance:.2g}",)),
-        _row("reciprocal rank", found.reciprocal_rank, None, resize),
+        notes += ("standardised on the first side",)
+    return [
+        judged(name, estimate, judge, looking.size, sides, (*own, *notes))
+        for name, estimate, own in measure(x, y)
     ]
-    if drawings is not None:
-        copies = memorisation(made, structure_features(gather(drawings, size).pixels))
-        named = tuple(f"look at {after.names[pairs[row][1]]}" for row in copies.flagged)
-        rows.append(_row("copies of drawings", copies.copied, None, resize, named))
-    return rows
 
 
-def _two_sides(judge: Extractor, a: Path, b: Path, size: int) -> tuple[np.ndarray, np.ndarray]:
-    sides = {path: gather(path, size) for path in (a, b)}
-    for path, side in sides.items():
-        if len(side) < 2:
-            raise BadInputError(f"{path}: one usable picture; expected two or more", "add pictures")
-    return extract(judge, sides[a].pixels), extract(judge, sides[b].pixels)
-
-
-def _resize(judge: Extractor, size: int) -> str:
-    return f"Lanczos to {size}, then {judge.resize}"
-
-
-def _row(
-    measure: str, estimate: Estimate, judge: Extractor | None, resize: str, notes: tuple[str, ...] = ()
-) -> Row:
-    return {
-        "measure": measure,
-        "value": estimate.value,
-        "low": estimate.low,
-        "high": estimate.high,
-        "n": f"{estimate.n_x} and {estimate.n_y}",
-        "extractor": estimate.extractor,
-        "resize": resize,
-        "notes": "; ".join((*estimate.notes, *notes)),
-        "sha256": judge.sha256 if judge else None,
-    }
+def require_two(label: str, side: Gathered) -> None:
+    """Raise BadInputError where a source has fewer than two usable pictures."""
+    if len(side) < 2:
+        raise BadInputError(f"{label}: one usable picture; expected two or more", "add pictures")

@@ -119,7 +119,7 @@ def measure_style(
     before, after = redraw(shown.pixels, *engines)
     with progress("measuring", 1) as bar:
         comparison = compare(
-            after, before, shown.pixels, references.pixels, negatives, extractors=extractors, training=trained
+            after, before, shown.pixels, references, negatives, extractors=extractors, training=trained
         )
         bar.update(1)
     return HeldOut(adapter, weight, model, shown, references, before, after, comparison)

@@ -62,9 +62,9 @@ class Comparison:
         """JSON-ready; a bound that is infinite or not a number becomes null."""
         record = asdict(self)
         record["level"] = 0.95
-        finite = _finite(record)
-        assert isinstance(finite, dict)
-        return finite
+        plain = finite(record)
+        assert isinstance(plain, dict)
+        return plain
 
     def rows(self) -> list[dict[str, Any]]:
         """One mapping per line of the table, with the keys of `COLUMNS`."""
@@ -108,17 +108,24 @@ def _line(name: str, estimate: Estimate, base: str, style: str) -> dict[str, Any
     }
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """The value for JSON: tuples as lists, and what is infinite or not a number as None."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def number_text(value: float, digits: int = 3) -> str:
+    """Significant digits, and never an exponent for a large number."""
+    return f"{value:.0f}" if 10**digits <= abs(value) < math.inf else f"{value:.{digits}g}"
 
 
 def interval_text(estimate: Estimate) -> str:
     """Value and 95 % interval, such as `0.412 [0.35, 0.48]`."""
-    return f"{estimate.value:.3g} [{estimate.low:.3g}, {estimate.high:.3g}]"
+    value, low, high = (number_text(v) for v in (estimate.value, estimate.low, estimate.high))
+    return f"{value} [{low}, {high}]"
 
 
 def results_text(n: Mapping[str, int]) -> str:

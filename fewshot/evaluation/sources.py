@@ -1,37 +1,66 @@
-"""Pictures to measure with: folders, archives, index ranges, and the shipped hands as negatives."""
+"""Pictures to measure with: folders, archives, patterns, index ranges, and the shipped hands as negatives."""
 
 from __future__ import annotations
 
+import functools
+import glob
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
+from PIL import Image
 
-from fewshot.data.packs import load_pack
-from fewshot.data.pictures import list_pictures, open_picture, to_square
-from fewshot.errors import BadInputError, FewshotError, UsageError
+from eval.feature_cache import content_hash
+from fewshot.data.archives import list_names, read_members
+from fewshot.data.parallel import in_parallel
+from fewshot.data.pictures import is_picture_name, list_pictures, natural_key, read_picture, to_square
+from fewshot.errors import BadInputError, FewshotError, NotFoundError, UsageError
 from fewshot.output import warn
 from fewshot.samples import sample_folder, sample_hands
 
 Crop = Literal["center", "face"]
 
+_WARNED = 10
+"""Pictures left out that are named on the terminal; `Gathered.skipped` has them all."""
 
-@dataclass(frozen=True)
+
+class Skipped(NamedTuple):
+    """A picture that could not be used."""
+
+    name: str
+    """Its file name, or its name in the archive."""
+    reason: str
+    """Why, with the name and what was expected."""
+
+
+@dataclass(frozen=True, eq=False)
 class Gathered:
     """Pictures of one source at one size."""
 
     source: str
-    """Name of the folder or archive, without its path."""
+    """Name of the folder or archive without its path, or the pattern from its folder on."""
     names: tuple[str, ...]
     """Stem of each picture's name, in the order of `pixels`."""
     pixels: np.ndarray
     """uint8 `(N, 3, S, S)` RGB, N >= 1."""
+    skipped: tuple[Skipped, ...] = ()
+    """What the source holds besides and could not be read."""
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @functools.cached_property
+    def hashes(self) -> tuple[str, ...]:
+        """`eval.feature_cache.content_hash` of each picture, computed when first asked for."""
+        return tuple(content_hash(picture) for picture in self.pixels)
+
+    def rows(self, chosen: Sequence[int] | np.ndarray) -> Gathered:
+        """Some of the pictures, by their rows."""
+        names = tuple(self.names[row] for row in chosen)
+        return Gathered(self.source, names, self.pixels[np.asarray(chosen, int)], self.skipped)
 
 
 def parse_indices(text: str) -> Callable[[str], bool]:
@@ -55,78 +84,122 @@ def parse_indices(text: str) -> Callable[[str], bool]:
     return wanted
 
 
-def gather(path: Path, size: int, *, indices: str | None = None, crop: Crop = "center") -> Gathered:
-    """Read a folder (not its sub-folders) or a .tar archive as squares of `size` px.
+def gather(path: Path, size: int | None, *, indices: str | None = None, crop: Crop = "center") -> Gathered:
+    """Read a folder (not its sub-folders), a .tar archive or a pattern such as `results/*.png`.
 
-    A picture of a folder that cannot be read is named in a warning, and the others count.
+    A picture that cannot be read is named in a warning and in `skipped`, and the others count. A folder and
+    an archive of the same files give the same pixels.
 
     Args:
-        path: folder or .tar archive.
-        size: side of the squares, px.
+        path: folder, .tar archive or pattern; a file or folder of that very name comes before the pattern.
+        size: side of the squares, px; None takes the pictures as they are, which then have to be of one size
+            (as torch-fidelity reads them, for numbers to compare with published ones).
         indices: which pictures, as `parse_indices` reads it; None takes all, held-out ones too.
-        crop: `face` frames the largest face as `fewshot stylize` does; folders only.
+        crop: `face` frames the largest face as `fewshot stylize` does; not in archives.
 
     Raises:
-        NotFoundError: there is no such folder or archive.
-        BadInputError: no picture in it can be used.
+        NotFoundError: there is no such folder, archive or file.
+        BadInputError: no picture in it can be used, or pictures of several sizes without `size`.
         UsageError: `indices` cannot be read, or faces in an archive.
     """
     wanted = parse_indices(indices) if indices else None
-    if path.suffix == ".tar" and not path.is_dir():
-        if crop == "face":
-            raise UsageError(f"--crop face: {path} is an archive", "unpack it into a folder first")
-        return _from_archive(path, size, wanted, indices)
-    names, squares, refused = [], [], []
-    for file in list_pictures(path):
-        if wanted is not None and not wanted(file.name):
-            continue
-        try:
-            squares.append(_square(file, size, crop))
-            names.append(file.stem)
-        except FewshotError as error:
-            refused.append(str(error))
-    if not squares:
-        listed = "".join(f"\n  {message}" for message in refused)
-        chosen = f" with --indices {indices}" if indices else ""
+    source, files = _list(path, crop)
+    chosen = [name for name in files if wanted is None or wanted(name)]
+    if not chosen:
         raise BadInputError(
-            f"{path}: none of its pictures{chosen} can be used; expected at least one{listed}",
-            f"look at them one by one with: fewshot check '{path}'",
+            f"{path}: none of its {len(files)} pictures is among --indices {indices}",
+            f"its names run from {Path(files[0]).stem} to {Path(files[-1]).stem}",
         )
-    for message in refused:
-        warn(f"{message}; left out")
-    return Gathered(path.resolve().name, tuple(names), np.stack(squares))
+    found, skipped = _decode_all(path, chosen, size, crop)
+    if not found:
+        listed = "".join(f"\n  {reason}" for _, reason in skipped)
+        only = f" with --indices {indices}" if indices else ""
+        raise BadInputError(
+            f"{path}: none of its pictures{only} can be used; expected at least one{listed}",
+            f"look at them one by one with: fewshot check '{path}'" if path.is_dir() else "",
+        )
+    for _, reason in skipped[:_WARNED]:
+        warn(f"{reason}; left out")
+    if len(skipped) > _WARNED:
+        warn(f"{path}: {len(skipped) - _WARNED} more pictures left out")
+    _check_one_size(path, found)
+    names = tuple(Path(name).stem for name in found)
+    return Gathered(source, names, np.stack(list(found.values())), tuple(skipped))
 
 
-def _from_archive(
-    path: Path, size: int, wanted: Callable[[str], bool] | None, indices: str | None
-) -> Gathered:
-    asked: dict[str, bool] = {}
+def _list(path: Path, crop: Crop) -> tuple[str, list[str]]:
+    """What to call the source, and the names of its pictures: paths, or names in the archive."""
+    if glob.has_magic(str(path)) and not path.exists():
+        files = [Path(name) for name in glob.glob(str(path), recursive=True)]
+        pictures = [file for file in files if is_picture_name(file) and not file.is_dir()]
+        if not pictures:
+            raise NotFoundError(
+                f"{path}: no picture matches (found {len(files)} other files and folders)",
+                "a pattern is to match the files themselves, such as 'results/*.png'",
+            )
+        pictures.sort(key=lambda file: (str(file.parent), natural_key(file)))
+        return "/".join(path.parts[-2:]), [str(file) for file in pictures]
+    if not _is_archive(path):
+        return path.resolve().name, [str(file) for file in list_pictures(path)]
+    if crop == "face":
+        raise UsageError(f"--crop face: {path} is an archive", "unpack it into a folder first")
+    if not path.exists():
+        raise NotFoundError(f"{path}: no such archive; expected a .tar of pictures", "check the spelling")
+    names = sorted(list_names(path))
+    if not names:
+        raise BadInputError(f"{path}: no picture in it; expected files such as .png, .jpg or .webp")
+    return path.name, names
 
-    def keep(_: str, name: str) -> bool:
-        return asked.setdefault(name, wanted is None or wanted(name))
 
-    try:
-        pack = load_pack(path, size, keep=keep)
-    except BadInputError:
-        if asked and not any(asked.values()):
-            raise BadInputError(
-                f"{path}: none of its {len(asked)} pictures is among --indices {indices}",
-                f"its names run from {min(asked)} to {max(asked)}",
-            ) from None
-        raise
-    return Gathered(pack.source, tuple(Path(name).stem for name in pack.names), np.asarray(pack.pixels))
+def _is_archive(path: Path) -> bool:
+    return path.suffix == ".tar" and not path.is_dir()
 
 
-def _square(file: Path, size: int, crop: Crop) -> np.ndarray:
-    image = open_picture(file)
+def _decode_all(
+    path: Path, names: Sequence[str], size: int | None, crop: Crop
+) -> tuple[dict[str, np.ndarray], list[Skipped]]:
+    """Pictures `(3, S, S)` by name, in the order of the names, and those that cannot be read."""
+    archive = _is_archive(path)
+
+    def decode(item: tuple[str, bytes | None]) -> tuple[str, np.ndarray | Skipped]:
+        name, data = item
+        try:
+            return name, _square(read_picture(path / name if archive else name, data).image, size, crop)
+        except FewshotError as error:
+            return name, Skipped(name if archive else Path(name).name, str(error))
+
+    items = read_members(path, names) if archive else ((name, None) for name in names)
+    # The face detector keeps state, so that threads cannot share it.
+    results = dict(map(decode, items) if crop == "face" else in_parallel(decode, iter(items)))
+    ordered = {name: results[name] for name in names if name in results}
+    found = {name: result for name, result in ordered.items() if not isinstance(result, Skipped)}
+    return found, [result for result in ordered.values() if isinstance(result, Skipped)]
+
+
+def _square(image: Image.Image, size: int | None, crop: Crop) -> np.ndarray:
     if crop == "face":
         from fewshot.inference.framing import frame
 
         image = frame(image).image
-    return np.ascontiguousarray(to_square(image, size).transpose(2, 0, 1))
+    pixels = np.asarray(image) if size is None else to_square(image, size)
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
-def gather_others(folders: Sequence[Path], size: int, *, artist: Path | None = None) -> dict[str, np.ndarray]:
+def _check_one_size(path: Path, pictures: Mapping[str, np.ndarray]) -> None:
+    sizes: dict[str, str] = {}
+    for name, picture in pictures.items():
+        sizes.setdefault(f"{picture.shape[2]}x{picture.shape[1]}", Path(name).name)
+    if len(sizes) > 1:
+        found = ", ".join(f"{name} has {size}" for size, name in list(sizes.items())[:2])
+        raise BadInputError(
+            f"{path}: pictures of {len(sizes)} sizes ({found}); expected one size",
+            "have them made squares of one size: --size 256",
+        )
+
+
+def gather_others(
+    folders: Sequence[Path], size: int | None, *, artist: Path | None = None
+) -> dict[str, Gathered]:
     """Negatives of the style rank by name: the given folders, or the shipped hands when there are none.
 
     Args:
@@ -141,13 +214,13 @@ def gather_others(folders: Sequence[Path], size: int, *, artist: Path | None = N
     own = artist.resolve() if artist is not None else None
     if not folders:
         hands = {hand: sample_folder(hand) for hand in sample_hands()}
-        return {hand: gather(f, size).pixels for hand, f in hands.items() if f.resolve() != own}
+        return {hand: gather(f, size) for hand, f in hands.items() if f.resolve() != own}
     resolved = [folder.resolve() for folder in folders]
     if own in resolved or len(set(resolved)) < len(resolved):
         raise UsageError(
             "one folder is named twice, or is the artist's own", "name each other artist's folder once"
         )
-    return {name: gather(f, size).pixels for name, f in zip(style_names(resolved), folders, strict=True)}
+    return {name: gather(f, size) for name, f in zip(style_names(resolved), folders, strict=True)}
 
 
 def style_names(folders: Sequence[Path]) -> list[str]:

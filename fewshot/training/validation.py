@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from eval.content import content_identification, structure_features
+from eval.content import content_identification
 from eval.distances import kid, kid_interval
 from eval.features import extract, get_extractor
+from eval.structure import structure_features
 
 STEERING = ("random-steering", "colour-edge")
 """Steer early stopping together. They are in no loss, and not `random`: that one measures in the end."""
@@ -84,7 +85,7 @@ class Validation:
             extractor, reference = self.extractors[0], self.references[0]
             for name, results in (("kid_base", before), ("kid", after)):
                 features = extract(extractor, results)
-                estimate = kid_interval(reference, features, extractor=extractor.name, n_boot=500)
+                estimate = kid_interval(reference, features, extractor=extractor.name)
                 found[name] = {
                     "value": estimate.value,
                     "low": estimate.low,

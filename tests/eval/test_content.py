@@ -1,4 +1,4 @@
-"""Content and memorisation: the structure survives a change of style, and copies are found."""
+"""Content: edges, layout and colours of parts survive a change of style, each in its own way."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import pytest
 import torch
 from PIL import Image, ImageFilter, ImageOps
 
-from eval.content import content_identification, memorisation, structure_features
+from eval.content import COLOUR_VIEW, colour_identification, content_identification, content_views
 from eval.errors import EvalError
 from eval.random_features import disc_pictures
+from eval.structure import layout_features, structure_features
 
 
 @pytest.fixture(scope="module")
@@ -68,27 +69,72 @@ def test_flat_pictures_and_wrong_shapes() -> None:
     flat = structure_features(np.full((2, 3, 64, 64), 128, np.uint8))
     assert np.allclose(flat, 0, atol=1e-3)
     assert np.isfinite(flat).all()
+    assert not layout_features(np.full((2, 3, 64, 64), 128, np.uint8)).any()
     with pytest.raises(EvalError, match="one result per photo"):
         content_identification(np.zeros((3, 4)), np.zeros((2, 4)))
-    with pytest.raises(EvalError, match="uint8"):
-        structure_features(np.zeros((2, 3, 64, 64)))
-    with pytest.raises(EvalError, match="two drawings"):
-        memorisation(np.zeros((3, 4)), np.zeros((1, 4)))
+    for features in (structure_features, layout_features):
+        with pytest.raises(EvalError, match="uint8"):
+            features(np.zeros((2, 3, 64, 64)))
 
 
-def test_copies_of_drawings_are_flagged_and_new_pictures_are_not(scenes: np.ndarray) -> None:
-    drawings, fresh = structure_features(scenes[:20]), scenes[20:]
-    copies = redraw(scenes[3:5], lambda p: ImageOps.posterize(p, 5))
-    result = memorisation(structure_features(np.concatenate([fresh, copies])), drawings)
-    assert result.flagged == (20, 21)
-    assert list(result.nearest[20:]) == [3, 4]
-    assert result.copied.value == pytest.approx(2 / 22)
-    assert result.copied.low > 0
-    assert np.median(result.ratio[:20]) == pytest.approx(1, abs=0.25)
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda p: ImageOps.posterize(p, 3),
+        lambda p: p.filter(ImageFilter.GaussianBlur(4)),
+        lambda p: p.point(lambda level: round(255 * (level / 255) ** 2.5)),
+        lambda p: ImageOps.grayscale(p),
+    ],
+    ids=["posterised", "blurred", "darkened", "grey"],
+)
+def test_layout_survives_a_change_of_tones(
+    scenes: np.ndarray, change: Callable[[Image.Image], Image.Image]
+) -> None:
+    found = content_identification(layout_features(scenes), layout_features(redraw(scenes, change)))
+    assert found.top1.value > 0.9
+    assert list(found.nearest[found.ranks == 1]) == list(np.flatnonzero(found.ranks == 1))
 
 
-def test_twins_among_the_drawings_do_not_hide_copies(scenes: np.ndarray) -> None:
-    drawings = structure_features(np.concatenate([scenes[:6], scenes[:6]]))
-    assert memorisation(drawings[:2], drawings).flagged == (0, 1)
-    few = memorisation(drawings[:1], drawings[:3])
-    assert "fewer than 5" in few.copied.notes[0]
+def test_layout_of_a_negative_is_another(scenes: np.ndarray) -> None:
+    found = content_identification(layout_features(scenes), layout_features(255 - scenes))
+    assert found.top1.value == 0
+
+
+def test_colours_match_after_a_tint_and_say_nothing_where_there_are_none() -> None:
+    rng = np.random.default_rng(0)
+    photos = rng.normal(size=(40, 6)) * [20, 8, 8, 10, 5, 5] + 50
+    tinted = 0.5 * photos + [30, 4, -6, 10, 3, 3] + rng.normal(size=photos.shape) * 0.3
+    assert colour_identification(photos, tinted).top1.value > 0.95
+    assert colour_identification(photos, np.roll(tinted, 1, axis=0)).top1.value == 0
+    lightness_only = tinted * [1, 0, 0, 1, 0, 0]
+    assert colour_identification(photos, lightness_only).top1.value > 0.5
+    blank = colour_identification(photos, np.full_like(photos, 60))
+    assert (blank.ranks == 40).all()
+
+
+def coloured_faces(n: int, shade: float) -> np.ndarray:
+    """Pictures of a disc on hair, the hue of both by index, uint8 (n, 3, 64, 64)."""
+    rng = np.random.default_rng(5)
+    hair, skin = rng.uniform(0, 200, (n, 3)), rng.uniform(100, 220, (n, 3))
+    rows, columns = np.mgrid[:64, :64]
+    face = np.hypot(rows - 36, columns - 32) < 17
+    pictures = np.where(face, skin[:, :, None, None], hair[:, :, None, None]) * shade + 255 * (1 - shade)
+    return pictures.round().astype(np.uint8)
+
+
+def test_views_take_the_pairs_with_a_face() -> None:
+    photos, results = coloured_faces(12, 1.0), coloured_faces(12, 0.6)
+    points = np.array([[25, 30], [39, 30], [32, 37], [27, 44], [37, 44]], float)
+
+    def on_some(picture: np.ndarray) -> np.ndarray | None:
+        return points if picture[0, 0, 0] % 2 else None
+
+    found = content_views(photos, results, lambda _: points)
+    assert found[COLOUR_VIEW].top1.value > 0.9
+    assert found[COLOUR_VIEW].top1.n_x == 12
+    some = content_views(photos, results, on_some)
+    faces = sum(on_some(p.transpose(1, 2, 0)) is not None for p in photos)
+    assert 5 <= faces < 12
+    assert some[COLOUR_VIEW].top1.n_y == faces
+    assert list(content_views(photos, results, lambda _: None)) == ["edges", "layout"]
+    assert list(content_views(photos, results)) == ["edges", "layout"]

@@ -1,85 +1,39 @@
-"""KID and FID against torch-fidelity and SciPy, and the intervals against simulation."""
+"""KID, its intervals and FID by their properties; golden numbers and coverage have files of their own."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.linalg import sqrtm
-from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
-from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, KEY_METRIC_KID_STD, kid_features_to_metric
 
+from eval.checks import check_features
 from eval.distances import (
     Scale,
     fid,
     fid_notes,
     kid,
+    kid_difference_interval,
     kid_interval,
     kid_ratio_interval,
     kid_subsets,
 )
 from eval.errors import EvalError
-from eval.intervals import resample_counts
-from eval.kernels import KidResampler, polynomial_kernel
 
 
 def gaussian(seed: int, n: int, dim: int, shift: float = 0.0, scale: float = 1.0) -> np.ndarray:
     return np.random.default_rng(seed).normal(shift, scale, (n, dim))
 
 
-@pytest.mark.parametrize(("n", "m", "size"), [(60, 80, 50), (40, 40, 40)])
-def test_kid_subsets_match_torch_fidelity(n: int, m: int, size: int) -> None:
-    x, y = gaussian(0, n, 24), gaussian(1, m, 24, 0.3)
-    theirs = kid_features_to_metric(
-        torch.from_numpy(x),
-        torch.from_numpy(y),
-        kid_subsets=7,
-        kid_subset_size=size,
-        rng_seed=2020,
-        verbose=False,
-    )
-    mean, deviation = kid_subsets(x, y, subsets=7, subset_size=size)
-    assert mean == pytest.approx(theirs[KEY_METRIC_KID_MEAN], abs=1e-6)
-    assert deviation == pytest.approx(theirs[KEY_METRIC_KID_STD], abs=1e-6)
+several = st.integers(2, 12)
+seeds = st.integers(0, 10_000)
 
 
-def test_kid_on_all_pictures_matches_torch_fidelity_and_takes_other_kernels() -> None:
-    x, y = gaussian(2, 30, 10), gaussian(3, 30, 10, 0.5)
-    both = torch.from_numpy(x), torch.from_numpy(y)
-    kernels: list[dict[str, Any]] = [{}, {"degree": 2, "gamma": 0.3, "coef0": 2.0}]
-    for kernel in kernels:
-        named = {f"kid_kernel_poly_{key}": value for key, value in kernel.items()}
-        theirs = kid_features_to_metric(*both, kid_subsets=1, kid_subset_size=30, verbose=False, **named)
-        assert kid(x, y, **kernel) == pytest.approx(theirs[KEY_METRIC_KID_MEAN], abs=1e-6)
-
-
-@pytest.mark.parametrize(("n", "m", "dim"), [(12, 9, 40), (200, 150, 16), (12, 90, 30)])
-def test_fid_matches_torch_fidelity_and_sqrtm(n: int, m: int, dim: int) -> None:
-    x, y = gaussian(4, n, dim), gaussian(5, m, dim, 0.2, 1.5)
-    stats = [fid_features_to_statistics(torch.from_numpy(side)) for side in (x, y)]
-    theirs = fid_statistics_to_metric(*stats, verbose=False)[KEY_METRIC_FID]
-    assert fid(x, y) == pytest.approx(theirs, rel=1e-6 if min(n, m) > dim else 1e-3)
-    root = sqrtm(stats[0]["sigma"] @ stats[1]["sigma"])
-    shift = stats[0]["mu"] - stats[1]["mu"]
-    expected = shift @ shift + np.trace(stats[0]["sigma"] + stats[1]["sigma"]) - 2 * np.trace(root).real
-    # SciPy's root of a singular matrix (n < D) is itself only this exact.
-    assert fid(x, y) == pytest.approx(expected, rel=1e-8 if min(n, m) > dim else 1e-3)
-
-
-def test_fid_of_a_shift_is_its_square() -> None:
-    x = gaussian(6, 20, 50)
-    assert fid(x, x + 0.3) == pytest.approx(0.3**2 * 50, abs=1e-8)
-    assert fid_notes(28, 100)[0].startswith("n = 28 < 2048")
-    assert fid_notes(3000, 2048) == ()
-
-
-@settings(max_examples=25, deadline=None)
-@given(st.integers(2, 12), st.integers(2, 12), st.integers(1, 9), st.integers(0, 10_000))
+@settings(max_examples=40, deadline=None)
+@given(several, several, st.integers(1, 9), seeds)
 def test_distances_are_symmetric_and_ignore_order(n: int, m: int, dim: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     x, y = rng.normal(size=(n, dim)), rng.normal(size=(m, dim)) + 0.5
@@ -88,6 +42,65 @@ def test_distances_are_symmetric_and_ignore_order(n: int, m: int, dim: int, seed
         assert distance(x, y) == pytest.approx(distance(y, x), rel=1e-7, abs=1e-9)
         assert distance(x, y) == pytest.approx(distance(*shuffled), rel=1e-7, abs=1e-9)
     assert fid(x, y) >= -1e-9
+    one, other = kid_interval(x, y), kid_interval(*shuffled)
+    scale = max(abs(one.low), abs(one.high))
+    assert (one.low, one.high) == pytest.approx((other.low, other.high), rel=1e-6, abs=1e-6 * scale)
+    assert one.low <= one.value <= one.high
+
+
+@settings(max_examples=25, deadline=None)
+@given(several, st.integers(1, 9), seeds)
+def test_the_same_pictures_are_no_distance_apart(n: int, dim: int, seed: int) -> None:
+    x = gaussian(seed, n, dim)
+    assert fid(x, x.copy()) == pytest.approx(0, abs=1e-9 * float((x**2).sum()))
+    found = kid_interval(x, x.copy())
+    # Each picture meets its copy between the sides and nobody like it within one: 2 / n of that is missing.
+    kernel = (x @ x.T / dim + 1) ** 3
+    missing = np.trace(kernel) / n - (kernel.sum() - np.trace(kernel)) / (n * (n - 1))
+    assert found.value == pytest.approx(-2 * missing / n, rel=1e-9)
+    assert found.low <= found.value <= found.high
+
+
+@settings(max_examples=25, deadline=None)
+@given(several, several, st.integers(2, 4), seeds)
+def test_pictures_given_several_times_are_taken_as_they_come(n: int, m: int, times: int, seed: int) -> None:
+    x, y = gaussian(seed, n, 6), gaussian(seed + 1, m, 6, 0.5)
+    repeated = np.repeat(x, times, 0), np.repeat(y, times, 0)
+    factor = math.sqrt((n * times - 1) / (n * times)), math.sqrt((m * times - 1) / (m * times))
+    # With the same moments FID differs by n - 1 in its covariances alone.
+    plain = [side.mean(0) + (side - side.mean(0)) * math.sqrt((len(side) - 1) / len(side)) for side in (x, y)]
+    again = [s.mean(0) + (s - s.mean(0)) * f for s, f in zip(repeated, factor, strict=True)]
+    assert fid(*again) == pytest.approx(fid(*plain), rel=1e-7, abs=1e-9)
+    found = kid_interval(*repeated)
+    assert math.isfinite(found.low)
+    assert found.low <= found.value <= found.high
+
+
+@settings(max_examples=25, deadline=None)
+@given(several, several, st.floats(-3, 3), st.floats(-3, 3))
+def test_constant_features_have_a_distance_and_an_interval_without_width(
+    n: int, m: int, first: float, second: float
+) -> None:
+    x, y = np.full((n, 4), first), np.full((m, 4), second)
+    expected = (first * first + 1) ** 3 + (second * second + 1) ** 3 - 2 * (first * second + 1) ** 3
+    found = kid_interval(x, y)
+    assert found.value == pytest.approx(expected, rel=1e-9, abs=1e-9)
+    assert (found.low, found.high) == pytest.approx((found.value, found.value), abs=1e-6 + 1e-6 * expected)
+    assert fid(x, y) == pytest.approx(4 * (first - second) ** 2, abs=1e-9)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(2, 5), st.integers(2, 5), st.integers(1, 5), seeds)
+def test_as_few_as_two_pictures_are_measured_and_flagged(n: int, m: int, dim: int, seed: int) -> None:
+    x, y = gaussian(seed, n, dim), gaussian(seed + 1, m, dim, 1.0)
+    for found in (
+        kid_interval(x, y),
+        kid_difference_interval(x, y, y + 0.5),
+        kid_ratio_interval(x, y, y + 0.5),
+    ):
+        assert found.notes[0] == f"small n ({min(n, m)} < 25)"
+        assert found.low <= found.value <= found.high
+    assert math.isfinite(kid_interval(x, y).low)
 
 
 def test_kid_is_unbiased_around_zero_for_equal_distributions() -> None:
@@ -97,74 +110,40 @@ def test_kid_is_unbiased_around_zero_for_equal_distributions() -> None:
     assert kid(gaussian(0, 40, 6), gaussian(1, 40, 6, 1.0)) > 10 * values.std()
 
 
-def test_bootstrap_is_centred_on_the_estimate_only_when_duplicates_never_meet() -> None:
-    x, y = gaussian(7, 20, 12), gaussian(8, 25, 12, 0.6)
-    rng = np.random.default_rng(0)
-    x_counts, y_counts = resample_counts(20, 4000, rng), resample_counts(25, 4000, rng)
-    draws = KidResampler(x, y)(x_counts, y_counts)
-    error = draws.std() / math.sqrt(len(draws))
-    assert abs(draws.mean() - kid(x, y)) < 4 * error
-    naive = [
-        kid(np.repeat(x, a.astype(int), 0), np.repeat(y, b.astype(int), 0))
-        for a, b in zip(x_counts[:400], y_counts[:400], strict=True)
-    ]
-    assert np.mean(naive) - kid(x, y) > 8 * error
+def test_fid_of_a_shift_is_its_square() -> None:
+    x = gaussian(6, 20, 50)
+    assert fid(x, x + 0.3) == pytest.approx(0.3**2 * 50, abs=1e-8)
+    assert fid_notes(28, 100)[0].startswith("n = 28 < 2048")
+    assert fid_notes(3000, 2048) == ()
 
 
-def test_resampler_equals_the_estimate_written_out() -> None:
-    x, y = gaussian(9, 5, 3), gaussian(10, 4, 3, 0.4)
-    rows_x, rows_y = [0, 0, 2, 3, 3], [1, 1, 1, 2]
-
-    def within(side: np.ndarray, rows: list[int]) -> float:
-        pairs = [(i, j) for i in rows for j in rows if i != j]
-        return float(np.mean([polynomial_kernel(side[[i]], side[[j]]) for i, j in pairs]))
-
-    expected = within(x, rows_x) + within(y, rows_y) - 2 * polynomial_kernel(x[rows_x], y[rows_y]).mean()
-    counts = [np.bincount(r, minlength=n)[None].astype(float) for r, n in ((rows_x, 5), (rows_y, 4))]
-    assert KidResampler(x, y)(*counts)[0] == pytest.approx(expected)
-
-
-def test_intervals_cover_the_truth_about_95_times_in_100() -> None:
-    """150 data sets of 40 and 60 pictures; the lower bound is four standard errors below 95 %."""
-    dim, runs = 12, 150
-    truth = np.mean(
-        [kid(gaussian(1000 + i, 2000, dim), gaussian(2000 + i, 2000, dim, 0.7)) for i in range(4)]
-    )
-    hits = ratio_hits = 0
-    nearer = np.mean(
-        [kid(gaussian(3000 + i, 2000, dim), gaussian(4000 + i, 2000, dim, 0.4)) for i in range(6)]
-    )
-    for run in range(runs):
-        x, noise = gaussian(2 * run, 40, dim), gaussian(2 * run + 1, 60, dim)
-        estimate = kid_interval(x, noise + 0.7, n_boot=400, seed=run)
-        ratio = kid_ratio_interval(x, noise + 0.7, noise + 0.4, n_boot=400, seed=run)
-        hits += int(estimate.low <= truth <= estimate.high)
-        ratio_hits += int(ratio.low <= nearer / truth <= ratio.high)
-    assert 0.88 <= hits / runs <= 1
-    assert 0.88 <= ratio_hits / runs <= 1
-    # Wide enough is not all: they must also be narrow enough to tell something.
-    assert estimate.low > 0
-    assert ratio.high < 1
+def test_the_difference_tells_models_apart_whose_own_intervals_overlap() -> None:
+    drawings, before = gaussian(11, 40, 16), gaussian(12, 60, 16, 0.6)
+    after = before - 0.03 + 0.02 * gaussian(13, 60, 16)
+    own = kid_interval(drawings, before), kid_interval(drawings, after)
+    assert own[1].high > own[0].low
+    found = kid_difference_interval(drawings, before, after, extractor="random")
+    assert found.value == pytest.approx(own[1].value - own[0].value)
+    assert found.high < 0
+    assert (found.n_x, found.n_y, found.extractor, found.notes) == (40, 60, "random", ())
+    back = kid_difference_interval(drawings, after, before)
+    assert (back.value, back.low, back.high) == pytest.approx((-found.value, -found.high, -found.low))
+    same = kid_difference_interval(drawings, before, before)
+    assert (same.value, same.low, same.high) == (0, 0, 0)
 
 
-def test_ratio_interval_uses_the_pairs_and_says_what_it_knows() -> None:
+def test_the_ratio_uses_the_pairs_and_says_what_it_knows() -> None:
     drawings, before = gaussian(11, 28, 8), gaussian(12, 50, 8, 1.0)
     same = kid_ratio_interval(drawings, before, before, extractor="random")
     assert (same.value, same.low, same.high) == pytest.approx((1, 1, 1))
     better = kid_ratio_interval(drawings, before, before - 0.7, extractor="random")
     assert better.low < better.value < better.high < 0.7
     assert (better.n_x, better.n_y, better.extractor, better.notes) == (28, 50, "random", ())
-    assert better == kid_ratio_interval(drawings, before, before - 0.7, extractor="random")
+    shuffled = kid_ratio_interval(drawings, before, np.random.default_rng(0).permutation(before - 0.7))
+    assert shuffled.high - shuffled.low > better.high - better.low
     hopeless = kid_ratio_interval(drawings, drawings, drawings + 1)
     assert hopeless.high == math.inf
     assert "says nothing" in hopeless.notes[0]
-
-
-def test_small_n_is_flagged_and_never_refused() -> None:
-    estimate = kid_interval(gaussian(13, 2, 4), gaussian(14, 3, 4, 3.0))
-    assert estimate.notes == ("small n (2 < 25)",)
-    assert math.isfinite(estimate.low)
-    assert math.isfinite(estimate.high)
 
 
 def test_scale_is_fitted_on_references_and_makes_kid_free_of_units() -> None:
@@ -178,21 +157,42 @@ def test_scale_is_fitted_on_references_and_makes_kid_free_of_units() -> None:
     assert np.isfinite(Scale.fit(np.zeros((3, 2))).apply(np.ones((2, 2)))).all()
 
 
+@pytest.mark.parametrize("distance", [kid, fid, kid_interval])
 @pytest.mark.parametrize(
     ("x", "y", "words"),
     [
         (np.zeros((1, 3)), np.zeros((4, 3)), "n >= 2"),
         (np.zeros((4, 3)), np.zeros((4, 2)), "3 and 2"),
-        (np.full((4, 3), np.nan), np.zeros((4, 3)), "nan"),
+        (np.full((4, 3), np.nan), np.zeros((4, 3)), "row 0, row 1, row 2 and 1 more contain nan"),
         (np.zeros(4), np.zeros((4, 3)), "shape"),
+        (np.zeros((4, 0)), np.zeros((4, 0)), "shape"),
     ],
 )
-def test_bad_features_get_a_clear_error(x: np.ndarray, y: np.ndarray, words: str) -> None:
-    for distance in (kid, fid, kid_interval):
-        with pytest.raises(EvalError, match=words):
-            distance(x, y)
-    with pytest.raises(EvalError, match="same photos"):
-        kid_ratio_interval(np.zeros((3, 2)), np.zeros((4, 2)), np.zeros((5, 2)))
+def test_bad_features_get_a_clear_error(
+    distance: Callable[[np.ndarray, np.ndarray], object], x: np.ndarray, y: np.ndarray, words: str
+) -> None:
+    with pytest.raises(EvalError, match=words) as caught:
+        distance(x, y)
+    assert caught.value.hint
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 20), st.data(), st.sampled_from([math.nan, math.inf, -math.inf]))
+def test_a_picture_without_numbers_is_named(n: int, data: st.DataObject, broken: float) -> None:
+    row, column = data.draw(st.integers(0, n - 1)), data.draw(st.integers(0, 4))
+    features, names = gaussian(0, n, 5), [f"lorelei_{i}.png" for i in range(n)]
+    assert np.array_equal(check_features(features, names), features)
+    features[row, column] = broken
+    with pytest.raises(EvalError, match=rf"features of lorelei_{row}\.png contain nan or infinity"):
+        check_features(features, names)
+    with pytest.raises(EvalError, match=f"{n + 1} names for {n} rows"):
+        check_features(features, [*names, "one more"])
+
+
+def test_results_of_other_photos_are_refused() -> None:
+    for interval in (kid_ratio_interval, kid_difference_interval):
+        with pytest.raises(EvalError, match="same photos"):
+            interval(np.zeros((3, 2)), np.zeros((4, 2)), np.zeros((5, 2)))
 
 
 def test_too_large_subsets_are_refused_with_the_argument_to_change() -> None:

@@ -8,10 +8,18 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binomtest, t
 
 from eval.errors import EvalError
-from eval.intervals import bootstrap_mean, percentiles, proportion, resample_counts, wilson
+from eval.intervals import (
+    Z,
+    bootstrap_mean,
+    percentiles,
+    proportion,
+    resample_counts,
+    student_quantile,
+    wilson,
+)
 
 
 @given(st.integers(0, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
@@ -53,3 +61,10 @@ def test_proportion_of_nothing_is_unknown() -> None:
     assert math.isnan(nothing.value)
     assert (nothing.low, nothing.high) == (0.0, 1.0)
     assert proportion(np.array([True, False]), 3, "random").value == 0.5
+
+
+@pytest.mark.parametrize(("freedom", "error"), [(2, 0.04), (3, 0.01), (5, 0.0015), (29, 1e-5), (1e6, 1e-9)])
+def test_student_quantile_matches_scipy(freedom: float, error: float) -> None:
+    assert student_quantile(Z, freedom) == pytest.approx(t.ppf(0.975, freedom), rel=error)
+    assert student_quantile(-Z, freedom) == -student_quantile(Z, freedom)
+    assert student_quantile(Z, math.inf) == Z

@@ -1,10 +1,8 @@
-"""Style ranks and the index: fairness, exactness, round trip, and real artists."""
+"""The index of style vectors: exact and approximate search, changes, saving, and what is refused."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -13,141 +11,180 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eval.errors import EvalError, UnknownNameError, WeightsMismatchError
-from eval.features import Extractor, get_extractor
-from eval.ranking import equal_size_score
-from eval.retrieval import StyleIndex, style_rank
+from eval.features import get_extractor
+from eval.retrieval import FLAT_LIMIT, StyleIndex
+from eval.style_vectors import Space
+
+SPACE = Space("style", "ab" * 32, 12)
 
 
-def clusters(sizes: dict[str, int], spread: float = 0.3, dim: int = 12) -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(0)
-    return {name: rng.normal(size=dim) + spread * rng.normal(size=(n, dim)) for name, n in sizes.items()}
+def gallery(sizes: dict[str, int], dim: int = 12, seed: int = 0) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return {name: rng.normal(size=dim) + rng.normal(size=(n, dim)) for name, n in sizes.items()}
 
 
-@settings(max_examples=30, deadline=None)
-@given(
-    st.integers(1, 7).flatmap(lambda n: st.tuples(st.just(n), st.integers(1, n))),
-    st.integers(1, 4),
-    st.integers(0, 99),
-)
-def test_equal_size_score_is_the_mean_over_all_subsets(sizes: tuple[int, int], k: int, seed: int) -> None:
-    n, size = sizes
-    k = min(k, size)
-    cosines = np.random.default_rng(seed).normal(size=(3, n))
-    for row, score in zip(cosines, equal_size_score(cosines, size, k), strict=True):
-        subsets = [np.sort(part)[-k:].mean() for part in combinations(row, size)]
-        assert score == pytest.approx(np.mean(subsets))
+def many(n: int, dim: int, hands: int, seed: int = 0) -> np.ndarray:
+    """Vectors in clusters, cosine about 0.6 within one."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(hands, dim))
+    return centres[rng.integers(0, hands, n)] + 0.8 * rng.normal(size=(n, dim))
 
 
-def test_queries_of_a_cluster_rank_it_first_with_an_honest_interval() -> None:
-    gallery = clusters({"ink": 30, "oil": 9, "pencil": 60})
-    queries = clusters({"ink": 50})["ink"][30:]
-    rank = style_rank(queries, gallery, "ink", extractor="random")
-    assert rank.top1.value == 1
-    assert 0.8 < rank.top1.low < 1
-    assert rank.reciprocal_rank.value == 1
-    assert rank.average_precision.value == 1
-    assert (rank.top1.n_x, rank.top1.n_y, rank.top1.extractor, rank.compared) == (99, 20, "random", 9)
-    assert rank.ranking(0)[0] == "ink"
-    assert sorted(rank.ranking(0)) == sorted(gallery)
-    wrong = style_rank(queries, gallery, "oil")
-    assert wrong.top1.value == 0
-    assert 1 / 3 <= wrong.reciprocal_rank.value <= 1 / 2
+def exact(rows: np.ndarray, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers and cosines of the nearest, from the whole matrix."""
+    cosines = (queries / np.linalg.norm(queries, axis=1, keepdims=True)) @ (
+        rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    ).T
+    order = np.argsort(-cosines, 1)[:, :k]
+    return order, np.take_along_axis(cosines, order, 1)
 
 
-def test_a_larger_gallery_has_no_advantage_when_styles_are_equal() -> None:
-    """Four styles of one distribution: each wins about a quarter; plainly nearest the largest wins most."""
-    rng = np.random.default_rng(1)
-    gallery = {name: rng.normal(size=(n, 40)) for name, n in {"a": 10, "b": 10, "c": 120, "d": 10}.items()}
-    queries = rng.normal(size=(800, 40))
-    assert abs(style_rank(queries, gallery, "c", k=1).top1.value - 0.25) < 0.12
-    stacked = np.concatenate(list(gallery.values()))
-    cosines = queries @ (stacked / np.linalg.norm(stacked, axis=1, keepdims=True)).T
-    nearest = cosines.argmax(1)
-    assert ((nearest >= 20) & (nearest < 140)).mean() > 0.6
+def test_the_nearest_are_those_of_a_matrix_product_after_standardising() -> None:
+    drawings, queries = gallery({"a": 20, "b": 30}), np.random.default_rng(5).normal(size=(4, 12))
+    index = StyleIndex.build(SPACE, drawings)
+    shift = (drawings["a"].mean(0) + drawings["b"].mean(0)) / 2
+    spread = np.sqrt(sum(((rows - shift) ** 2).mean(0) for rows in drawings.values()) / 2)
+    spread += 1e-3 * spread.max()
+    rows = np.concatenate(list(drawings.values()))
+    order, cosines = exact((rows - shift) / spread, (queries - shift) / spread, 7)
+    for hits, places, near in zip(index.search(queries, 7), order, cosines, strict=True):
+        expected = [("a", str(i)) if i < 20 else ("b", str(i - 20)) for i in places]
+        assert [(hit.style, hit.name) for hit in hits] == expected
+        assert [hit.cosine for hit in hits] == pytest.approx(list(near), abs=1e-5)
+    assert [len(hits) for hits in index.search(queries, 99)] == [50] * 4
 
 
-def test_rank_does_not_depend_on_the_order_of_styles_or_drawings() -> None:
-    gallery = clusters({"a": 12, "b": 15, "c": 20}, spread=2.0)
-    queries = np.random.default_rng(2).normal(size=(30, 12))
-    shuffled = {name: gallery[name][::-1] for name in ("c", "a", "b")}
-    first, second = style_rank(queries, gallery, "a"), style_rank(queries, shuffled, "a")
-    assert (first.ranks == second.ranks).all()
-    assert first.average_precision.value == pytest.approx(second.average_precision.value)
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 30), st.integers(2, 8), st.integers(0, 999))
+def test_a_stored_drawing_finds_itself_whatever_the_order(n: int, dim: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows, names = rng.normal(size=(n, dim)), [f"d{i}" for i in range(n)]
+    first, second = (StyleIndex(replace(SPACE, dim=dim)) for _ in range(2))
+    first.add("a", rows, names)
+    for i in rng.permutation(n):
+        second.add("a", rows[i : i + 1], [names[i]])
+    for index in (first, second):
+        assert [hits[0].name for hits in index.search(rows, 1)] == names
+        assert [hits[0].cosine for hits in index.search(rows, 1)] == pytest.approx([1.0] * n, abs=1e-5)
 
 
-def test_leave_out_hides_a_drawing_from_itself() -> None:
-    rng = np.random.default_rng(3)
-    gallery = {"a": rng.normal(size=(15, 200)), "b": rng.normal(size=(15, 200))}
-    seen = style_rank(gallery["a"], gallery, "a", k=1)
-    hidden = style_rank(gallery["a"], gallery, "a", k=1, leave_out=range(15))
-    assert seen.top1.value > hidden.top1.value
-    assert hidden.top1.low < 0.5
-    assert hidden.compared == 14
+def test_equal_and_constant_rows_are_kept_and_found() -> None:
+    index = StyleIndex(SPACE)
+    index.add("twins", np.ones((2, 12)), ["one", "two"])
+    index.add("empty page", np.zeros((1, 12)), ["blank"])
+    near = index.search(np.ones((1, 12)), 3)[0]
+    assert {hit.name for hit in near[:2]} == {"one", "two"}
+    assert (near[2].style, near[2].cosine) == ("empty page", 0)
+    assert StyleIndex(SPACE).search(np.ones((2, 12))) == [[], []]
 
 
-def test_identical_styles_are_a_tie_that_counts_against_the_target() -> None:
-    same = np.random.default_rng(4).normal(size=(6, 5))
-    assert style_rank(same, {"a": same, "b": same.copy()}, "a").top1.value == 0
+def test_a_style_can_be_taken_out_and_added_again() -> None:
+    drawings = gallery({"a": 4, "b": 5, "c": 6})
+    index = StyleIndex.build(SPACE, drawings)
+    before = index.vectors("c")
+    assert index.remove("b") == 5
+    assert (index.styles, len(index)) == (("a", "c"), 10)
+    assert (index.vectors("c") == before).all()
+    assert {hit.style for hit in index.search(drawings["b"], 10)[0]} == {"a", "c"}
+    index.add("b", drawings["b"], list("vwxyz"))
+    assert index.search(drawings["b"][:1], 1)[0][0][:2] == ("b", "v")
 
 
-def test_errors_name_the_style() -> None:
-    gallery = clusters({"lorelei": 4, "micah": 4})
+@pytest.mark.parametrize("hands", [400, 1], ids=["clustered", "one cloud"])
+def test_a_large_index_searches_cells_and_misses_almost_nothing(hands: int, tmp_path: Path) -> None:
+    """Without clusters, cells help little: then more of them are searched, not neighbours missed."""
+    rows = many(FLAT_LIMIT + 4200, 32, hands)
+    rows, queries = rows[:-200], rows[-200:]
+    index = StyleIndex(replace(SPACE, dim=32))
+    half = len(rows) // 2
+    index.add("first", rows[:half], [str(i) for i in range(half)])
+    index.add("second", rows[half:], [str(i) for i in range(half, len(rows))])
+    found = index.search(queries, 10)
+    truth = exact(rows, queries, 10)[0]
+    hits = [len({int(hit.name) for hit in near} & set(true)) for near, true in zip(found, truth, strict=True)]
+    assert np.mean(hits) / 10 >= 0.98
+    assert len(index.search(queries[:1], len(rows))[0]) == len(rows)
+    index.save(tmp_path / "styles")
+    loaded = StyleIndex.load(tmp_path / "styles", index.space)
+    assert loaded.search(queries, 10) == found
+    assert (loaded.vectors("second") == index.vectors("second")).all()
+    loaded.add("third", queries[:2], ["x", "y"])
+    assert loaded.search(queries[:1], 1)[0][0][:2] == ("third", "x")
+    loaded.save(tmp_path / "styles")
+    again = StyleIndex.load(tmp_path / "styles", index.space)
+    assert again.search(queries, 10) == loaded.search(queries, 10)
+    assert again.remove("first") == half
+    assert {hit.style for hit in again.search(queries[:1], 50)[0]} <= {"second", "third"}
+
+
+def test_what_was_saved_answers_as_before_and_can_go_on(tmp_path: Path) -> None:
+    extractor = get_extractor("colour-edge")
+    drawings = gallery({"a": 20, "b": 30}, extractor.dim)
+    index = StyleIndex.build(extractor, drawings)
+    index.save(tmp_path / "deep" / "styles")
+    loaded = StyleIndex.load(tmp_path / "deep" / "styles", extractor)
+    queries = np.random.default_rng(1).normal(size=(5, extractor.dim))
+    assert loaded.search(queries, 50) == index.search(queries, 50)
+    for one in (loaded, index):
+        one.add("c", queries, list("vwxyz"))
+        one.remove("a")
+    loaded.save(tmp_path / "deep" / "styles")
+    again = StyleIndex.load(tmp_path / "deep" / "styles", extractor)
+    assert again.search(queries, 50) == index.search(queries, 50)
+
+
+def test_an_empty_index_can_be_kept_and_filled(tmp_path: Path) -> None:
+    index = StyleIndex.build(SPACE, {"a": np.ones((1, 12))})
+    index.remove("a")
+    for one in (StyleIndex(SPACE), index):
+        one.save(tmp_path / "styles")
+        loaded = StyleIndex.load(tmp_path / "styles", SPACE)
+        assert (len(loaded), loaded.styles, loaded.search(np.ones((1, 12)))) == (0, (), [[]])
+        loaded.add("a", np.eye(12)[:2], ["1", "2"])
+        assert loaded.search(np.eye(12)[1:2], 1)[0][0].name == "2"
+
+
+def test_an_index_in_use_keeps_its_answers_when_the_file_is_replaced(tmp_path: Path) -> None:
+    """The reader has the old file mapped; large enough for cells, whose vectors are read only when needed."""
+    rows = many(FLAT_LIMIT + 100, 16, 50)
+    old, new = (StyleIndex(replace(SPACE, dim=16)) for _ in range(2))
+    old.add("old", rows, [str(i) for i in range(len(rows))])
+    old.save(tmp_path / "styles")
+    reader = StyleIndex.load(tmp_path / "styles", old.space)
+    new.add("new", rows[::-1] + 1, [str(i) for i in range(len(rows))])
+    new.save(tmp_path / "styles")
+    assert reader.search(rows[:50], 5) == old.search(rows[:50], 5)
+    assert StyleIndex.load(tmp_path / "styles", old.space).styles == ("new",)
+    (tmp_path / "styles").unlink()
+    assert reader.search(rows[:50], 5) == old.search(rows[:50], 5)
+
+
+def test_other_weights_and_missing_files_are_refused(tmp_path: Path) -> None:
+    StyleIndex.build(SPACE, gallery({"a": 3, "b": 3})).save(tmp_path / "styles")
+    with pytest.raises(WeightsMismatchError, match="style 00000") as caught:
+        StyleIndex.load(tmp_path / "styles", replace(SPACE, sha256="0" * 64))
+    assert caught.value.exit_code == 6
+    with pytest.raises(WeightsMismatchError, match="expected random"):
+        StyleIndex.load(tmp_path / "styles", replace(SPACE, name="random"))
+    with pytest.raises(UnknownNameError, match="no such file"):
+        StyleIndex.load(tmp_path / "nowhere", SPACE)
+
+
+def test_bad_rows_are_named_and_nothing_is_added() -> None:
+    index = StyleIndex.build(SPACE, {"lorelei": np.ones((2, 12))}, {"lorelei": ["01.webp", "02.webp"]})
+    broken = np.ones((2, 12))
+    broken[1, 3] = np.nan
+    with pytest.raises(EvalError, match=r"micah/04\.webp contain nan"):
+        index.add("micah", broken, ["03.webp", "04.webp"])
+    with pytest.raises(EvalError, match=r"lorelei has a drawing named 02\.webp already"):
+        index.add("lorelei", np.ones((2, 12)), ["03.webp", "02.webp"])
+    with pytest.raises(EvalError, match="2 rows but 1 names"):
+        index.add("micah", np.ones((2, 12)), ["03.webp"])
+    with pytest.raises(EvalError, match="12"):
+        index.search(np.ones((1, 7)))
+    with pytest.raises(EvalError, match=r"lorelei/02\.webp contain nan"):
+        StyleIndex.build(SPACE, {"lorelei": broken}, {"lorelei": ["01.webp", "02.webp"]})
     with pytest.raises(UnknownNameError) as caught:
-        style_rank(gallery["micah"], gallery, "lorelai")
+        index.remove("lorelai")
     assert "'lorelei'" in caught.value.hint
-    with pytest.raises(EvalError, match="negatives"):
-        style_rank(gallery["micah"], {"micah": gallery["micah"]}, "micah")
-    with pytest.raises(EvalError, match="micah: expected"):
-        style_rank(gallery["lorelei"], {**gallery, "micah": np.zeros((0, 12))}, "lorelei")
-    with pytest.raises(EvalError, match="queries: features contain nan"):
-        style_rank(np.full((1, 12), np.nan), gallery, "micah")
-
-
-@pytest.fixture(scope="module")
-def extractor() -> Extractor:
-    return get_extractor("colour-edge")
-
-
-def test_index_finds_what_a_matrix_product_finds_and_survives_saving(
-    tmp_path: Path, extractor: Extractor
-) -> None:
-    gallery = clusters({"a": 20, "b": 30}, spread=1.0, dim=extractor.dim)
-    queries = np.random.default_rng(5).normal(size=(4, extractor.dim))
-    index = StyleIndex.build(extractor, gallery)
-    index.save(tmp_path / "deep" / "styles.npz")
-    loaded = StyleIndex.load(tmp_path / "deep" / "styles.npz", extractor)
-    mean = (gallery["a"].mean(0) + gallery["b"].mean(0)) / 2
-    rows = np.concatenate(list(gallery.values())) - mean
-    centred = queries - mean
-    cosines = (centred @ rows.T) / np.linalg.norm(centred, axis=1)[:, None] / np.linalg.norm(rows, axis=1)
-    expected = np.argsort(-cosines, 1)[:, :7]
-    for found in (index.search(queries, 7), loaded.search(queries, 7)):
-        for q, hits in enumerate(found):
-            assert [label for label, _ in hits] == ["a" if i < 20 else "b" for i in expected[q]]
-            assert [c for _, c in hits] == pytest.approx(list(cosines[q][expected[q]]), abs=1e-5)
-    assert len(loaded) == 50
-    assert len(loaded.search(queries, 99)[0]) == 50
-
-
-def test_index_of_other_weights_and_damaged_ones_are_refused(tmp_path: Path, extractor: Extractor) -> None:
-    path = tmp_path / "styles.npz"
-    StyleIndex.build(extractor, clusters({"a": 3, "b": 3}, dim=extractor.dim)).save(path)
-    with pytest.raises(WeightsMismatchError, match="colour-edge 00000"):
-        StyleIndex.load(path, replace(extractor, sha256="0" * 64))
-    path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(EvalError, match="not a readable style index"):
-        StyleIndex.load(path, extractor)
-    assert [p.name for p in tmp_path.iterdir()] == ["styles.npz"]
-
-
-@pytest.mark.parametrize(("name", "bound"), [("random", 0.85), ("colour-edge", 0.85)])
-def test_real_drawings_are_given_to_their_own_artist(
-    name: str, bound: float, artist_features: Callable[[str], dict[str, np.ndarray]]
-) -> None:
-    """Each left out once, nine artists, chance 0.11; over all drawings 0.92 was measured for both."""
-    gallery = artist_features(name)
-    ranks = [
-        style_rank(rows, gallery, artist, leave_out=range(len(rows))) for artist, rows in gallery.items()
-    ]
-    assert np.concatenate([r.ranks == 1 for r in ranks]).mean() > bound
-    assert min(r.top1.value for r in ranks) > 0.5
+    assert (index.styles, len(index)) == (("lorelei",), 2)

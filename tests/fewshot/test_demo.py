@@ -52,7 +52,7 @@ def test_the_demo_adapts_draws_measures_and_its_style_stays(
 
 
 def measure_the_style(tmp_path: Path, home: Path) -> None:
-    """`eval compare` on the style that the demo left behind."""
+    """`eval adapter` on the style that the demo left behind."""
     sheet, written = tmp_path / "sheet.png", home / "runs" / "demo-ink" / "metrics-heldout.json"
     sides: list[str | Path] = [
         "--drawings",
@@ -63,7 +63,7 @@ def measure_the_style(tmp_path: Path, home: Path) -> None:
         "0-6",
     ]
     judged: list[str | Path] = [*sides, "--others", sample_folder("riso"), "--extractor", "random"]
-    code, out, err = fewshot("eval", "compare", "demo-ink", *judged, "--sheet", sheet, "--format", "path")
+    code, out, err = fewshot("eval", "adapter", "demo-ink", *judged, "--sheet", sheet, "--format", "path")
     assert (code, out.split()) == (0, [str(written), str(sheet)]), err
     record = json.loads(written.read_text())
     assert record["photos"]["names"] == [f"{i:03d}" for i in range(7)]
@@ -71,10 +71,10 @@ def measure_the_style(tmp_path: Path, home: Path) -> None:
     assert record["measures"][0]["ratio"]["n_y"] == 7
     assert record["negatives"] == {"riso": 24}
     # Weight 0 is the base itself, so nothing may change.
-    code, _, err = fewshot("eval", "compare", "demo-ink:0", *judged)
+    code, _, err = fewshot("eval", "adapter", "demo-ink:0", *judged)
     assert code == 0, err
     assert json.loads(written.read_text())["measures"][0]["ratio"]["high"] == 1
-    code, _, err = fewshot("eval", "compare", "demo-inc", *judged)
+    code, _, err = fewshot("eval", "adapter", "demo-inc", *judged)
     assert (code, err.count("error:")) == (4, 1)
     assert "did you mean demo-ink" in err
 

@@ -1,8 +1,11 @@
-"""`fewshot eval kid|fid|style|content` on folders."""
+"""`fewshot eval kid|fid|style` on folders, archives and patterns."""
 
+import hashlib
 import json
 import shutil
+import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -13,7 +16,7 @@ from fewshot.samples import sample_folder
 INK, FLAT, RISO = (sample_folder(hand) for hand in ("ink", "flat", "riso"))
 
 
-def measure(*arguments: str | Path) -> list[dict[str, float | str | None]]:
+def measure(*arguments: object) -> list[dict[str, Any]]:
     command = ["eval", *map(str, arguments), "--size", "64", "--format", "json"]
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.stderr
@@ -22,7 +25,7 @@ def measure(*arguments: str | Path) -> list[dict[str, float | str | None]]:
     return rows
 
 
-def number(value: float | str | None) -> float:
+def number(value: Any) -> float:
     assert isinstance(value, float | int)
     return value
 
@@ -41,7 +44,7 @@ def test_one_hand_is_nearer_to_itself(distance: str, tmp_path: Path) -> None:
     even, odd = halves(INK, tmp_path)
     (near,), (far,) = measure(distance, even, odd), measure(distance, INK, FLAT)
     assert number(near["value"]) < 0.3 * number(far["value"])
-    assert near["n"] == "12 and 12"
+    assert (near["n_x"], near["n_y"]) == (12, 12)
     assert "64" in str(near["resize"])
     assert len(str(near["sha256"])) == 64
     if distance == "kid":
@@ -54,17 +57,40 @@ def test_one_hand_is_nearer_to_itself(distance: str, tmp_path: Path) -> None:
 def test_a_hand_is_found_among_others(tmp_path: Path) -> None:
     even, odd = halves(INK, tmp_path)
     rows = measure("style", even, "--among", FLAT, "--among", odd, "--among", RISO)
-    assert (rows[0]["measure"], rows[0]["value"], rows[0]["notes"]) == ("odd: nearest", 1, "chance 0.33")
+    assert (rows[0]["measure"], rows[0]["value"], rows[0]["notes"]) == ("odd: nearest", 1, ["chance 0.11"])
 
 
-def test_content_pairs_by_name_and_finds_copies(tmp_path: Path) -> None:
-    some = tmp_path / "results"
-    some.mkdir()
-    for file in sorted(INK.glob("*.webp"))[:8]:
-        shutil.copy(file, some)
-    first, rank, copies = measure("content", INK, some, "--drawings", INK)
-    assert (first["value"], rank["value"], copies["value"]) == (1, 1, 1)
-    assert first["n"] == "8 and 8"
+def test_folder_archive_and_pattern_are_the_same_pictures(tmp_path: Path) -> None:
+    archive = tmp_path / "ink.tar"
+    with tarfile.open(archive, "w") as tar:
+        for file in sorted(INK.glob("*.webp")):
+            tar.add(file, file.name)
+    values = [measure("kid", source, FLAT)[0]["value"] for source in (INK, archive, INK / "*.webp")]
+    assert values[0] == values[1] == values[2]
+
+
+def test_subsets_are_shown_beside_the_value_of_all_pictures() -> None:
+    plain, subsets = measure("kid", INK, FLAT, "--subset-size", "12")
+    assert number(subsets["value"]) == pytest.approx(number(plain["value"]), rel=0.05)
+    assert subsets["low"] is None
+    assert "subsets of 12: deviation" in str(subsets["notes"])
+
+
+def test_pictures_can_be_left_as_they_are() -> None:
+    result = CliRunner().invoke(app, ["eval", "kid", str(INK), str(FLAT), "--as-is", "--format", "json"])
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)[0]["resize"].startswith("as they are")
+
+
+def test_the_same_pictures_on_both_sides_are_noticed() -> None:
+    (row,) = measure("kid", INK, INK)
+    assert number(row["value"]) < 0
+    assert "both sides are the same pictures" in str(row["notes"])
+
+
+def test_features_without_a_scale_of_their_own_say_what_they_were_standardised_on() -> None:
+    (row,) = measure("kid", INK, FLAT, "--extractor", "perceptual")
+    assert "standardised on the first side" in str(row["notes"])
 
 
 @pytest.mark.parametrize(
@@ -74,9 +100,13 @@ def test_content_pairs_by_name_and_finds_copies(tmp_path: Path) -> None:
         (["kid", "{ink}", "one"], 3, "one"),
         (["kid", "{ink}", "text"], 3, "text"),
         (["fid", "{ink}", "{flat}", "--extractor", "inceptoin"], 4, "inception"),
-        (["style", "{ink}", "--among", "{flat}"], 2, "--among"),
+        (["style", "{ink}", "--among", "{flat}", "--extractor", "random"], 2, "--among"),
         (["style", "{ink}", "--among", "{flat}", "--among", "{flat}"], 2, "once"),
-        (["content", "{ink}", "one"], 3, "same name"),
+        (["kid", "{ink}"], 2, "two sources"),
+        (["kid", "{ink}/000.webp", "{ink}/001.webp", "{ink}/002.webp"], 2, "quotes"),
+        (["kid", "{ink}", "nothing-*.png"], 4, "no picture matches"),
+        (["kid", "{ink}", "{flat}", "--subset-size", "50"], 3, "subset"),
+        (["fid", "{ink}", "{flat}", "--extractor", "squeezenet"], 4, "--weights FILE"),
     ],
 )
 def test_bad_input_gets_one_message(
@@ -100,4 +130,22 @@ def test_a_broken_picture_is_named_and_the_rest_counts(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["eval", "kid", str(folder), str(FLAT), "--size", "64"])
     assert result.exit_code == 0
     assert "broken.png" in result.stderr
+    assert "1 picture left out: drawings/broken.png" in result.stderr
     assert "24 and 24" in result.stdout
+    (row,) = measure("kid", folder, FLAT)
+    assert (row["skipped"], row["skipped_names"]) == (1, ["drawings/broken.png"])
+
+
+def test_inception_runs_with_a_file_whose_sha256_is_said(inception_weights: Path) -> None:
+    pin = hashlib.sha256(inception_weights.read_bytes()).hexdigest()
+    options = ["--extractor", "inception", "--weights", inception_weights]
+    (row,) = measure("kid", INK, FLAT, *options, "--sha256", pin)
+    assert (row["extractor"], row["sha256"]) == ("inception", pin)
+    assert "299" in str(row["resize"])
+    assert number(row["value"]) > 0
+    again = measure("kid", INK, FLAT, *options, "--sha256", pin)
+    assert again == [row]
+    command = ["eval", "fid", str(INK), str(FLAT), *map(str, options)]
+    refused = CliRunner().invoke(app, command)
+    assert refused.exit_code == 6
+    assert f"--sha256 {pin}" in refused.stderr.replace("\n", " ")

@@ -111,6 +111,7 @@ def test_the_table_has_a_row_for_each_variant(template: BaseRun, tmp_path: Path,
     rows = run_ablation(template, Budget(pairs=8), settings)
     assert [row["model"] for row in rows] == list(VARIANTS)
     assert all(set(row) == set(ALL_COLUMNS) for row in rows)
+    assert [row["kid_beyond_full"] is None for row in rows] == [False] * 5 + [True]
     assert {row["px"] for row in rows} == {32}
     assert {row["pairs"] for row in rows} == {8}
     assert {tuple(row["n"].values()) for row in rows} == {(6, 7)}
@@ -120,15 +121,14 @@ def test_the_table_has_a_row_for_each_variant(template: BaseRun, tmp_path: Path,
     for row in rows:
         value, low, high = row["kid"]
         assert low <= value <= high
+        beyond = row["kid_beyond_full"] or [0.0]
+        assert beyond[0] == pytest.approx(value - by_name[FULL]["kid"][0])
         assert Path(row["path"]).is_file()
     runs = Path(rows[0]["path"]).parents[1]
-    check_shared_stage(
-        by_name,
-        load_checkpoint(runs / "scan_tiny-ablation-lower.t" / "scan_tiny-ablation-lower.t.safetensors"),
-    )
-    folder = runs / "scan_tiny-ablation.t"
-    assert json.loads((folder / "metrics.json").read_text()) == rows
-    assert (folder / "sheet.png").is_file()
+    lower = "scan_tiny-ablation-lower.t"
+    check_shared_stage(by_name, load_checkpoint(runs / lower / f"{lower}.safetensors"))
+    assert json.loads((runs / "scan_tiny-ablation.t" / "metrics.json").read_text()) == rows
+    assert (runs / "scan_tiny-ablation.t" / "sheet.png").is_file()
     shown = table_row(rows[0], TEXTS)
     assert set(COLUMNS) <= shown.keys()
     assert shown["KID"] == "{:.3g} [{:.3g}, {:.3g}]".format(*rows[0]["kid"])

@@ -1,0 +1,111 @@
+"""Features of gathered pictures: from the cache where they are known, and shared out among processes."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from eval.feature_cache import FeatureCache, fill
+from eval.features import Extractor, check_finite, extract, get_extractor
+from fewshot.errors import UsageError
+from fewshot.evaluation.sources import Gathered
+from fewshot.home import cache_folder
+from fewshot.output import Progress, progress, warn
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+BATCH = 32
+"""Pictures per step, and what a killed measurement loses at most."""
+
+
+def feature_cache() -> FeatureCache:
+    """The cache under `FEWSHOT_HOME`, `cache/features`; at most `eval.feature_cache.LIMIT_MB`."""
+    return _cache_in(cache_folder() / "features")
+
+
+@functools.cache
+def _cache_in(folder: Path) -> FeatureCache:
+    # One for each folder, so that one that cannot be written to is warned of once.
+    return FeatureCache(folder, warn=warn)
+
+
+def open_judge(
+    name: str, weights: Path | None = None, sha256: str | None = None, device: str = "cpu"
+) -> Extractor:
+    """`eval.features.get_extractor` with the options of a command.
+
+    Raises:
+        UsageError: a GPU on a machine without one.
+        EvalError: as `get_extractor`.
+    """
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise UsageError(f"--device {device}: this machine has no GPU", "leave --device out")
+    return get_extractor(name, weights=weights, sha256=sha256, device=device)
+
+
+def features_of(
+    judge: Extractor,
+    pictures: Gathered | np.ndarray | Tensor,
+    *,
+    cache: FeatureCache | None = None,
+    accelerator: Accelerator | None = None,
+    quiet: bool = False,
+) -> np.ndarray:
+    """Features of pictures, each computed once and then found again.
+
+    Pictures that a network has just drawn come as an array and are not looked up or kept: they are rarely
+    drawn twice, and would push out those of files.
+
+    Args:
+        judge: from `eval.features.get_extractor`; of several processes, each on its own device.
+        pictures: from `gather`; or uint8 `(N, 3, H, W)`, computed without the cache.
+        cache: another cache than `feature_cache()`.
+        accelerator: of several processes, which all call this with the same pictures: each takes every p-th
+            one, and all get all features. None computes everything here.
+        quiet: no progress bar, for a caller that shows its own.
+
+    Returns:
+        `(N, D)` float32 in the order of the pictures.
+
+    Raises:
+        EvalError: features that are not finite, with the picture's name (in every process).
+    """
+    if not isinstance(pictures, Gathered):
+        return extract(judge, pictures, BATCH)
+    rank, processes = (accelerator.process_index, accelerator.num_processes) if accelerator else (0, 1)
+    own = range(rank, len(pictures), processes)
+    store = cache or feature_cache()
+    with contextlib.ExitStack() as stack:
+        bars: list[Progress] = []
+
+        def report(done: int) -> None:
+            if not bars:
+                bars.append(stack.enter_context(progress(f"{judge.name}: {pictures.source}", len(own), done)))
+            bars[0].update(done)
+
+        shown = report if len(own) > BATCH and not quiet and rank == 0 else None
+        hashes = [pictures.hashes[i] for i in own]
+        features = fill(judge, pictures.pixels[rank::processes], hashes, store, batch=BATCH, report=shown)
+    if accelerator is not None and processes > 1:
+        features = _gathered(features, len(pictures), accelerator)
+    check_finite(judge, features, [f"{pictures.source}: {name}" for name in pictures.names])
+    return features
+
+
+def _gathered(own: np.ndarray, n: int, accelerator: Accelerator) -> np.ndarray:
+    """Everyone's rows in the order of the pictures, the same array `(n, D)` in every process."""
+    processes = accelerator.num_processes
+    padded = torch.zeros(-(-n // processes), own.shape[1])
+    padded[: len(own)] = torch.from_numpy(own)
+    everyone = accelerator.gather(padded.to(accelerator.device)).cpu().numpy()
+    features = np.empty((n, own.shape[1]), np.float32)
+    for rank, rows in enumerate(np.split(everyone, processes)):
+        features[rank::processes] = rows[: len(range(rank, n, processes))]
+    return features

@@ -1,0 +1,158 @@
+"""Content and memorisation on folders: does each result show its own photo, and does any repeat a drawing?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from base_models.registry import create_model
+from eval.content import content_views
+from eval.correspondence import Landmarks, cycle_agreement
+from eval.features import square_text
+from eval.memorisation import lean_to_training, memorisation
+from eval.structure import LAYOUT, STRUCTURE, structure_features
+from fewshot.data.augment import to_float, to_uint8
+from fewshot.errors import BadInputError, UsageError
+from fewshot.evaluation.folders import require_two
+from fewshot.evaluation.landmarks import landmark_detector
+from fewshot.evaluation.operands import at_size
+from fewshot.evaluation.rows import Row, resized
+from fewshot.evaluation.sources import Gathered, gather
+from fewshot.home import home
+from fewshot.output import notice, progress
+
+if TYPE_CHECKING:
+    from base_models.checkpoint import BaseModel
+
+CHUNK = 8
+_SEEN_AS = {STRUCTURE: square_text(64), LAYOUT: square_text(96)}
+
+
+@dataclass(frozen=True)
+class Further:
+    """What may be compared with besides photos and results."""
+
+    drawings: Path | None = None
+    """The drawings trained on, to look for copies of them."""
+    heldout: Path | None = None
+    """Other drawings by the same hand, to tell memorisation from a likeness of the whole hand."""
+    base: str | None = None
+    """Base model whose way back turns results into photos again."""
+    detector: Path | None = None
+    """YuNet's weight file; None looks in the cache and fetches it."""
+
+
+def content_rows(photos: Path, results: Path, size: int, further: Further) -> list[Row]:
+    """Can each result be told to be its own photo's, by name; and does any copy a drawing.
+
+    Raises:
+        BadInputError: fewer than two pairs of the same name.
+        UsageError: held-out drawings without those trained on.
+        NotFoundError, CheckpointError: a folder, base or detector that is not there.
+    """
+    if further.heldout is not None and further.drawings is None:
+        raise UsageError(
+            "--heldout without --drawings: held-out drawings are compared with those trained on",
+            "name them too: --drawings DIR",
+        )
+    landmarks, notes = landmark_detector(further.detector)
+    before, after = pair_by_name(gather(photos, size), gather(results, size), str(photos), str(results))
+    base = create_model(further.base, folders=(home() / "base",)) if further.base is not None else None
+    training, heldout = (
+        gather(f, size) if f is not None else None for f in (further.drawings, further.heldout)
+    )
+    rows = view_rows(before, after, size, landmarks, notes)
+    if base is not None:
+        rows.append(cycle_row(base, before, after))
+    if training is not None:
+        rows += memorisation_rows(after, training, heldout, size)
+    return rows
+
+
+def pair_by_name(before: Gathered, after: Gathered, photos: str, results: str) -> tuple[Gathered, Gathered]:
+    """The pictures that have a partner of the same stem on the other side, in the order of the photos.
+
+    Raises:
+        BadInputError: fewer than two pairs; `photos` and `results` name the sides.
+    """
+    places = {name: row for row, name in enumerate(after.names)}
+    pairs = [(row, places[name]) for row, name in enumerate(before.names) if name in places]
+    if len(pairs) < 2:
+        found = "one picture" if len(pairs) == 1 else "no picture"
+        raise BadInputError(
+            f"{found} of {photos} has a result of the same name in {results}; expected two or more",
+            "`fewshot stylize PHOTOS -o RESULTS` keeps the names",
+        )
+    left = len(before) + len(after) - 2 * len(pairs)
+    if left:
+        notice(f"{left} pictures without a partner of the same name are left out")
+    return before.rows([photo for photo, _ in pairs]), after.rows([result for _, result in pairs])
+
+
+def view_rows(
+    photos: Gathered,
+    results: Gathered,
+    size: int,
+    landmarks: Landmarks | None,
+    notes: tuple[str, ...] = (),
+) -> list[Row]:
+    """Matching rates by edges, layout and colours of parts, of pairs in the same order."""
+    with progress("comparing", len(photos)) as bar:
+        views = content_views(photos.pixels, results.pixels, landmarks)
+        bar.update(len(photos))
+    rows = []
+    for view, found in views.items():
+        name = found.top1.extractor
+        resize = resized(size, _SEEN_AS.get(name, "their own pixels"))
+        chance = f"own photo by {view}: chance {found.chance:.2g}"
+        sides = photos, results
+        rows.append(Row(f"own photo by {view}", found.top1, sides, resize, notes=(chance, *notes)))
+        rows.append(Row(f"1/rank by {view}", found.reciprocal_rank, sides, resize))
+    return rows
+
+
+def cycle_row(base: BaseModel, photos: Gathered, results: Gathered) -> Row:
+    """How far the base's way back from the results ends from the photos, beside that of shuffled pairs."""
+    size, netG_B = int(base.netG_A.size), base.netG_B.eval()
+    shown, drawn = (at_size(side.pixels, size) for side in (photos, results))
+    back = []
+    with progress("drawing back", len(results)) as bar, torch.inference_mode():
+        for chunk in torch.from_numpy(drawn).split(CHUNK):
+            back.append(to_uint8(netG_B(to_float(chunk))))
+            bar.update(bar.done + len(chunk))
+    found = cycle_agreement(shown, torch.cat(back).numpy())
+    other = found.shuffled
+    note = f"cycle L1 of shuffled pairs: {other.value:.3g} [{other.low:.3g}, {other.high:.3g}]"
+    facts = {"shuffled": [other.value, other.low, other.high]}
+    resize = resized(size, f"the way back of {base.name}")
+    return Row("cycle L1 (0..1)", found.real, (photos, results), resize, base.sha256, (note,), facts)
+
+
+def memorisation_rows(
+    results: Gathered, training: Gathered, heldout: Gathered | None, size: int
+) -> list[Row]:
+    """Copies of training drawings and, with held-out ones, whether results lean to the training drawings.
+
+    Raises:
+        BadInputError: fewer than two drawings on a side.
+    """
+    sides = [results, training, *([heldout] if heldout is not None else [])]
+    for side in sides[1:]:
+        require_two(side.source, side)
+    made, trained, *unseen = (structure_features(side.pixels) for side in sides)
+    resize = resized(size, square_text(64))
+    copies = memorisation(made, trained)
+    look = tuple(f"look at {results.names[row]}: a copy?" for row in copies.flagged)
+    rows = [Row("copies of drawings", copies.copied, (results, training), resize, notes=look)]
+    if unseen:
+        lean = lean_to_training(made, trained, unseen[0])
+        note = (
+            f"nearer to trained-on: 0.5 is chance, p = {lean.p:.2g} (one-sided, random splits of the "
+            f"drawings), {lean.compared} drawings on each side"
+        )
+        facts = {"p": lean.p}
+        rows.append(Row("nearer to trained-on", lean.share, tuple(sides), resize, None, (note,), facts))
+    return rows

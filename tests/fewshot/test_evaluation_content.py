@@ -1,0 +1,92 @@
+"""`fewshot eval content` on folders: own photo by three views, the way back, and memorisation."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from fewshot.cli.main import app
+from fewshot.samples import sample_folder
+
+pytestmark = pytest.mark.usefixtures("no_downloads")
+
+INK, FLAT, RISO = (sample_folder(hand) for hand in ("ink", "flat", "riso"))
+
+
+def measure(*arguments: str | Path) -> dict[str, dict[str, Any]]:
+    """Rows by the name of their measure."""
+    command = ["eval", "content", *map(str, arguments), "--size", "64", "--format", "json"]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.stderr
+    return {row["measure"]: row for row in json.loads(result.stdout)}
+
+
+def some(folder: Path, destination: Path, chosen: slice) -> Path:
+    destination.mkdir()
+    for file in sorted(folder.glob("*.webp"))[chosen]:
+        shutil.copy(file, destination)
+    return destination
+
+
+def test_content_pairs_by_name_and_finds_copies(tmp_path: Path) -> None:
+    found = measure(INK, some(INK, tmp_path / "results", slice(8)), "--drawings", INK)
+    for row in ("own photo by edges", "1/rank by edges", "own photo by layout", "copies of drawings"):
+        assert found[row]["value"] == 1, row
+    assert (found["own photo by edges"]["n_x"], found["own photo by edges"]["n_y"]) == (8, 8)
+    assert "chance 0.12" in str(found["own photo by layout"]["notes"])
+    assert "look at 000" in str(found["copies of drawings"]["notes"])
+
+
+def test_another_hand_shows_the_same_people() -> None:
+    found = measure(FLAT, INK)
+    assert found["own photo by edges"]["low"] > 3 / 24
+    assert found["own photo by layout"]["low"] > 3 / 24
+
+
+def test_colours_of_parts_need_a_detector(shared: Path) -> None:
+    detector = shared / "weights" / "face_detection_yunet.onnx"
+    found = measure(FLAT, FLAT, "--detector", detector)
+    colours = found["own photo by colours"]
+    assert colours["value"] > 0.9
+    assert 5 <= colours["n_y"] <= 24
+    assert colours["extractor"] == "landmark regions"
+
+
+def test_results_lean_to_the_drawings_they_were_copied_from(tmp_path: Path) -> None:
+    trained, unseen = (some(INK, tmp_path / n, s) for n, s in (("a", slice(12)), ("b", slice(12, None))))
+    row = measure(INK, trained, "--drawings", trained, "--heldout", unseen)["nearer to trained-on"]
+    assert (row["value"], row["p"] < 0.01) == (1, True)
+    other = measure(INK, trained, "--drawings", unseen, "--heldout", trained)["nearer to trained-on"]
+    assert (other["value"], other["p"]) == (0, 1)
+
+
+def test_the_way_back_of_a_base_is_measured_beside_shuffled_pairs() -> None:
+    row = measure(FLAT, INK, "--base", "scan_tiny")["cycle L1 (0..1)"]
+    assert 0 < row["low"] <= row["value"] <= row["high"] < 1
+    assert len(row["shuffled"]) == 3
+    assert "way back of scan_tiny" in row["resize"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["{ink}", "one"], 3, "same name"),
+        (["{ink}", "{flat}", "--heldout", "{riso}"], 2, "--drawings"),
+        (["{ink}", "{flat}", "--drawings", "one"], 3, "expected two"),
+        (["{ink}", "{flat}", "--base", "scan_tinny"], 4, "scan_tiny"),
+        (["{ink}", "{flat}", "--detector", "none.onnx"], 4, "none.onnx"),
+    ],
+)
+def test_mistakes_get_one_message(
+    arguments: list[str], code: int, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("one").mkdir()
+    shutil.copy(INK / "000.webp", "one/other.webp")
+    command = [argument.format(ink=INK, flat=FLAT, riso=RISO) for argument in arguments]
+    result = CliRunner().invoke(app, ["eval", "content", *command, "--size", "64"])
+    assert (result.exit_code, result.stdout, result.stderr.count("error:")) == (code, "", 1)
+    assert says in result.stderr
