@@ -33,6 +33,8 @@ depend on n, only on the proportion of the sides."""
 _UNBIASED = 4
 """Fewest rows with an unbiased tau. Below, the plainly centred matrix stands in; its diagonal makes it
 larger."""
+_ROUNDING = 16 * float(np.finfo(np.float64).eps)
+"""Of the largest kernel value: a deviation this small is how the values were rounded, not how they spread."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,14 @@ def moments(within_x: np.ndarray, within_y: np.ndarray, cross: np.ndarray) -> Mo
     rows_x = (within_x.sum(1) - diagonal_x) / (n - 1)
     rows_y = (within_y.sum(1) - diagonal_y) / (m - 1)
     witness_x, witness_y = rows_x - cross.mean(1), rows_y - cross.mean(0)
-    variance_x, variance_y = float(witness_x.var(ddof=1)), float(witness_y.var(ddof=1))
-    tau_x, tau_y = _tau(within_x), _tau(within_y)
-    tau_cross = float(np.square(_centred(cross)).sum()) / ((n - 1) * (m - 1))
+    largest = max(float(np.abs(kernel).max()) for kernel in (within_x, within_y, cross))
+
+    def spread(square: float) -> float:
+        return square if square > (_ROUNDING * largest) ** 2 else 0.0
+
+    variance_x, variance_y = spread(witness_x.var(ddof=1)), spread(witness_y.var(ddof=1))
+    tau_x, tau_y = spread(_tau(within_x)), spread(_tau(within_y))
+    tau_cross = spread(float(np.square(_centred(cross)).sum()) / ((n - 1) * (m - 1)))
     return Moments(
         value=float(rows_x.mean() + rows_y.mean() - 2 * cross.mean()),
         linear_x=4 / n * (variance_x - tau_x * (n - 2) / (n - 1) ** 2 - tau_cross / m),

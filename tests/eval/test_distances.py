@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from eval.checks import check_features
@@ -78,6 +78,7 @@ def test_pictures_given_several_times_are_taken_as_they_come(n: int, m: int, tim
 
 @settings(max_examples=25, deadline=None)
 @given(several, several, st.floats(-3, 3), st.floats(-3, 3))
+@example(8, 2, 0.59375, -1.7880887955806735).via("a variance of rounding alone, with one degree of freedom")
 def test_constant_features_have_a_distance_and_an_interval_without_width(
     n: int, m: int, first: float, second: float
 ) -> None:
