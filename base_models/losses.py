@@ -70,6 +70,38 @@ def style_loss(statistics: Sequence[Tensor], target: Sequence[Tensor]) -> Tensor
     return torch.stack(terms).sum()
 
 
+def outlier_loss(statistics: Sequence[Tensor], mean: Sequence[Tensor], spread: Sequence[Tensor]) -> Tensor:
+    """How far each result's own statistics are from what the drawings' vary in: about 1 for a drawing.
+
+    Args:
+        statistics: per layer `(B, 2C)`, of the results.
+        mean, spread: per layer `(2C,)`, over the drawings; spread positive.
+
+    The mean square of (s - mean) / spread, averaged over layers: twice the negative log-likelihood of a
+    normal distribution with a diagonal covariance, but for a constant. `style_loss` averages the batch first,
+    so that one pale result makes up for a dark one; this looks at each.
+    """
+    layers = zip(statistics, mean, spread, strict=True)
+    return torch.stack([((s - m) / d).square().mean() for s, m, d in layers]).mean()
+
+
+def sliced_wasserstein(rows: Tensor, target: Tensor, directions: Tensor) -> Tensor:
+    """Sliced Wasserstein distance of two sets of features (arXiv 2006.07229, eq. 4), a number without unit.
+
+    Args:
+        rows: `(N, C)`, of the results.
+        target: `(N, C)`, of the drawings.
+        directions: `(C, P)`, each column of length one.
+
+    Both sets are projected on each direction and sorted; the loss is the mean squared difference of what ends
+    up in the same place, divided by the target's variance. Means and deviations tell less: they miss that a
+    drawing has few values, such as paper and ink, and nothing between.
+    """
+    ours, theirs = (side @ directions for side in (rows, target))
+    apart = (ours.sort(0).values - theirs.sort(0).values).square().mean()
+    return apart / theirs.var(0).mean().clamp_min(1e-6)
+
+
 def content_loss(result: Tensor, photo: Tensor) -> Tensor:
     """One minus the cosine between feature maps whose mean over positions was taken off.
 
@@ -90,6 +122,23 @@ def colour_loss(result: Tensor, photo: Tensor, cells: int = 8) -> Tensor:
     So coarse that lines, eyes and shading are free; LSGAN alone pulls all skin to the drawings' average.
     """
     return F.l1_loss(F.adaptive_avg_pool2d(result, cells), F.adaptive_avg_pool2d(photo, cells))
+
+
+def tone_loss(result: Tensor, source: Tensor, cells: int = 16) -> Tensor:
+    """One minus the correlation of coarse lightness: dark hair stays the darker part, in whatever ink.
+
+    Args:
+        result, source: `(B, 3, H, W)`.
+        cells: squares per side over which lightness (ITU-R BT.601) is averaged.
+
+    A correlation knows neither brightness nor contrast, which are the style's.
+    """
+    weights = result.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
+    rows = []
+    for images in (result, source):
+        coarse = F.adaptive_avg_pool2d((images * weights).sum(1, keepdim=True), cells).flatten(1)
+        rows.append(coarse - coarse.mean(1, keepdim=True))
+    return (1 - F.cosine_similarity(*rows, dim=1, eps=1e-4)).mean()
 
 
 def total_variation(images: Tensor) -> Tensor:

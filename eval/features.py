@@ -27,12 +27,15 @@ _NAMES = {
     "random-steering": "the same with other seeds: may steer a training, so that `random` need not",
     "colour-edge": "Lab colour, edges, flatness and line widths; no file, no network",
     "style": "the shipped style encoder: drawings by one hand lie near each other; in no loss",
+    "style-unseen:<artist>": "the same without the artists of one fold: a judge of one it learned from",
     "perceptual": "the shipped perceptual network, which the losses use too",
     "squeezenet": "SqueezeNet 1.0 on ImageNet; needs a weight file",
     "inception": "InceptionV3 as in published FID and KID; needs a weight file (91 MB)",
     "timm:<model>": "pooled features of any timm model; its file from the Hugging Face hub, or a given one",
 }
 _TIMM = "timm:"
+_UNSEEN = "style-unseen:"
+_WITH_FILE = ("squeezenet", "inception", "timm:<model>")
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,11 @@ def get_extractor(
 
 def takes_file(name: str) -> bool:
     """Whether an extractor of that name reads a weight file that can be given."""
-    return name not in _NAMES or name in ("squeezenet", "inception", "timm:<model>")
+    return (name not in _NAMES and not name.startswith(_UNSEEN)) or name in (
+        "squeezenet",
+        "inception",
+        "timm:<model>",
+    )
 
 
 def _build(name: str, weights: Path | None, sha256: str | None) -> tuple[nn.Module, str, str, bool]:
@@ -129,6 +136,10 @@ def _build(name: str, weights: Path | None, sha256: str | None) -> tuple[nn.Modu
         from eval import style_encoder
 
         return *style_encoder.extractor_parts(), True
+    if name.startswith(_UNSEEN):
+        from eval import style_unseen
+
+        return *style_unseen.extractor_parts(name.removeprefix(_UNSEEN)), True
     if name in ("perceptual", "squeezenet", "inception") or name.startswith(_TIMM):
         from eval import pretrained
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from fewshot.cli.recipes_measure import measure
 from fewshot.output import Format, emit, notice
 
 app = typer.Typer(no_args_is_help=True, help="List, show, copy and check recipes.")
@@ -102,3 +103,6 @@ def validate(
     emit(rows, ["name", "hash", "path"], format)
     if worst:
         raise typer.Exit(worst)
+
+
+app.command("measure")(measure)

@@ -52,6 +52,7 @@ class Adaptation:
         photos: folder or archive of source photos, or None for pseudo-photos.
         run: run folder; `adapter/` inside it appears only when it is complete.
         accelerator: an `accelerate.Accelerator`; by default the device it finds.
+        parts: what of the drawings to train on and what to validate with; by default the recipe's split.
     """
 
     def __init__(
@@ -62,10 +63,11 @@ class Adaptation:
         photos: Path | None,
         run: Path,
         accelerator: Accelerator | None = None,
+        parts: tuple[StyleSet, StyleSet | None] | None = None,
     ) -> None:
         self.drawings, self.base, self.recipe, self.run = drawings, base, recipe, run
         self.accelerator = accelerator or make_accelerator()
-        self.train, self.fold = drawings.split(recipe.validation_fraction, recipe.seed)
+        self.train, self.fold = parts or drawings.split(recipe.validation_fraction, recipe.seed)
         for net in (base.netG_A, base.netG_B):
             net.to(self.accelerator.device)
         self.sources: Sources = make_sources(base, self.train, self.fold, photos)
@@ -81,10 +83,15 @@ class Adaptation:
         known = self.fold.tensor() if self.fold is not None else self.train.tensor().flip(-1)
         self.validation = Validation(known, self.sources.held, self.fold is not None)
         self.at = Progressed()
+        self.last_step = recipe.steps
         self.best = self.trainer.adapter_tensors()
 
-    def train_style(self, *, resume: bool = False, max_minutes: float | None = None) -> None:
+    def train_style(
+        self, *, resume: bool = False, max_minutes: float | None = None, until: int | None = None
+    ) -> None:
         """The loop: train, look, keep the best; stops early, at the last step, or when the time is up.
+
+        `until` is a step to pause after, for a caller that scores the result and may resume later.
 
         Raises:
             Interrupted: Ctrl-C or SIGTERM; the state is saved.
@@ -98,6 +105,7 @@ class Adaptation:
         self.accelerator.wait_for_everyone()
         limit = 60 * (max_minutes or self.recipe.max_minutes)
         recipe, at = self.recipe, self.at
+        self.last_step = min(recipe.steps, until or recipe.steps)
         if at.step == 0:
             self._look()
         with StopRequest() as stop, progress("adapting", recipe.steps, start=at.step) as bar:
@@ -119,10 +127,8 @@ class Adaptation:
                     self._save()
                 bar.update(at.step, **self._shown(losses))
                 if stopping:
-                    raise Interrupted(
-                        f"stopped at step {at.step} of {recipe.steps}; nothing is lost",
-                        "repeat the command with --resume to go on",
-                    )
+                    where = f"stopped at step {at.step} of {recipe.steps}; nothing is lost"
+                    raise Interrupted(where, "repeat the command with --resume to go on")
         notice(self._why_it_ended(limit))
 
     def _check_size(self) -> None:
@@ -152,7 +158,7 @@ class Adaptation:
         return contact_sheet([(name, images[:_PREVIEW].numpy()) for name, images in rows])
 
     def _is_over(self, limit: float) -> bool:
-        return self.at.step >= self.recipe.steps or self.at.seconds >= limit or self._patience_is_over()
+        return self.at.step >= self.last_step or self.at.seconds >= limit or self._patience_is_over()
 
     def _patience_is_over(self) -> bool:
         waited = (self.at.step - self.at.best_step) // self.recipe.eval_every
@@ -164,9 +170,10 @@ class Adaptation:
             return f"stopped at step {self.at.step}: {limit / 60:.0f} minutes are over; {best}"
         if self._patience_is_over():
             return f"stopped at step {self.at.step}: no better score for {self.recipe.patience} looks; {best}"
-        if self.at.step < self.recipe.steps:
+        if self.at.step < self.last_step:
             return f"stopped at step {self.at.step}: the training diverged; {best}"
-        return f"all {self.at.step} steps done; {best}"
+        done = "all " if self.at.step == self.recipe.steps else "the first "
+        return f"{done}{self.at.step} steps done; {best}"
 
     def _shown(self, losses: dict[str, float]) -> dict[str, float]:
         last = self.validation.history[-1]

@@ -51,7 +51,7 @@ def measure_folds(sources: Sources, train: Callable[[Sources], StyleEncoder]) ->
         notice(f"fold {number} of {len(parts)}: without {', '.join(left_out)}")
         encoder = train(sources.without(left_out))
         asked = np.flatnonzero(np.isin(labels, left_out))
-        precisions[asked], firsts[asked] = retrieval(_embed(encoder, pictures), labels, asked)
+        precisions[asked], firsts[asked] = retrieval(embed_all(encoder, pictures), labels, asked)
         notice(f"fold {number}: mAP {precisions[asked].mean():.3f}, top-1 {firsts[asked].mean():.3f}")
     figures = {"style encoder, artist unseen": _figures(precisions, firsts, labels)}
     everything = np.arange(len(labels))
@@ -100,7 +100,8 @@ def baselines(pictures: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _embed(encoder: StyleEncoder, pictures: np.ndarray) -> np.ndarray:
+def embed_all(encoder: StyleEncoder, pictures: np.ndarray) -> np.ndarray:
+    """Unit vectors (N, D) of uint8 pictures `(N, 3, S, S)`."""
     return _in_batches(encoder, pictures)
 
 

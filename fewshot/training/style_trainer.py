@@ -17,13 +17,14 @@ from base_models.losses import (
     cycle_loss,
     lsgan_discriminator,
     lsgan_generator,
-    style_loss,
+    tone_loss,
     total_variation,
 )
 from base_models.scan import init_weights
-from eval.perceptual import CHANNELS, PerceptualNet, style_statistics
+from eval.perceptual import CHANNELS, PerceptualNet
 from fewshot.adapters.attach import attach_adapter
 from fewshot.data.augment import differentiable, jitter, photographic, random_crop_flip, to_float, to_uint8
+from fewshot.training.drawing_features import DrawingFeatures
 from fewshot.training.parts import WeightAverage, average_gradients, frozen, step_generator
 from fewshot.training.sources import Sources
 from recipes import Recipe
@@ -80,11 +81,9 @@ class StyleTrainer:
             judging or [nn.Parameter(torch.zeros(0))], lr=recipe.lr_d, betas=(0.5, 0.99)
         )
         self.ema = WeightAverage(self.G, recipe.ema)
-        with torch.no_grad():
-            images = to_float(drawings).to(device)
-            maps = [features((part + 1) / 2) for part in images.split(16)]
-            per_drawing = [style_statistics(m) for m in maps]
-            self.target = [torch.cat(layer).mean(0) for layer in zip(*per_drawing, strict=True)]
+        self.target = DrawingFeatures(
+            to_float(drawings).to(device), features, step_generator(recipe.seed), recipe.lambda_swd > 0
+        )
 
     def _discriminators(self, base: BaseModel) -> nn.ModuleDict:
         """The patch discriminator, from scratch or from the base with its first two layers frozen (FreezeD,
@@ -143,14 +142,12 @@ class StyleTrainer:
         maps = self.features((fakes.float() + 1) / 2)
         losses: dict[str, Tensor] = {}
         if r.lambda_style:
-            losses["style"] = r.lambda_style * style_loss(
-                style_statistics([m.float() for m in maps]), self.target
-            )
-        if r.lambda_content:
-            with torch.no_grad():
-                kept = photos if r.content_from == "photo" else self._base_draws(photos)
-                source = self.features((kept + 1) / 2)[CONTENT_LAYER]
-            losses["content"] = r.lambda_content * content_loss(maps[CONTENT_LAYER].float(), source.float())
+            losses["style"] = r.lambda_style * self.target.style_loss([m.float() for m in maps])
+        if r.lambda_outlier:
+            losses["outlier"] = r.lambda_outlier * self.target.outlier_loss([m.float() for m in maps])
+        if r.lambda_swd:
+            losses["swd"] = r.lambda_swd * self.target.swd(fakes.float(), maps, generator)
+        losses |= self._kept_losses(photos, fakes, maps)
         if r.lambda_gan:
             seen = differentiable(fakes.float(), r.augment, generator)
             losses["gan"] = r.lambda_gan * lsgan_generator(self.D["patch"](seen))
@@ -162,6 +159,21 @@ class StyleTrainer:
             losses["tv"] = r.lambda_tv * total_variation(fakes.float())
         losses |= self._drawing_losses(generator)
         return fakes, losses
+
+    def _kept_losses(self, photos: Tensor, fakes: Tensor, maps: list[Tensor]) -> dict[str, Tensor]:
+        """What stays as it is in the photo, or in what the base draws of it: contours, light and dark."""
+        r = self.recipe
+        if not (r.lambda_content or r.lambda_tone):
+            return {}
+        with torch.no_grad():
+            kept = photos if r.content_from == "photo" else self._base_draws(photos)
+            source = self.features((kept + 1) / 2)[CONTENT_LAYER].float()
+        losses = {}
+        if r.lambda_content:
+            losses["content"] = r.lambda_content * content_loss(maps[CONTENT_LAYER].float(), source)
+        if r.lambda_tone:
+            losses["tone"] = r.lambda_tone * tone_loss(fakes.float(), kept.float())
+        return losses
 
     def _base_draws(self, photos: Tensor) -> Tensor:
         """The same photos without the adapter."""

@@ -1,0 +1,131 @@
+"""What is measured: a recipe with its overrides, or a rival, and how either draws the photos."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from fewshot.evaluation.rivals import RIVALS
+from fewshot.home import recipes_folder
+from recipes import Recipe, apply_overrides, load_recipe, recipe_hash
+
+if TYPE_CHECKING:
+    from base_models.checkpoint import BaseModel
+
+RECIPE, RIVAL = "recipe", "rival"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One column of decisions: something that learns from drawings and then redraws photos."""
+
+    kind: str
+    """`recipe` or `rival`."""
+    name: str
+    """Of the recipe or the rival."""
+    overrides: tuple[str, ...] = ()
+    """`key=value` changes of the recipe."""
+    minutes: float = 0.0
+    """Training time of a rival that trains."""
+
+    @property
+    def label(self) -> str:
+        """Name for the table."""
+        return " ".join((self.name, *self.overrides))
+
+    @property
+    def identity(self) -> str:
+        """Changes with everything that changes the result, as far as the candidate knows."""
+        if self.kind == RECIPE:
+            return recipe_hash(self.recipe())
+        return f"{self.name}:{self.minutes:g}" if RIVALS[self.name].trains else self.name
+
+    def recipe(self) -> Recipe:
+        """The recipe with its overrides; raises RecipeError."""
+        return apply_overrides(load_recipe(self.name, recipes_folder()), list(self.overrides))
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """Results of a candidate and what they cost."""
+
+    results: np.ndarray
+    """uint8 `(M, 3, S, S)`, the photos redrawn."""
+    cost: dict[str, Any]
+    """`minutes` of learning, `seconds` per photo, and for recipes `steps`, `best_step` and `adapter_mb`."""
+
+
+def draw(
+    candidate: Candidate, drawings: Path, photos: np.ndarray, base: BaseModel, base_name: str, style: str
+) -> Drawn:
+    """Learn from a folder of drawings and redraw photos, uint8 `(M, 3, S, S)` at the base's size.
+
+    Args:
+        style: name of the run that a recipe leaves under `FEWSHOT_HOME`.
+    """
+    if candidate.kind == RIVAL:
+        return _draw_rival(candidate, drawings, photos, base)
+    from fewshot.evaluation.held_out import redraw
+    from fewshot.inference.engine import Engine
+    from fewshot.styles import load_style
+    from fewshot.training.adapt import adapt_style
+
+    start = time.monotonic()
+    outcome = adapt_style(drawings, name=style, base=base_name, recipe=candidate.recipe(), overwrite=True)
+    learned = time.monotonic()
+    (results,) = redraw(photos, Engine(base, [(load_style(style), 1.0)]))
+    size = sum(path.stat().st_size for path in outcome.adapter.iterdir())
+    cost = _times(start, learned, len(photos))
+    return Drawn(
+        results,
+        {**cost, "steps": outcome.steps, "best_step": outcome.best_step, "adapter_mb": size / 1e6},
+    )
+
+
+def _draw_rival(candidate: Candidate, drawings: Path, photos: np.ndarray, base: BaseModel) -> Drawn:
+    from fewshot.data.style_set import StyleSet
+
+    rival = RIVALS[candidate.name]
+    pixels = StyleSet.from_folder(drawings, size=base.netG_A.size).tensor()
+    torch.manual_seed(0)
+    start = time.monotonic()
+    redraw = rival.prepare(pixels, base, photos=None, minutes=candidate.minutes, seed=0)
+    learned = time.monotonic()
+    return Drawn(redraw(photos), _times(start, learned, len(photos)))
+
+
+def _times(start: float, learned: float, photos: int) -> dict[str, float]:
+    now = time.monotonic()
+    return {"minutes": (learned - start) / 60, "seconds": (now - learned) / max(1, photos)}
+
+
+def parse_candidates(recipes: Sequence[str], rivals: Sequence[str], minutes: float) -> list[Candidate]:
+    """Candidates from what a person writes: `"quick steps=150"` is a recipe with an override.
+
+    Raises:
+        RecipeError: unknown recipes or overrides.
+        UsageError: an unknown rival.
+    """
+    import difflib
+
+    from fewshot.errors import UsageError
+
+    found = []
+    for text in recipes:
+        name, *overrides = text.split()
+        candidate = Candidate(RECIPE, name, tuple(overrides))
+        candidate.recipe()
+        found.append(candidate)
+    for name in rivals:
+        if name not in RIVALS:
+            close = difflib.get_close_matches(name, RIVALS, n=1, cutoff=0.5)
+            hint = f"did you mean {close[0]!r}?" if close else f"one of: {', '.join(RIVALS)}"
+            raise UsageError(f"no comparison method is called {name!r}", hint)
+        found.append(Candidate(RIVAL, name, minutes=minutes))
+    return found

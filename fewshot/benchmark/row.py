@@ -1,0 +1,179 @@
+"""One row: one candidate on one artist, measured on pictures that nothing was trained or chosen on.
+
+    python -m fewshot.benchmark.row SPEC.json
+
+is how `run.py` starts it: in a process of its own, so that its peak memory is its own too.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from base_models.registry import create_model
+from eval.structure import STRUCTURE
+from eval.style_unseen import PREFIX, unseen_artists
+from fewshot.benchmark.candidates import Candidate, draw
+from fewshot.evaluation.comparison import Comparison, compare
+from fewshot.evaluation.held_out import redraw
+from fewshot.evaluation.sources import Gathered, gather
+from fewshot.files import atomic_write_bytes, atomic_write_text
+from fewshot.home import home
+from fewshot.inference.engine import Engine
+from fewshot.sheets import contact_sheet, png_bytes
+
+JUDGES = ("random", "colour-edge")
+"""In no loss of any training; `colour-edge` and a relative of `random` steer when to stop."""
+_COLUMNS = 16
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a row is made from; JSON-ready."""
+
+    candidate: Candidate
+    """What draws."""
+    artist: str
+    """Name."""
+    train: str
+    """Folder of the drawings to learn from."""
+    heldout: dict[str, str]
+    """Folder of the held-out drawings of every artist, this one's included."""
+    photos: str
+    """Folder or archive of the photos to redraw."""
+    indices: str | None
+    """Which of them."""
+    paired: bool
+    """Whether each photo's true drawing is the held-out one of the same name."""
+    base: str
+    """Name or file of the base."""
+    sheet: str
+    """Where the contact sheet goes."""
+    style: str
+    """Name of the run of a recipe."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """For `from_dict`."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Spec:
+        """The inverse of `to_dict`."""
+        candidate = dict(data["candidate"])
+        candidate["overrides"] = tuple(candidate["overrides"])
+        return cls(**{**data, "candidate": Candidate(**candidate)})
+
+
+def style_judge(artist: str) -> str:
+    """The style extractor that never saw `artist`."""
+    return PREFIX + artist if artist in unseen_artists() else "style"
+
+
+def measure(spec: Spec) -> dict[str, Any]:
+    """Learn, redraw, measure: the row as it is kept.
+
+    Raises:
+        FewshotError: pictures, a recipe or a base that cannot be used.
+    """
+    base = create_model(spec.base, folders=(home() / "base",))
+    size = base.netG_A.size
+    photos = gather(Path(spec.photos), size, indices=spec.indices)
+    drawings = gather(Path(spec.heldout[spec.artist]), size)
+    others = {name: gather(Path(path), size) for name, path in spec.heldout.items() if name != spec.artist}
+    training = gather(Path(spec.train), size)
+    drawn = draw(spec.candidate, Path(spec.train), photos.pixels, base, spec.base, spec.style)
+    (before,) = redraw(photos.pixels, Engine(base))
+    compared = compare(
+        drawn.results,
+        before,
+        photos.pixels,
+        drawings,
+        others,
+        extractors=(*JUDGES, style_judge(spec.artist)),
+        target=spec.artist,
+        training=training.pixels,
+    )
+    _write_sheet(Path(spec.sheet), spec, drawings, photos, before, drawn.results)
+    row = {
+        "artist": spec.artist,
+        "kind": spec.candidate.kind,
+        "candidate": spec.candidate.label,
+        "identity": spec.candidate.identity,
+        "base": {"name": base.name, "sha256": base.sha256},
+        "trained_on": len(training),
+        **{k: round(v, 4) if isinstance(v, float) else v for k, v in drawn.cost.items()},
+        "peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9, 2),
+        **numbers(compared, spec.artist),
+        "photos": {"source": photos.source, "first": photos.names[0], "last": photos.names[-1]},
+    }
+    if spec.paired:
+        from fewshot.benchmark.truth import truth
+
+        row["truth"] = truth(photos, drawings, before, drawn.results)
+    return row
+
+
+def numbers(compared: Comparison, artist: str) -> dict[str, Any]:
+    """What the table tells, each as value, lower and upper end of the 95 % interval."""
+    record = compared.to_dict()
+    judge = style_judge(artist)
+    kid, edge = (compared.find("KID", name) for name in JUDGES)
+    style, content = compared.find("style top-1", judge), compared.find("content top-1", STRUCTURE)
+    found: dict[str, Any] = {"n": record["n"], "negatives": record["negatives"], "judge": judge}
+    for key, measure in (
+        ("kid", kid),
+        ("kid_colour_edge", edge),
+        ("style_top1", style),
+        ("content", content),
+    ):
+        if measure is None:
+            continue
+        found[key], found[f"{key}_base"] = _triple(measure.style), _triple(measure.base)
+        if measure.ratio is not None:
+            found[f"{key}_ratio"] = _triple(measure.ratio)
+    found["chance"] = style.chance if style else None
+    found["copied"] = compared.copied.value if compared.copied else None
+    found["copies"] = list(compared.copies)
+    found["extractors"] = record["extractors"]
+    return found
+
+
+def _triple(estimate: Any) -> list[float | None]:
+    values = (estimate.value, estimate.low, estimate.high)
+    return [round(v, 5) if np.isfinite(v) else None for v in values]
+
+
+def _write_sheet(
+    path: Path, spec: Spec, drawings: Gathered, photos: Gathered, before: np.ndarray, after: np.ndarray
+) -> None:
+    """The first pictures of each, by index and never chosen."""
+    rows = [("drawings", drawings.pixels[:8])]
+    for start in range(0, min(_COLUMNS, len(photos)), 8):
+        part = slice(start, start + 8)
+        rows += [
+            ("photos", photos.pixels[part]),
+            ("base", before[part]),
+            (spec.candidate.name, after[part]),
+        ]
+    atomic_write_bytes(path, png_bytes(contact_sheet(rows)))
+
+
+def main() -> None:
+    path = Path(sys.argv[1])
+    spec = Spec.from_dict(json.loads(path.read_text()))
+    atomic_write_text(path.with_suffix(".row"), json.dumps(measure(spec)))
+
+
+if __name__ == "__main__":
+    from fewshot.cli.failures import report
+
+    try:
+        main()
+    except (Exception, KeyboardInterrupt) as error:
+        sys.exit(report(error))

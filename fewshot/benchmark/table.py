@@ -1,0 +1,144 @@
+"""Measured rows as Markdown: a summary of the candidates, then every row."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fewshot.errors import BadInputError
+from fewshot.files import atomic_write_text
+
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+
+Row = dict[str, Any]
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """Both tables, and the words without which a number means nothing."""
+    if not rows:
+        return "Nothing is measured yet.\n"
+    labels = list(dict.fromkeys(row["candidate"] for row in rows))
+    by_label = {label: [row for row in rows if row["candidate"] == label] for label in labels}
+    summary = [_summary(label, own) for label, own in by_label.items()]
+    single = [_line(row) for label in labels for row in by_label[label]]
+    parts = [
+        _words(rows),
+        _table(_SUMMARY, summary),
+        _table(_COLUMNS, single),
+        *_truths([row for row in rows if "truth" in row]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def write_into(path: Path, rows: Sequence[Row]) -> None:
+    """Replace what stands between the two markers of a file.
+
+    Raises:
+        BadInputError: no markers in it.
+    """
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    if BEGIN not in text or END not in text:
+        raise BadInputError(f"{path}: no {BEGIN} and {END} in it", "put the two lines where the table goes")
+    pattern = re.escape(BEGIN) + ".*" + re.escape(END)
+    made = f"{BEGIN}\n{markdown(rows)}{END}"
+    atomic_write_text(path, re.sub(pattern, lambda _: made, text, flags=re.DOTALL))
+
+
+_SUMMARY = (
+    *("candidate", "artists", "style 1st, mean", "worst", "content 1st, mean", "worst"),
+    *("KID ratio, median", "worst upper end", "copies", "min", "GB", "MB"),
+)
+_COLUMNS = (
+    *("candidate", "artist", "n", "style 1st", "base's", "content 1st", "KID", "ratio to base's"),
+    *("by colour-edge", "copies", "min", "GB", "MB"),
+)
+
+
+def _words(rows: Sequence[Row]) -> str:
+    bases = ", ".join(dict.fromkeys(f"`{r['base']['name']}` ({r['base']['sha256'][:12]})" for r in rows))
+    chances = sorted({round(1 / row["chance"]) for row in rows if row.get("chance")})
+    among = " or ".join(str(c) for c in chances)
+    return (
+        f"Base {bases}. *Style 1st*: share of the redrawn held-out photos whose nearest artist among {among} is "
+        "the right one (held-out drawings of all; the style encoder's fold that never saw the artist). "
+        "*Content 1st*: share that is nearest to its own photo among all, by edges (`structure-v1`). *KID*: to "
+        "the artist's held-out drawings, extractor `random`; its ratio to the base's, paired. *n*: held-out "
+        "drawings / photos. *min*: learning; *GB*: peak memory of the whole row; *MB*: adapter folder. In "
+        "brackets 95 % intervals."
+    )
+
+
+def _summary(label: str, rows: Sequence[Row]) -> list[str]:
+    style, content = ([row[key][0] for row in rows if key in row] for key in ("style_top1", "content"))
+    ratios = [row["kid_ratio"] for row in rows if row.get("kid_ratio")]
+    highs = [r[2] for r in ratios]
+    return [
+        label,
+        str(len(rows)),
+        _number(np.mean(style)),
+        _number(min(style)),
+        _number(np.mean(content)),
+        _number(min(content)),
+        _number(np.median([r[0] for r in ratios])),
+        "∞" if any(h is None for h in highs) else _number(max(highs)),
+        str(sum(len(row["copies"]) for row in rows)),
+        *(_number(np.mean([row[k] for row in rows])) if k in rows[0] else "" for k in _COSTS),
+    ]
+
+
+_COSTS = ("minutes", "peak_gb", "adapter_mb")
+
+
+def _line(row: Row) -> list[str]:
+    n = row["n"]
+    return [
+        row["candidate"],
+        row["artist"],
+        f"{n['drawings']} / {n['results']}",
+        _interval(row.get("style_top1")),
+        _number((row.get("style_top1_base") or [None])[0]),
+        _interval(row.get("content")),
+        _interval(row.get("kid")),
+        _interval(row.get("kid_ratio")),
+        _interval(row.get("kid_colour_edge_ratio")),
+        str(len(row["copies"])),
+        *(_number(row.get(key)) for key in _COSTS),
+    ]
+
+
+def _truths(rows: Sequence[Row]) -> Iterable[str]:
+    """Where the true drawings are known."""
+    if not rows:
+        return
+    lines = []
+    for row in rows:
+        for name in ("perceptual", "ssim", "edges"):
+            found = row["truth"][name]
+            lines.append([row["candidate"], row["artist"], name, *map(_interval, found.values())])
+    yield (
+        f"To the true drawing of each photo (n = {rows[0]['truth']['n']}): `perceptual` is a distance, lower is "
+        "nearer (LPIPS with equal weights on the shipped perceptual network, which the losses use too); `ssim` of "
+        "grey pictures and the cosine of `edges` are higher where nearer."
+    )
+    yield _table(("candidate", "artist", "measure", "base", "candidate's", "gain"), lines)
+
+
+def _table(columns: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    head = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
+    return "\n".join([*head, *(f"| {' | '.join(line)} |" for line in lines)])
+
+
+def _number(value: Any) -> str:
+    return "" if value is None else f"{float(value):.2f}"
+
+
+def _interval(triple: Sequence[float | None] | None) -> str:
+    if triple is None:
+        return ""
+    value, low, high = triple
+    ends = ", ".join("∞" if end is None else _number(end) for end in (low, high))
+    return f"{_number(value)} [{ends}]"

@@ -1,0 +1,113 @@
+"""What the style losses know of the training drawings: computed once, before the first step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from base_models.losses import outlier_loss, sliced_wasserstein, style_loss
+from eval.perceptual import style_statistics
+
+Features = Callable[[Tensor], list[Tensor]]
+"""RGB `(B, 3, H, W)` in [0, 1] to maps."""
+
+PATCH = 5
+"""Side of the pixel patches that are compared beside the features, px: a line and both its edges."""
+ROWS = 1024
+"""Positions of a batch that are compared on each layer."""
+DIRECTIONS = 32
+"""Random directions of each step."""
+_STORED = 65_536
+"""Positions of all drawings that are kept for each layer."""
+_BATCH = 16
+_LEAST_SPREAD = 0.1
+"""Of a layer's root mean square: a few drawings agree by chance, and one drawing has no spread at all."""
+
+
+class DrawingFeatures:
+    """Statistics and samples of the drawings' features.
+
+    Args:
+        drawings: float `(N, 3, S, S)` in [-1, 1] on the device that the losses will be on.
+        features: the frozen network.
+        generator: CPU generator that chooses the positions.
+        rows: whether samples are wanted (`lambda_swd`), which takes memory.
+    """
+
+    def __init__(self, drawings: Tensor, features: Features, generator: torch.Generator, rows: bool) -> None:
+        statistics, sampled = [], []
+        share = _STORED * _BATCH // max(len(drawings), _BATCH)
+        with torch.no_grad():
+            for part in drawings.split(_BATCH):
+                maps = features((part + 1) / 2)
+                statistics.append(style_statistics(maps))
+                if rows:
+                    sampled.append([r.half() for r in sample_rows(part, maps, share, generator)])
+        per_drawing = [torch.cat(layer) for layer in zip(*statistics, strict=True)]
+        self.statistics = [layer.mean(0) for layer in per_drawing]
+        self.spreads = [_spread(layer) for layer in per_drawing]
+        self.rows = [torch.cat(layer) for layer in zip(*sampled, strict=True)]
+
+    def style_loss(self, maps: list[Tensor]) -> Tensor:
+        """`base_models.losses.style_loss` of the results' maps."""
+        return style_loss(style_statistics(maps), self.statistics)
+
+    def outlier_loss(self, maps: list[Tensor]) -> Tensor:
+        """`base_models.losses.outlier_loss` of the results' maps."""
+        return outlier_loss(style_statistics(maps), self.statistics, self.spreads)
+
+    def swd(self, results: Tensor, maps: list[Tensor], generator: torch.Generator) -> Tensor:
+        """`base_models.losses.sliced_wasserstein` of pixel patches and of each map, averaged.
+
+        Args:
+            results: float `(B, 3, S, S)` in [-1, 1].
+            maps: their features.
+            generator: CPU generator that chooses positions and directions.
+        """
+        terms = []
+        for ours, stored in zip(sample_rows(results, maps, ROWS, generator), self.rows, strict=True):
+            chosen = torch.randint(0, len(stored), (len(ours),), generator=generator)
+            theirs = stored[chosen.to(stored.device)].float()
+            directions = torch.randn(ours.shape[1], DIRECTIONS, generator=generator)
+            terms.append(sliced_wasserstein(ours, theirs, F.normalize(directions, dim=0).to(ours.device)))
+        return torch.stack(terms).mean()
+
+
+def _spread(statistics: Tensor) -> Tensor:
+    """Standard deviation over drawings `(N, 2C)` to `(2C,)`, at least a share of the layer's size."""
+    size = statistics.mean(0).square().mean().sqrt()
+    spread = statistics.std(0, correction=0)
+    return (spread.square() + (_LEAST_SPREAD * size).square()).sqrt()
+
+
+def sample_rows(images: Tensor, maps: list[Tensor], count: int, generator: torch.Generator) -> list[Tensor]:
+    """Pixel patches and features at random positions.
+
+    Args:
+        images: `(B, 3, S, S)`.
+        maps: `(B, C, h, w)` each.
+        count: positions on each layer, over the whole batch; fewer where there are not so many.
+        generator: CPU generator.
+
+    Returns:
+        `(count, 3 * PATCH**2)` and one `(count, C)` per map, float32.
+    """
+    batch, _, height, width = images.shape
+    tops, lefts = (
+        torch.randint(0, side - PATCH + 1, (count, 1, 1), generator=generator) for side in (height, width)
+    )
+    along = torch.arange(PATCH)
+    rows, columns = tops + along[:, None], lefts + along
+    which = torch.randint(0, batch, (count, 1, 1), generator=generator)
+    places = [index.to(images.device) for index in (which, rows, columns)]
+    patches = images[places[0], :, places[1], places[2]]
+    return [patches.flatten(1).float(), *(_at_random(m, count, generator) for m in maps)]
+
+
+def _at_random(maps: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    flat = maps.permute(0, 2, 3, 1).flatten(0, 2)
+    chosen = torch.randint(0, len(flat), (count,), generator=generator)
+    return flat[chosen.to(flat.device)].float()
