@@ -134,11 +134,12 @@ def tone_loss(result: Tensor, source: Tensor, cells: int = 16) -> Tensor:
     A correlation knows neither brightness nor contrast, which are the style's.
     """
     weights = result.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
-    rows = []
-    for images in (result, source):
-        coarse = F.adaptive_avg_pool2d((images * weights).sum(1, keepdim=True), cells).flatten(1)
-        rows.append(coarse - coarse.mean(1, keepdim=True))
-    return (1 - F.cosine_similarity(*rows, dim=1, eps=1e-4)).mean()
+
+    def coarse(images: Tensor) -> Tensor:
+        lightness = F.adaptive_avg_pool2d((images * weights).sum(1, keepdim=True), cells).flatten(1)
+        return lightness - lightness.mean(1, keepdim=True)
+
+    return (1 - F.cosine_similarity(coarse(result), coarse(source), dim=1, eps=1e-4)).mean()
 
 
 def total_variation(images: Tensor) -> Tensor:

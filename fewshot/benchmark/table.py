@@ -63,10 +63,10 @@ def _words(rows: Sequence[Row]) -> str:
     chances = sorted({round(1 / row["chance"]) for row in rows if row.get("chance")})
     among = " or ".join(str(c) for c in chances)
     return (
-        f"Base {bases}. *Style 1st*: share of the redrawn held-out photos whose nearest artist among {among} is "
-        "the right one (held-out drawings of all; the style encoder's fold that never saw the artist). "
-        "*Content 1st*: share that is nearest to its own photo among all, by edges (`structure-v1`). *KID*: to "
-        "the artist's held-out drawings, extractor `random`; its ratio to the base's, paired. *n*: held-out "
+        f"Base {bases}. *Style 1st*: share of the redrawn held-out photos whose nearest artist among {among} "
+        "is the right one (held-out drawings of all; the style encoder's fold that never saw the artist). "
+        "*Content 1st*: share that is nearest to its own photo among all, by edges (`structure-v1`). *KID*: "
+        "to the artist's held-out drawings, extractor `random`; its ratio to the base's, paired. *n*: held-out "
         "drawings / photos. *min*: learning; *GB*: peak memory of the whole row; *MB*: adapter folder. In "
         "brackets 95 % intervals."
     )
@@ -120,9 +120,9 @@ def _truths(rows: Sequence[Row]) -> Iterable[str]:
             found = row["truth"][name]
             lines.append([row["candidate"], row["artist"], name, *map(_interval, found.values())])
     yield (
-        f"To the true drawing of each photo (n = {rows[0]['truth']['n']}): `perceptual` is a distance, lower is "
-        "nearer (LPIPS with equal weights on the shipped perceptual network, which the losses use too); `ssim` of "
-        "grey pictures and the cosine of `edges` are higher where nearer."
+        f"To the true drawing of each photo (n = {rows[0]['truth']['n']}): `perceptual` is a distance, lower "
+        "is nearer (LPIPS with equal weights on the shipped perceptual network, which the losses use too); "
+        "`ssim` of grey pictures and the cosine of `edges` are higher where nearer."
     )
     yield _table(("candidate", "artist", "measure", "base", "candidate's", "gain"), lines)
 

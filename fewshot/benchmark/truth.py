@@ -22,9 +22,9 @@ _BATCH = 16
 def truth(photos: Gathered, drawings: Gathered, before: np.ndarray, after: np.ndarray) -> dict[str, Any]:
     """Distance of results to the true drawing of their photo, paired by name.
 
-    `perceptual` is LPIPS (arXiv 1801.03924, eq. 1) with equal weights on the shipped perceptual network, lower
-    is nearer; it is the network of the losses, so it flatters what they made. `ssim` is structural similarity
-    of the grey pictures, `edges` the cosine of `structure_features`; both higher is nearer.
+    `perceptual` is LPIPS (arXiv 1801.03924, eq. 1) with equal weights on the shipped perceptual network,
+    lower is nearer; it is the network of the losses, so it flatters what they made. `ssim` is structural
+    similarity of the grey pictures, `edges` the cosine of `structure_features`; both higher is nearer.
 
     Args:
         photos, drawings: of the same names.
