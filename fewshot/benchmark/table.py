@@ -66,9 +66,9 @@ def _words(rows: Sequence[Row]) -> str:
         f"Base {bases}. *Style 1st*: share of the redrawn held-out photos whose nearest artist among {among} "
         "is the right one (held-out drawings of all; the style encoder's fold that never saw the artist). "
         "*Content 1st*: share that is nearest to its own photo among all, by edges (`structure-v1`). *KID*: "
-        "to the artist's held-out drawings, extractor `random`; its ratio to the base's, paired. *n*: held-out "
-        "drawings / photos. *min*: learning; *GB*: peak memory of the whole row; *MB*: adapter folder. In "
-        "brackets 95 % intervals."
+        "to the artist's held-out drawings, extractor `random`; its ratio to the base's, paired. *n*: "
+        "held-out drawings / photos. *min*: learning; *GB*: peak memory of the whole row; *MB*: adapter "
+        "folder. In brackets 95 % intervals."
     )
 
 
