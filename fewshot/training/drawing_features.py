@@ -93,7 +93,7 @@ def sample_rows(images: Tensor, maps: list[Tensor], count: int, generator: torch
         generator: CPU generator.
 
     Returns:
-        `(count, 3 * PATCH**2)` and one `(count, C)` per map, float32.
+        `(count, PATCH**2 * 3)` and one `(count, C)` per map, float32.
     """
     batch, _, height, width = images.shape
     tops, lefts = (

@@ -13,7 +13,10 @@ from base_models.losses import (
     gradient_penalty,
     lsgan_discriminator,
     lsgan_generator,
+    outlier_loss,
+    sliced_wasserstein,
     style_loss,
+    tone_loss,
     total_variation,
 )
 
@@ -130,3 +133,44 @@ def test_coarse_colours_leave_lines_free_and_hold_areas() -> None:
     darker = photo.clone()
     darker[..., :16] -= 0.2
     assert float(colour_loss(darker, photo)) == pytest.approx(0.1, abs=1e-6)
+
+
+def test_sliced_wasserstein_in_one_dimension_is_scipys_quantile_distance() -> None:
+    from scipy.stats import wasserstein_distance
+
+    ours, theirs = rand(200, 1), rand(200, 1, seed=1) * 3 + 1
+    found = sliced_wasserstein(ours, theirs, torch.ones(1, 1)) * theirs.var()
+    # Sorted values are the optimal plan; SciPy has its first moment, the squared one follows from the same.
+    moved = ours.sort(0).values - theirs.sort(0).values
+    assert float(moved.abs().mean()) == pytest.approx(
+        wasserstein_distance(ours[:, 0].numpy(), theirs[:, 0].numpy()), rel=1e-5
+    )
+    assert float(found) == pytest.approx(float(moved.square().mean()), rel=1e-5)
+
+
+def test_sliced_wasserstein_of_a_shift_is_what_the_directions_see_of_it() -> None:
+    rows, shift = rand(64, 5), torch.tensor([1.0, 0.0, -2.0, 0.0, 0.5])
+    directions = F.normalize(rand(5, 7, seed=2) - 0.5, dim=0)
+    expected = (shift @ directions).square().mean() / ((rows + shift) @ directions).var(0).mean()
+    assert sliced_wasserstein(rows, rows + shift, directions) == pytest.approx(float(expected), rel=1e-4)
+    shuffled = rows[torch.randperm(64, generator=torch.Generator().manual_seed(3))]
+    assert sliced_wasserstein(shuffled, rows, directions) == pytest.approx(0, abs=1e-9)
+
+
+def test_outliers_are_measured_in_the_drawings_own_spread() -> None:
+    mean, spread = rand(6), rand(6, seed=1) + 0.1
+    drawn = mean + spread * torch.randn(5000, 6, generator=torch.Generator().manual_seed(2))
+    assert outlier_loss([drawn], [mean], [spread]) == pytest.approx(1, abs=0.03)
+    # Two results that err in opposite ways have the right average and are outliers all the same.
+    pair = torch.stack([mean + 3 * spread, mean - 3 * spread])
+    assert outlier_loss([pair], [mean], [spread]) == pytest.approx(9, rel=1e-4)
+    assert style_loss([pair], [mean]) == pytest.approx(0, abs=1e-9)
+
+
+def test_tone_knows_order_and_not_brightness() -> None:
+    photo = rand(2, 3, 32, 32) * 2 - 1
+    assert tone_loss(photo * 0.3 + 0.5, photo) == pytest.approx(0, abs=1e-5)
+    assert tone_loss(-photo, photo) == pytest.approx(2, abs=1e-5)
+    chequer = torch.tensor([[0.3, -0.3], [-0.3, 0.3]]).repeat(16, 16)
+    assert tone_loss(photo + chequer, photo) == pytest.approx(0, abs=1e-5)
+    assert torch.isfinite(tone_loss(torch.zeros(1, 3, 32, 32), photo[:1]))
