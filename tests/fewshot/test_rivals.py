@@ -1,0 +1,182 @@
+"""The comparison methods: each does what its paper says, as far as a small picture can tell."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from base_models.checkpoint import BaseModel
+from base_models.registry import create_model
+from eval.colour_edge import rgb_to_lab
+from eval.perceptual import load_perceptual, style_statistics
+from fewshot.data.style_set import StyleSet
+from fewshot.errors import UsageError
+from fewshot.evaluation.rivals import RIVALS, Redraw
+from fewshot.evaluation.rivals.optimised import CONTENT_LAYER, minimise
+from fewshot.evaluation.rivals.reinhard import colour_statistics, matched
+from fewshot.inference.engine import Engine
+from fewshot.samples import sample_folder
+
+SIDE = 32
+MINUTES = 0.01
+
+
+@pytest.fixture(scope="module")
+def base() -> BaseModel:
+    return create_model("scan_tiny")
+
+
+@pytest.fixture(scope="module")
+def drawings() -> Tensor:
+    """Six drawings of the shipped ink hand."""
+    return StyleSet.from_folder(sample_folder("ink"), size=SIDE, limit=6).tensor()
+
+
+@pytest.fixture(scope="module")
+def photos() -> NDArray[np.uint8]:
+    """Three pictures of another hand stand in for photos: soft, coloured faces."""
+    return StyleSet.from_folder(sample_folder("pastel"), size=SIDE, limit=3).tensor().numpy()
+
+
+def prepared(name: str, drawings: Tensor, base: BaseModel) -> Redraw:
+    return RIVALS[name].prepare(drawings, base, photos=None, minutes=MINUTES, seed=0)
+
+
+def lab(pictures: NDArray[np.uint8]) -> NDArray[np.floating]:
+    """CIELAB `(3, pixels)` by the implementation of `eval`, which is not the one under test."""
+    return rgb_to_lab(torch.from_numpy(pictures).double() / 255).transpose(0, 1).flatten(1).numpy()
+
+
+def test_the_registry_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, fewshot.evaluation.rivals; print(*{'torch', 'skimage', 'accelerate'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+def test_the_table_asks_for_these_methods() -> None:
+    assert list(RIVALS) == [
+        "photo",
+        "base",
+        "reinhard",
+        "reinhard-base",
+        "gatys",
+        "adain",
+        "cyclegan-scratch",
+    ]
+    assert [rival.name for rival in RIVALS.values() if rival.trains] == ["cyclegan-scratch"]
+    assert all(name == rival.name and "\n" not in rival.summary for name, rival in RIVALS.items())
+
+
+@pytest.mark.parametrize("name", RIVALS)
+def test_every_method_redraws_any_number_of_photos_and_leaves_them_alone(
+    name: str, drawings: Tensor, base: BaseModel, photos: NDArray[np.uint8]
+) -> None:
+    redraw, before = prepared(name, drawings, base), photos.copy()
+    results = redraw(photos)
+    assert (results.shape, results.dtype) == (photos.shape, np.uint8)
+    assert np.array_equal(photos, before)
+    assert np.array_equal(results, photos) == (name == "photo")
+    assert redraw(photos[:0]).shape == (0, 3, SIDE, SIDE)
+
+
+def test_the_base_alone_is_what_the_engine_draws(
+    drawings: Tensor, base: BaseModel, photos: NDArray[np.uint8]
+) -> None:
+    expected = Engine(base).stylize(torch.from_numpy(photos)).numpy()
+    assert np.array_equal(prepared("base", drawings, base)(photos), expected)
+
+
+def test_colour_transfer_gives_every_picture_the_drawings_mean_and_deviation(drawings: Tensor) -> None:
+    mean, deviation = colour_statistics(drawings.numpy())
+    reference = lab(drawings.numpy())
+    np.testing.assert_allclose(mean, reference.mean(1), atol=0.02)
+    np.testing.assert_allclose(deviation, reference.std(1), atol=0.02)
+    picture = np.random.default_rng(0).normal((40, 10, -5), (9, 3, 6), (SIDE, SIDE, 3))
+    result = matched(picture, mean, deviation)
+    np.testing.assert_allclose(result.mean((0, 1)), mean, atol=1e-9)
+    np.testing.assert_allclose(result.std((0, 1)), deviation, atol=1e-9)
+    correlation = np.corrcoef(picture[..., 0].ravel(), result[..., 0].ravel())[0, 1]
+    assert correlation == pytest.approx(1)
+
+
+def test_colour_transfer_is_exact_in_the_picture_where_rgb_can_show_it(base: BaseModel) -> None:
+    """Soft colours in the middle of the cube, so that nothing is clipped; only rounding is left."""
+    noise = np.random.default_rng(1)
+    muted = torch.from_numpy(noise.integers(110, 150, (4, 3, SIDE, SIDE)).astype(np.uint8))
+    picture = noise.integers(60, 200, (1, 3, SIDE, SIDE)).astype(np.uint8)
+    result = lab(prepared("reinhard", muted, base)(picture))
+    wanted = lab(muted.numpy())
+    np.testing.assert_allclose(result.mean(1), wanted.mean(1), atol=0.1)
+    np.testing.assert_allclose(result.std(1), wanted.std(1), atol=0.1)
+
+
+def test_colour_transfer_of_grey_drawings_is_grey_and_of_a_flat_photo_flat(
+    drawings: Tensor, base: BaseModel, photos: NDArray[np.uint8]
+) -> None:
+    grey = drawings.float().mean(1, keepdim=True).round().to(torch.uint8).expand(-1, 3, -1, -1).contiguous()
+    redraw = prepared("reinhard", grey, base)
+    assert np.ptp(redraw(photos).astype(int), axis=1).max() <= 1
+    flat = redraw(np.full((1, 3, SIDE, SIDE), 90, np.uint8))
+    assert np.ptp(flat) <= 1
+    assert lab(flat)[0].mean() == pytest.approx(lab(grey.numpy())[0].mean(), abs=0.5)
+
+
+@pytest.mark.parametrize("name", ["gatys", "adain"])
+def test_optimised_pictures_get_the_drawings_statistics_and_keep_their_photo(
+    name: str, drawings: Tensor, base: BaseModel, photos: NDArray[np.uint8]
+) -> None:
+    redraw, net = prepared(name, drawings, base), load_perceptual()
+    results = redraw(photos)
+
+    def maps(pictures: NDArray[np.uint8]) -> list[Tensor]:
+        return net(torch.from_numpy(pictures).float() / 255)
+
+    targets = [s.mean(0) for s in style_statistics(maps(drawings.numpy()))]
+    for target, before, after in zip(
+        targets, style_statistics(maps(photos)), style_statistics(maps(results)), strict=True
+    ):
+        assert ((after - target).norm(dim=1) < 0.7 * (before - target).norm(dim=1)).all()
+    content, own = (maps(p)[CONTENT_LAYER].flatten(1) for p in (results, photos))
+    similar = torch.corrcoef(torch.cat([content, own]))[:3, 3:]
+    assert similar.argmax(1).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("name", ["gatys", "adain"])
+def test_a_picture_does_not_depend_on_its_batch(
+    name: str, drawings: Tensor, base: BaseModel, photos: NDArray[np.uint8]
+) -> None:
+    redraw = prepared(name, drawings, base)
+    alone, together = redraw(photos[1:2]), redraw(photos)[1:2]
+    # Convolutions may sum in another order for another batch.
+    assert np.abs(alone.astype(int) - together).mean() < 1
+    assert np.array_equal(together, redraw(photos)[1:2])
+
+
+def test_minimise_reaches_the_least_point_inside_the_range() -> None:
+    wanted = torch.tensor([-0.5, 0.3, 1.5]).view(1, 3, 1, 1).expand(2, 3, 4, 4)
+    found = minimise(torch.full((2, 3, 4, 4), 0.5), lambda x, _: (x - wanted).square().flatten(1).sum(1))
+    torch.testing.assert_close(found, wanted.clamp(0, 1), atol=0.01, rtol=0)
+
+
+def test_a_cyclegan_needs_minutes(drawings: Tensor, base: BaseModel) -> None:
+    with pytest.raises(UsageError, match="neither steps nor minutes"):
+        RIVALS["cyclegan-scratch"].prepare(drawings, base, photos=None, minutes=0, seed=0)
+
+
+def test_a_cyclegan_starts_from_its_seed_and_not_from_the_base(
+    drawings: Tensor, base: BaseModel, photos: NDArray[np.uint8]
+) -> None:
+    other = create_model("scan_tiny", seed=5)
+    given = torch.from_numpy(photos)
+    results = [
+        RIVALS["cyclegan-scratch"].prepare(drawings, b, photos=given, minutes=1e-9, seed=seed)(photos)
+        for b, seed in ((base, 0), (other, 0), (base, 1))
+    ]
+    assert np.array_equal(results[0], results[1])
+    assert not np.array_equal(results[0], results[2])
