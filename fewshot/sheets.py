@@ -11,10 +11,14 @@ from PIL import Image, ImageDraw, ImageFont
 
 _GAP = 4
 _CAPTION = 92
+_LINE = 16
 
 
 def contact_sheet(
-    rows: Sequence[tuple[str, NDArray[np.uint8]]], cell: int = 128, background: int = 255
+    rows: Sequence[tuple[str, NDArray[np.uint8]]],
+    cell: int = 128,
+    background: int = 255,
+    headers: Sequence[str] = (),
 ) -> Image.Image:
     """Lay rows of pictures under each other.
 
@@ -22,15 +26,20 @@ def contact_sheet(
         rows: `(caption, uint8 (N, 3, S, S))`; a row of more pictures than another makes the sheet wider.
         cell: side of each picture on the sheet, px.
         background: grey value between the pictures.
+        headers: captions over the columns, of one or more lines.
     """
     columns = max(len(pictures) for _, pictures in rows)
     width = _CAPTION + columns * (cell + _GAP) + _GAP
-    height = len(rows) * (cell + _GAP) + _GAP
+    head = max((_LINE * (1 + header.count("\n")) for header in headers), default=0)
+    height = head + len(rows) * (cell + _GAP) + _GAP
     sheet = Image.new("RGB", (width, height), (background,) * 3)
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(13)
+    for column, header in enumerate(headers):
+        left = _CAPTION + _GAP + column * (cell + _GAP)
+        draw.multiline_text((left + 2, 2), header, fill=(40, 40, 40), font=font)
     for row, (caption, pictures) in enumerate(rows):
-        top = _GAP + row * (cell + _GAP)
+        top = head + _GAP + row * (cell + _GAP)
         draw.multiline_text((_GAP + 2, top + cell // 2 - 8), caption, fill=(40, 40, 40), font=font)
         for column, picture in enumerate(pictures):
             image = Image.fromarray(np.ascontiguousarray(picture.transpose(1, 2, 0)))

@@ -50,7 +50,7 @@ def test_every_fewshot_command_works_in_the_order_of_the_page(
         arguments = [*command[1:], *(TRAINING if command[1] == "adapt" else [])]
         result = CliRunner().invoke(app, arguments)
         assert result.exit_code == 0, f"{shlex.join(command)}\n{result.stderr}"
-    for made in ("me.png", "cleaned", "results/000.webp", "compare.png", "report.html"):
+    for made in ("me.png", "cleaned", "results/000.webp", "strengths.png", "compare.png", "report.html"):
         assert Path(made).exists(), made
 
 

@@ -41,6 +41,9 @@ def stylize(
         int | None,
         typer.Option(min=32, max=4096, help="Shorter side of the drawings in px; the model's if left out."),
     ] = None,
+    sweep: Annotated[
+        bool, typer.Option("--sweep", help="One sheet a photo: a style at all strengths, or two blended.")
+    ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace drawings that exist already.")
     ] = False,
@@ -50,21 +53,28 @@ def stylize(
 ) -> None:
     """Redraw photos in a learned style, or in a blend of several.
 
-    Without --style, the base given by --base draws in its own way. Exit code 3: a photo could not be read;
-    the others are drawn. 4: no such style. 5: the output exists. 6: a damaged style, one of another base,
-    or without consent.
+    Without --style, the base given by --base draws in its own way. --sweep writes a contact sheet for each
+    photo instead: the strengths 0 to 1.5 of one style, or the grid of two styles' blends.
+
+    Exit code 3: a photo could not be read; the others are drawn. 4: no such style. 5: the output exists. 6: a
+    damaged style, one of another base, or without consent.
     """
     from fewshot.inference.outputs import plan_outputs
 
-    plan = plan_outputs(inputs, out, overwrite=overwrite)
+    plan = plan_outputs(inputs, out, overwrite=overwrite, ending=".png" if sweep else None)
     if not plan.jobs and len(plan.failures) == 1:
         raise plan.failures[0].error
-    from fewshot.inference.engine import Engine
+    from fewshot.inference.engine import Engine, load_blend
     from fewshot.inference.stylize import run_plan
+    from fewshot.inference.sweep import run_sweep
 
-    engine = Engine.from_names(style or [], base)
+    model, styles = load_blend(style or [], base)
     with progress("drawing", len(plan.jobs)) as bar:
-        summary = run_plan(plan, engine, crop=crop, size=size, on_done=bar.update)
+        if sweep:
+            summary = run_sweep(plan, model, styles, crop=crop, size=size, on_done=bar.update)
+        else:
+            engine = Engine(model, styles)
+            summary = run_plan(plan, engine, crop=crop, size=size, on_done=bar.update)
     _print(summary, format)
     if len(inputs) == len(summary.failures) == 1 and not summary.drawn:
         raise summary.failures[0].error
@@ -72,7 +82,9 @@ def stylize(
         warn(str(failure.error))
         if failure.error.hint:
             notice(f"hint: {failure.error.hint}")
-    names = " + ".join(f"{name}:{weight:g}" for name, weight in engine.styles) or engine.base_name
+    names = " + ".join(f"{adapter.name}:{weight:g}" for adapter, weight in styles) or model.name
+    if sweep:
+        names = f"every weight of {' and '.join(adapter.name for adapter, _ in styles)}"
     notice(f"{len(summary.drawn)} of {len(summary.drawn) + len(summary.failures)} drawn with {names}")
     if summary.failures:
         raise typer.Exit(3)

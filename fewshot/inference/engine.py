@@ -58,11 +58,8 @@ class Engine:
             IntegrityError: styles of different bases, or damaged ones.
             CheckpointError: no such base, or a damaged one.
         """
-        parsed = [parse_style(text) for text in styles]
-        adapters = [(load_style(ref), weight) for ref, weight in parsed]
-        if base is None:
-            base = _common_base([adapter for adapter, _ in adapters])
-        return cls(create_model(base, folders=(home() / "base",)), adapters, device=device)
+        model, adapters = load_blend(styles, base)
+        return cls(model, adapters, device=device)
 
     def stylize(self, images: Tensor) -> Tensor:
         """Draw pictures.
@@ -99,6 +96,15 @@ class Engine:
             max(self.size, round(side * scale / self.multiple) * self.multiple) for side in (height, width)
         ]
         return even[0], even[1]
+
+
+def load_blend(styles: Sequence[str], base: str | None) -> tuple[BaseModel, list[tuple[Adapter, float]]]:
+    """The base and the adapters with their weights that a person means; see `Engine.from_names`."""
+    parsed = [parse_style(text) for text in styles]
+    adapters = [(load_style(ref), weight) for ref, weight in parsed]
+    if base is None:
+        base = _common_base([adapter for adapter, _ in adapters])
+    return create_model(base, folders=(home() / "base",)), adapters
 
 
 def _common_base(adapters: Sequence[Adapter]) -> str:

@@ -44,12 +44,17 @@ class Plan:
     """Inputs that are missing, or folders without a picture."""
 
 
-def plan_outputs(inputs: Sequence[Path], out: Path, *, overwrite: bool = False) -> Plan:
+def plan_outputs(
+    inputs: Sequence[Path], out: Path, *, overwrite: bool = False, ending: str | None = None
+) -> Plan:
     """Decide where each drawing goes.
 
     `out` with the ending of a picture is one file and takes exactly one picture; anything else is a folder.
     In a folder, a drawing keeps the name of its photo (as `.png` where that ending cannot be written); a
     name that is taken gets `-2`, `-3`, ….
+
+    Args:
+        ending: of every file in a folder, such as `.png`; None keeps the photo's own.
 
     Raises:
         UsageError: no input, several pictures for one file, an ending that cannot be written, or a file where
@@ -68,7 +73,8 @@ def plan_outputs(inputs: Sequence[Path], out: Path, *, overwrite: bool = False) 
     taken: set[str] = set()
     jobs = []
     for source in sources:
-        target = _free_name(out, source, taken, protected, overwrite=overwrite)
+        suffix = ending or (source.suffix if source.suffix.lower() in FORMATS else ".png")
+        target = _free_name(out, source.stem, suffix, taken, protected, overwrite=overwrite)
         taken.add(_key(target))
         jobs.append(Job(source, target))
     return Plan(tuple(jobs), failures)
@@ -118,11 +124,12 @@ def _single(sources: Sequence[Path], out: Path, *, overwrite: bool) -> tuple[Job
     return tuple(Job(source, out) for source in sources)
 
 
-def _free_name(out: Path, source: Path, taken: set[str], protected: set[str], *, overwrite: bool) -> Path:
-    suffix = source.suffix if source.suffix.lower() in FORMATS else ".png"
+def _free_name(
+    out: Path, stem: str, suffix: str, taken: set[str], protected: set[str], *, overwrite: bool
+) -> Path:
     number = 1
     while True:
-        target = out / f"{source.stem}{f'-{number}' if number > 1 else ''}{suffix}"
+        target = out / f"{stem}{f'-{number}' if number > 1 else ''}{suffix}"
         free = overwrite or not os.path.lexists(target)
         if free and _key(target) not in taken and _identity(target) not in protected:
             return target

@@ -55,10 +55,15 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class _Prepared:
+class Prepared:
+    """A photo as the model is to see it."""
+
     job: Job
+    """Where it comes from and where its drawing goes."""
     pixels: torch.Tensor
+    """uint8 `(3, H, W)` RGB, the shorter side at the model's size."""
     found_face: bool | None
+    """Whether a face decided the crop; None when none was looked for."""
 
 
 def stylize_paths(
@@ -96,10 +101,10 @@ def run_plan(
     failures = list(plan.failures)
     done = 0
     for chunk in _chunks(plan.jobs):
-        prepared: list[_Prepared] = []
+        prepared: list[Prepared] = []
         for job in chunk:
             try:
-                prepared.append(_prepare(job, engine, crop))
+                prepared.append(prepare(job, engine.size, crop))
             except FewshotError as error:
                 failures.append(Failure(job.source, error))
         for _, group in groupby(prepared, key=lambda p: p.pixels.shape):
@@ -115,7 +120,12 @@ def _chunks(jobs: Sequence[Job]) -> Iterator[Sequence[Job]]:
         yield jobs[start : start + CHUNK]
 
 
-def _prepare(job: Job, engine: Engine, crop: Crop) -> _Prepared:
+def prepare(job: Job, size: int, crop: Crop) -> Prepared:
+    """Read a photo, cut it as `crop` says and bring its shorter side down or up to `size` px.
+
+    Raises:
+        NotFoundError, BadInputError: it cannot be read, or is too long to be drawn whole.
+    """
     image = open_picture(job.source)
     found: bool | None = None
     if crop == "none":
@@ -129,14 +139,14 @@ def _prepare(job: Job, engine: Engine, crop: Crop) -> _Prepared:
         framed = frame(image, crop)
         image, found = framed.image, framed.found if crop == "face" else None
     # Down to the model's size at once, so that a batch of phone photos stays small.
-    scale = engine.size / min(image.size)
-    side = (max(engine.size, round(image.width * scale)), max(engine.size, round(image.height * scale)))
+    scale = size / min(image.size)
+    side = (max(size, round(image.width * scale)), max(size, round(image.height * scale)))
     small = image.resize(side, Image.Resampling.LANCZOS, reducing_gap=3.0)
     pixels = torch.from_numpy(np.array(small, dtype=np.uint8)).permute(2, 0, 1)
-    return _Prepared(job, pixels, found)
+    return Prepared(job, pixels, found)
 
 
-def _draw(group: list[_Prepared], engine: Engine, size: int | None) -> Iterable[Drawn]:
+def _draw(group: list[Prepared], engine: Engine, size: int | None) -> Iterable[Drawn]:
     results = engine.stylize(torch.stack([prepared.pixels for prepared in group]))
     for prepared, result in zip(group, results, strict=True):
         image = Image.fromarray(result.permute(1, 2, 0).contiguous().numpy())
