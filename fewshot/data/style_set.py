@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -116,6 +116,10 @@ class StyleSet:
         stacked = np.stack([picture.pixels for picture in self.pictures])
         return torch.from_numpy(np.ascontiguousarray(stacked.transpose(0, 3, 1, 2)))
 
+    def in_grey(self) -> "StyleSet":
+        """The same drawings without colour (ITU-R BT.601), under the same hashes."""
+        return self._with([replace(picture, pixels=_grey(picture.pixels)) for picture in self.pictures])
+
     def split(self, fraction: float = 0.2, seed: int = 0) -> tuple["StyleSet", "StyleSet | None"]:
         """Training part and validation fold.
 
@@ -144,6 +148,13 @@ def _read(path: Path, size: int, fit: Fit) -> tuple[StylePicture, tuple[str, ...
     pixels = to_square(opened.image, size, fit)
     pixels.setflags(write=False)
     return StylePicture(path, content_hash(opened.image), opened.image.size, pixels), opened.notices
+
+
+def _grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    lightness = (pixels @ np.array([0.299, 0.587, 0.114])).round().astype(np.uint8)
+    grey = np.repeat(lightness[..., None], 3, axis=2)
+    grey.setflags(write=False)
+    return grey
 
 
 def _spread(count: int, limit: int) -> list[int]:

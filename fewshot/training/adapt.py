@@ -12,11 +12,12 @@ import torch
 from base_models.registry import create_model
 from eval.features import extract
 from fewshot.adapters.folder import write_adapter
+from fewshot.data.check import check_folder
 from fewshot.data.style_set import StyleSet
 from fewshot.errors import ConflictError
 from fewshot.files import atomic_write_text
 from fewshot.home import home, run_folder
-from fewshot.output import warn
+from fewshot.output import notice, warn
 from fewshot.sheets import png_bytes
 from fewshot.training.adaptation import Adaptation
 from recipes import Recipe, dumps, recipe_hash
@@ -86,6 +87,14 @@ def finish(job: Adaptation, *, name: str, licence: str, consent: str, overwrite:
     return outcome
 
 
+def warn_of_two_hands(drawings: Path) -> None:
+    """Say so where a folder looks as if two artists had drawn in it: their average is nobody's style."""
+    hands = check_folder(drawings).hands
+    if hands.flagged:
+        warn(f"{drawings}: {len(hands.second)} drawings look like a second hand: {hands.reason}")
+        notice(f"hint: `fewshot check {drawings}` names them; adapt each hand in a folder of its own")
+
+
 def adapt_style(
     drawings: Path,
     *,
@@ -131,6 +140,7 @@ def adapt_style(
     style_set = StyleSet.from_folder(drawings, size=model.netG_A.size)
     for problem in style_set.problems:
         warn(problem.message)
+    warn_of_two_hands(drawings)
     job = Adaptation(style_set, model, recipe, photos, run)
     job.train_style(resume=resume, max_minutes=max_minutes)
     return finish(job, name=name, licence=licence, consent=consent, overwrite=overwrite)

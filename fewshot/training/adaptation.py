@@ -68,6 +68,8 @@ class Adaptation:
         self.drawings, self.base, self.recipe, self.run = drawings, base, recipe, run
         self.accelerator = accelerator or make_accelerator()
         self.train, self.fold = parts or drawings.split(recipe.validation_fraction, recipe.seed)
+        if recipe.grey:
+            self.train, self.fold = self.train.in_grey(), self.fold and self.fold.in_grey()
         for net in (base.netG_A, base.netG_B):
             net.to(self.accelerator.device)
         self.sources: Sources = make_sources(base, self.train, self.fold, photos)

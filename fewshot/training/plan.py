@@ -10,6 +10,7 @@ from base_models.registry import create_model
 from fewshot.data.style_set import StyleSet
 from fewshot.home import home, run_folder
 from fewshot.output import format_seconds, notice, warn
+from fewshot.training.adapt import warn_of_two_hands
 from fewshot.training.adaptation import Adaptation
 from recipes import Recipe, recipe_hash
 
@@ -29,6 +30,7 @@ def plan_adaptation(
     style_set = StyleSet.from_folder(drawings, size=model.netG_A.size)
     for problem in style_set.problems:
         warn(problem.message)
+    warn_of_two_hands(drawings)
     notice("timing two steps ...")
     job = Adaptation(style_set, model, recipe, photos, run)
     job.trainer.step(0)

@@ -8,30 +8,18 @@ from typing import Any
 import torch
 from peft import PeftModel
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from base_models.checkpoint import BaseModel
 from base_models.discriminators import FeatureDiscriminator, PatchGAN
-from base_models.losses import (
-    content_loss,
-    cycle_loss,
-    lsgan_discriminator,
-    lsgan_generator,
-    tone_loss,
-    total_variation,
-)
+from base_models.losses import lsgan_discriminator
 from base_models.scan import init_weights
 from eval.perceptual import CHANNELS, PerceptualNet
 from fewshot.adapters.attach import attach_adapter
-from fewshot.data.augment import differentiable, jitter, photographic, random_crop_flip, to_float, to_uint8
-from fewshot.training.drawing_features import DrawingFeatures
+from fewshot.data.augment import differentiable, jitter, photographic, to_float, to_uint8
 from fewshot.training.parts import WeightAverage, average_gradients, frozen, step_generator
 from fewshot.training.sources import Sources
+from fewshot.training.style_losses import SHALLOW, StyleLosses, shifted
 from recipes import Recipe
-
-CONTENT_LAYER = 2
-"""fire5: fine enough to keep the eyes where they are, coarse enough to let strokes differ."""
-
 
 _RESUMED = ("D", "optimizer_G", "optimizer_D", "ema")
 
@@ -73,6 +61,9 @@ class StyleTrainer:
         self.D = self._discriminators(base)
         for module in (self.G, self.D):
             module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if recipe.method == "boft":
+            # PEFT's BOFT takes views of its weights, which only contiguous ones have.
+            self.G.to(memory_format=torch.contiguous_format)
         trainable = [p for p in self.G.parameters() if p.requires_grad]
         self.optimizer_G = torch.optim.Adam(trainable, lr=recipe.lr, betas=(0.5, 0.99))
         judging = [p for p in self.D.parameters() if p.requires_grad]
@@ -81,8 +72,8 @@ class StyleTrainer:
             judging or [nn.Parameter(torch.zeros(0))], lr=recipe.lr_d, betas=(0.5, 0.99)
         )
         self.ema = WeightAverage(self.G, recipe.ema)
-        self.target = DrawingFeatures(
-            to_float(drawings).to(device), features, step_generator(recipe.seed), recipe.lambda_swd > 0
+        self.losses = StyleLosses(
+            recipe, features, drawings, sources, self.netG_B, device, step_generator(recipe.seed)
         )
 
     def _discriminators(self, base: BaseModel) -> nn.ModuleDict:
@@ -98,8 +89,9 @@ class StyleTrainer:
             else:
                 nets["patch"] = init_weights(PatchGAN(3, recipe.d_channels, 3))
         if recipe.lambda_feature:
-            # One drawing has one layout: only the shallow maps, which see strokes and not faces.
-            heads = FeatureDiscriminator(lambda x: self.features(x)[1:3], CHANNELS[1:3], width=32)
+            heads = FeatureDiscriminator(
+                lambda x: self.features(x)[SHALLOW], list(CHANNELS)[SHALLOW], width=32
+            )
             nets["feature"] = init_weights(heads)
         return nets
 
@@ -119,7 +111,7 @@ class StyleTrainer:
         generator = step_generator(recipe.seed, number, self.accelerator.process_index)
         photos, reals = self._photos(generator), self._draw(self.drawings, generator)
         with frozen(self.D), self.accelerator.autocast():
-            fakes, losses = self._generator_losses(photos, generator)
+            fakes, losses = self.losses.of(self.G, self.D, photos, generator)
         self._update(self.optimizer_G, self.G, losses)
         self.ema.update(self.G)
         with self.accelerator.autocast():
@@ -133,78 +125,6 @@ class StyleTrainer:
         self.accelerator.backward(torch.stack(list(losses.values())).sum())
         average_gradients(self.accelerator, (p for p in net.parameters() if p.requires_grad))
         optimizer.step()
-
-    def _generator_losses(
-        self, photos: Tensor, generator: torch.Generator
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        r = self.recipe
-        fakes = self.G(photos)
-        maps = self.features((fakes.float() + 1) / 2)
-        losses: dict[str, Tensor] = {}
-        if r.lambda_style:
-            losses["style"] = r.lambda_style * self.target.style_loss([m.float() for m in maps])
-        if r.lambda_outlier:
-            losses["outlier"] = r.lambda_outlier * self.target.outlier_loss([m.float() for m in maps])
-        if r.lambda_swd:
-            losses["swd"] = r.lambda_swd * self.target.swd(fakes.float(), maps, generator)
-        losses |= self._kept_losses(photos, fakes, maps)
-        if r.lambda_gan:
-            seen = differentiable(fakes.float(), r.augment, generator)
-            losses["gan"] = r.lambda_gan * lsgan_generator(self.D["patch"](seen))
-        if r.lambda_feature:
-            losses["feature"] = r.lambda_feature * lsgan_generator(self._feature_scores(maps))
-        if r.lambda_cycle:
-            losses["cycle"] = r.lambda_cycle * cycle_loss(self.netG_B(fakes), photos)
-        if r.lambda_tv:
-            losses["tv"] = r.lambda_tv * total_variation(fakes.float())
-        losses |= self._drawing_losses(generator)
-        return fakes, losses
-
-    def _kept_losses(self, photos: Tensor, fakes: Tensor, maps: list[Tensor]) -> dict[str, Tensor]:
-        """What stays as it is in the photo, or in what the base draws of it: contours, light and dark."""
-        r = self.recipe
-        if not (r.lambda_content or r.lambda_tone):
-            return {}
-        with torch.no_grad():
-            kept = photos if r.content_from == "photo" else self._base_draws(photos)
-            source = self.features((kept + 1) / 2)[CONTENT_LAYER].float()
-        losses = {}
-        if r.lambda_content:
-            losses["content"] = r.lambda_content * content_loss(maps[CONTENT_LAYER].float(), source)
-        if r.lambda_tone:
-            losses["tone"] = r.lambda_tone * tone_loss(fakes.float(), kept.float())
-        return losses
-
-    def _base_draws(self, photos: Tensor) -> Tensor:
-        """The same photos without the adapter."""
-        with self.G.disable_adapter():
-            return self.G(photos).float()
-
-    def _feature_scores(self, maps: list[Tensor]) -> list[Tensor]:
-        netD = self.D["feature"]
-        assert isinstance(netD, FeatureDiscriminator)
-        return netD.score(maps[1:3])
-
-    def _drawing_losses(self, generator: torch.Generator) -> dict[str, Tensor]:
-        """Losses with a known answer: a pseudo-photo back to its drawing, a drawing to itself."""
-        r = self.recipe
-        losses: dict[str, Tensor] = {}
-        if not (r.lambda_pair or r.lambda_identity):
-            return losses
-        count = max(1, r.batch // 2)
-        index = torch.randint(0, len(self.drawings), (count,), generator=generator)
-        both = torch.cat([self.drawings[index], self.sources.pairs[index]], 1)
-        both = random_crop_flip(_padded(both), both.shape[-1], generator).to(self.accelerator.device)
-        drawings, photos = to_float(both).chunk(2, 1)
-        if r.lambda_pair:
-            redrawn = self.G(photos.contiguous(memory_format=torch.channels_last))
-            ours, theirs = (self.features((x.float() + 1) / 2) for x in (redrawn, drawings))
-            layers = zip(ours[:3], theirs[:3], strict=True)
-            feature_terms = torch.stack([F.l1_loss(o, t) / t.abs().mean() for o, t in layers]).mean()
-            losses["pair"] = r.lambda_pair * (F.l1_loss(redrawn.float(), drawings) + feature_terms)
-        if r.lambda_identity:
-            losses["identity"] = r.lambda_identity * F.l1_loss(self.G(drawings).float(), drawings)
-        return losses
 
     def _discriminator_losses(
         self, reals: Tensor, fakes: Tensor, generator: torch.Generator
@@ -224,8 +144,7 @@ class StyleTrainer:
     def _draw(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
         """A batch of random windows of randomly drawn pictures, float in [-1, 1] on the device."""
         index = torch.randint(0, len(pixels), (self.recipe.batch,), generator=generator)
-        size = pixels.shape[-1]
-        windows = random_crop_flip(_padded(pixels[index]), size, generator).to(self.accelerator.device)
+        windows = shifted(pixels[index], generator).to(self.accelerator.device)
         return to_float(windows).contiguous(memory_format=torch.channels_last)
 
     @torch.no_grad()
@@ -248,9 +167,3 @@ class StyleTrainer:
         self.G.load_state_dict(state["adapter"], strict=False)
         for name in _RESUMED:
             getattr(self, name).load_state_dict(state[name])
-
-
-def _padded(pixels: Tensor) -> Tensor:
-    """Mirror a sixteenth of the side around uint8 pictures, so that random windows shift them."""
-    margin = pixels.shape[-1] // 16
-    return F.pad(pixels.float(), (margin,) * 4, mode="reflect").to(torch.uint8)

@@ -1,0 +1,145 @@
+"""What an adaptation's generator is trained on: the losses of one batch, by name."""
+
+from __future__ import annotations
+
+import torch
+from peft import PeftModel
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from base_models.discriminators import FeatureDiscriminator
+from base_models.losses import content_loss, cycle_loss, lsgan_generator, tone_loss, total_variation
+from eval.perceptual import PerceptualNet
+from fewshot.data.augment import differentiable, random_crop_flip, to_float
+from fewshot.training.drawing_features import DrawingFeatures
+from fewshot.training.sources import Sources
+from recipes import Recipe
+
+CONTENT_LAYER = 2
+"""fire5: fine enough to keep the eyes where they are, coarse enough to let strokes differ."""
+SHALLOW = slice(1, 3)
+"""Maps that the discriminator on features sees: strokes and not faces, since one drawing has one layout."""
+GREY = 5.0
+"""Weight of colour in a grey recipe's results: high, since the drawings leave no doubt."""
+
+Losses = dict[str, Tensor]
+
+
+class StyleLosses:
+    """The generator's losses; each is there when its weight in the recipe is not zero.
+
+    Args:
+        recipe: the weights.
+        features: frozen network, RGB in [0, 1] to four maps, as `eval.perceptual`.
+        drawings: training drawings, uint8 `(N, 3, S, S)`.
+        sources: pseudo-photos of those drawings.
+        netG_B: the frozen way back.
+        device: where everything is computed.
+        generator: CPU generator of what is drawn once.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        features: PerceptualNet,
+        drawings: Tensor,
+        sources: Sources,
+        netG_B: nn.Module,
+        device: torch.device,
+        generator: torch.Generator,
+    ) -> None:
+        self.recipe, self.features, self.netG_B, self.device = recipe, features, netG_B, device
+        self.drawings, self.sources = drawings, sources
+        self.target = DrawingFeatures(
+            to_float(drawings).to(device), features, generator, rows=recipe.lambda_swd > 0
+        )
+
+    def of(
+        self, G: PeftModel, D: nn.ModuleDict, photos: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Losses]:
+        """Results of photos `(B, 3, S, S)` in [-1, 1] and their weighted losses, all of which are added up.
+
+        Args:
+            G: the generator with its adapter.
+            D: the discriminators, whose parameters get no gradient here.
+            photos: on the device.
+            generator: CPU generator of this step.
+        """
+        r = self.recipe
+        fakes = G(photos)
+        images = fakes.float()
+        maps = [m.float() for m in self.features((images + 1) / 2)]
+        losses = self._style(images, maps, generator) | self._kept(G, photos, images, maps)
+        if r.lambda_gan:
+            seen = differentiable(images, r.augment, generator)
+            losses["gan"] = r.lambda_gan * lsgan_generator(D["patch"](seen))
+        if r.lambda_feature:
+            losses["feature"] = r.lambda_feature * lsgan_generator(_scores(D["feature"], maps))
+        if r.lambda_cycle:
+            losses["cycle"] = r.lambda_cycle * cycle_loss(self.netG_B(fakes), photos)
+        if r.grey:
+            losses["grey"] = GREY * (images - images.mean(1, keepdim=True)).abs().mean()
+        if r.lambda_tv:
+            losses["tv"] = r.lambda_tv * total_variation(images)
+        return fakes, losses | self._known(G, generator)
+
+    def _style(self, images: Tensor, maps: list[Tensor], generator: torch.Generator) -> Losses:
+        """Statistics of the drawings' features: of the batch, of each result, and the values themselves."""
+        r, losses = self.recipe, {}
+        if r.lambda_style:
+            losses["style"] = r.lambda_style * self.target.style_loss(maps)
+        if r.lambda_outlier:
+            losses["outlier"] = r.lambda_outlier * self.target.outlier_loss(maps)
+        if r.lambda_swd:
+            losses["swd"] = r.lambda_swd * self.target.swd(images, maps, generator)
+        return losses
+
+    def _kept(self, G: PeftModel, photos: Tensor, images: Tensor, maps: list[Tensor]) -> Losses:
+        """What stays as it is in the photo, or in what the base draws of it: contours, light and dark."""
+        r, losses = self.recipe, dict[str, Tensor]()
+        if not (r.lambda_content or r.lambda_tone):
+            return losses
+        with torch.no_grad():
+            kept = photos if r.content_from == "photo" else _without_adapter(G, photos)
+            source = self.features((kept + 1) / 2)[CONTENT_LAYER].float()
+        if r.lambda_content:
+            losses["content"] = r.lambda_content * content_loss(maps[CONTENT_LAYER], source)
+        if r.lambda_tone:
+            losses["tone"] = r.lambda_tone * tone_loss(images, kept.float())
+        return losses
+
+    def _known(self, G: PeftModel, generator: torch.Generator) -> Losses:
+        """Losses with a known answer: a pseudo-photo back to its drawing, a drawing to itself."""
+        r, losses = self.recipe, dict[str, Tensor]()
+        if not (r.lambda_pair or r.lambda_identity):
+            return losses
+        count = max(1, r.batch // 2)
+        index = torch.randint(0, len(self.drawings), (count,), generator=generator)
+        both = shifted(torch.cat([self.drawings[index], self.sources.pairs[index]], 1), generator)
+        drawings, photos = to_float(both.to(self.device)).chunk(2, 1)
+        if r.lambda_pair:
+            redrawn = G(photos.contiguous(memory_format=torch.channels_last))
+            ours, theirs = (self.features((x.float() + 1) / 2) for x in (redrawn, drawings))
+            layers = zip(ours[:3], theirs[:3], strict=True)
+            feature_terms = torch.stack([F.l1_loss(o, t) / t.abs().mean() for o, t in layers]).mean()
+            losses["pair"] = r.lambda_pair * (F.l1_loss(redrawn.float(), drawings) + feature_terms)
+        if r.lambda_identity:
+            losses["identity"] = r.lambda_identity * F.l1_loss(G(drawings).float(), drawings)
+        return losses
+
+
+def shifted(pixels: Tensor, generator: torch.Generator) -> Tensor:
+    """Each uint8 picture `(B, C, S, S)` moved by up to a sixteenth of the side, half of them mirrored."""
+    side = pixels.shape[-1]
+    padded = F.pad(pixels.float(), (side // 16,) * 4, mode="reflect").to(torch.uint8)
+    return random_crop_flip(padded, side, generator)
+
+
+def _scores(netD: nn.Module, maps: list[Tensor]) -> list[Tensor]:
+    assert isinstance(netD, FeatureDiscriminator)
+    return netD.score(maps[SHALLOW])
+
+
+def _without_adapter(G: PeftModel, photos: Tensor) -> Tensor:
+    with G.disable_adapter():
+        return G(photos).float()
