@@ -22,6 +22,7 @@ from markupsafe import Markup
 from eval.intervals import Estimate
 from eval.report_pictures import Gallery
 from eval.report_plots import Forest, MapPlot, Strips
+from eval.report_trials import PictureRows, Table, TradeOff
 
 GENERATOR = "fewshot eval report"
 """Of the page's meta data: tells a report from any other file."""
@@ -62,7 +63,7 @@ class Numbers:
     """From top to bottom."""
 
 
-Section = Numbers | Forest | Gallery | MapPlot | Strips
+Section = Numbers | Forest | Gallery | MapPlot | Strips | Table | TradeOff | PictureRows
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from fewshot.cli.adapt import adapt
 from fewshot.cli.check import check
 from fewshot.cli.demo import demo
 from fewshot.cli.failures import VerbGroup
+from fewshot.cli.select import select
 from fewshot.cli.stylize import stylize
 from fewshot.training.launch import is_worker, leave
 
@@ -49,6 +50,7 @@ def fewshot(
 
 app.command("demo", rich_help_panel=STYLES)(demo)
 app.command("adapt", rich_help_panel=STYLES)(adapt)
+app.command("select", rich_help_panel=STYLES)(select)
 app.command("stylize", rich_help_panel=STYLES)(stylize)
 app.command("check", rich_help_panel=STYLES)(check)
 app.add_typer(evaluate.app, name="eval", rich_help_panel=STYLES)

@@ -1,0 +1,145 @@
+"""`fewshot select`: try recipes on folds of an artist's drawings and learn the style with the best one."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fewshot.cli.adapt import Consent
+from fewshot.output import Format, emit, notice
+
+if TYPE_CHECKING:
+    from fewshot.selection import Selection
+
+COLUMNS = ["recipe", "state", "steps", "left", "KID", "interval", "FID", "style", "content", "seconds"]
+
+
+def select(
+    drawings: Annotated[Path, typer.Argument(help="Folder of 1 to 60 drawings by one hand.", metavar="DIR")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(help="Recipe values for all trials, such as steps=150.", metavar="[KEY=VALUE]..."),
+    ] = None,
+    name: Annotated[str, typer.Option("--name", help="What the winner's style is called.")] = "",
+    recipes: Annotated[
+        str, typer.Option(help="Recipes to try, with commas; default: those for artists.", metavar="A,B,C")
+    ] = "",
+    knob: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What to vary: lr=3e-4..3e-3, rank=4,8,16, content_from=photo,base.", metavar="K=V"
+        ),
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.01, help="Time for all trials; default: until all are decided.")
+    ] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Trials in all; default: every recipe, 9 more with --knob.")
+    ] = None,
+    folds: Annotated[int, typer.Option(min=2, help="Parts of the drawings to score on in turn.")] = 3,
+    rungs: Annotated[
+        int, typer.Option(min=1, max=6, help="How often trials are compared; a third goes on each time.")
+    ] = 3,
+    exhaustive: Annotated[
+        bool, typer.Option("--exhaustive", help="Train every recipe on every fold to the end.")
+    ] = False,
+    content: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help="Share of what the base keeps of the photos that a recipe must keep."
+        ),
+    ] = 0.8,
+    photos: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder or .tar of photos to learn on; some are kept for scoring. Or pseudo-photos."
+        ),
+    ] = None,
+    base: Annotated[str, typer.Option(help="Base model; `fewshot base ls` lists them.")] = "scan_128.anime",
+    study: Annotated[str, typer.Option(help="Name of the study; default: the style's or folder's.")] = "",
+    db: Annotated[
+        str | None,
+        typer.Option(help="Keep it in PostgreSQL, for several machines.", metavar="postgresql://..."),
+    ] = None,
+    no_retrain: Annotated[
+        bool, typer.Option("--no-retrain", help="Compare only; train no style at the end.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a finished style of this name.")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of folds and sampled knobs.")] = 0,
+    licence: Annotated[str, typer.Option(help="Licence of the drawings: SPDX id or words.")] = "unknown",
+    consent: Annotated[Consent, typer.Option(help="The artist's consent to this style.")] = "unknown",
+    format: Annotated[Format, typer.Option(help="How the result is printed.")] = "table",
+) -> None:
+    """Find the recipe that suits these drawings, and learn the style with it.
+
+    Recipes are trained on folds of the drawings; at each rung the poor ones are pruned. Ctrl-C and kills lose
+    little: the same command goes on. The same command in a second terminal helps.
+    """
+    from fewshot.selection import select_recipe
+
+    found = select_recipe(
+        drawings,
+        name=name,
+        study=study,
+        base=base,
+        recipes=[part.strip() for part in recipes.split(",") if part.strip()],
+        knobs=knob or [],
+        overrides=overrides or [],
+        photos=photos,
+        folds=folds,
+        rungs=rungs,
+        trials=trials,
+        minutes=minutes,
+        exhaustive=exhaustive,
+        content=content,
+        db=db,
+        retrain=not no_retrain,
+        overwrite=overwrite,
+        seed=seed,
+        licence=licence,
+        consent=consent,
+    )
+    notice(f"report: {found.report}")
+    if format == "path":
+        emit([{"path": str(found.adapter or found.report)}], ["path"], "path")
+        return
+    columns = [*COLUMNS, "recommended", "pareto", "path"] if format == "json" else COLUMNS
+    emit(rows_of(found, format), columns, format)
+    if format == "table" and found.adapter is not None:
+        notice(f"now: fewshot stylize me.jpg --style {name} -o me.png")
+
+
+def rows_of(found: "Selection", format: Format) -> list[dict[str, Any]]:
+    """One row per trial, the recommended one first, then by how far they came and their score."""
+    rows = []
+    order = sorted(
+        found.tried,
+        key=lambda one: (one.number != found.choice.number, -one.rung, one.values[-1:], one.number),
+    )
+    for one in order:
+        summary = one.summary
+        row: dict[str, Any] = {
+            "recipe": one.label,
+            "state": one.state,
+            "recommended": one.number == found.choice.number,
+            "pareto": one.number in found.choice.pareto,
+            "path": str(found.folder / "trials" / f"{one.number:04d}"),
+        }
+        if summary is not None:
+            kid = summary.kid
+            row |= {
+                "steps": max(score.step for score in one.scores),
+                "left": summary.left.value,
+                "KID": kid.value,
+                "interval": [kid.low, kid.high] if format == "json" else f"[{kid.low:.3g}, {kid.high:.3g}]",
+                "FID": summary.fid,
+                "style": summary.style.value,
+                "content": summary.content.value,
+                "seconds": summary.seconds,
+            }
+        if row["recommended"] and format == "table":
+            row["state"] = "recommended"
+        rows.append(row)
+    return rows

@@ -1,0 +1,142 @@
+"""One recipe on one fold: train to a rung, score what was kept."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+from torch.nn import functional as F
+
+from base_models.registry import create_model
+from fewshot.data.style_set import StyleSet
+from fewshot.errors import BadInputError
+from fewshot.home import home
+from fewshot.selection.evidence import SHOWN, Evidence
+from fewshot.selection.folds import Parts
+from fewshot.selection.judge import Judge, Scored
+from fewshot.selection.scores import FoldScore
+from fewshot.training.adaptation import Adaptation
+from fewshot.training.state import load_state
+from recipes import Recipe
+
+_SIDE = 112
+"""Side of the pictures that are kept for the report, px."""
+
+
+class OutOfTimeError(Exception):
+    """The study's minutes are over; the training's state is saved and nothing was scored."""
+
+
+class UnfitError(Exception):
+    """This recipe cannot be trained on these pictures; others may."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Trains and scores on the folds of one artist; remembers what all trials of a fold share."""
+
+    drawings: StyleSet
+    """All drawings at the base's size."""
+    folds: tuple[Parts, ...]
+    """From `make_folds`."""
+    base: str
+    """Name or file of the base model."""
+    photos: Path | None
+    """The user's photos; None for pseudo-photos."""
+    _judges: dict[int, tuple[Judge, Scored, Tensor]] = field(default_factory=dict, repr=False)
+    """Judge, the base's scores and the base's results by fold."""
+
+    def train_and_score(
+        self,
+        recipe: Recipe,
+        fold: int,
+        *,
+        rung: int,
+        until: int,
+        run: Path,
+        seconds_left: float,
+        overhead: float = 0.0,
+    ) -> tuple[FoldScore, Evidence]:
+        """Train to step `until`, going on from the state in `run`, and score the kept weights.
+
+        Args:
+            recipe: every knob.
+            fold: number of the fold.
+            rung: number of the rung, for the record.
+            until: step to pause at.
+            run: folder of this trial and fold.
+            seconds_left: of training, until the budget is over.
+            overhead: seconds of loading and scoring at earlier rungs.
+
+        Raises:
+            UnfitError: an adapter that no folder can hold.
+            OutOfTimeError: the budget is over before `until`; the state is saved.
+            Interrupted: Ctrl-C; the state is saved.
+        """
+        start = time.monotonic()
+        model = create_model(self.base, folders=[home() / "base"])
+        try:
+            job = Adaptation(self.drawings, model, recipe, self.photos, run, parts=self.folds[fold])
+        except BadInputError as error:
+            raise UnfitError(str(error)) from None
+        before = seconds_in(run)
+        limit = min(60 * recipe.max_minutes, before + seconds_left)
+        job.train_style(resume=job.state_path().exists(), max_minutes=limit / 60, until=until)
+        if job.at.step < until and limit <= job.at.seconds < 60 * recipe.max_minutes:
+            raise OutOfTimeError
+        results = job.results_of_best()
+        judge, base, base_results = self._judge(fold, job)
+        scored = judge.score(results)
+        passed = time.monotonic() - start
+        score = FoldScore(
+            rung=rung,
+            step=job.at.step,
+            best_step=job.at.best_step,
+            seconds=job.at.seconds,
+            overhead=overhead + passed - (job.at.seconds - before),
+            kid=scored.kid,
+            kid_base=base.kid,
+            fid=scored.fid,
+            style=scored.style,
+            content=scored.content,
+            content_base=base.content.value,
+        )
+        pictures, photos, drawn = map(_small, (results, job.sources.held, base_results))
+        return score, Evidence(scored.features, scored.hits, pictures, photos, drawn)
+
+    def references(self, fold: int) -> dict[str, np.ndarray]:
+        """Features of the drawings that a fold's results are compared with, by extractor."""
+        if fold in self._judges:
+            return self._judges[fold][0].references
+        return Judge.references_of(self.compared(fold))
+
+    def compared(self, fold: int) -> Tensor:
+        """The drawings that a fold's results are compared with; without folds all of them, mirrored."""
+        train, kept = self.folds[fold]
+        return train.tensor().flip(-1) if kept is None else kept.tensor()
+
+    def _judge(self, fold: int, job: Adaptation) -> tuple[Judge, Scored, Tensor]:
+        """The held photos of a fold do not depend on the recipe, nor does what the base draws of them."""
+        if fold not in self._judges:
+            judge = Judge(self.drawings.tensor(), self.compared(fold), job.sources.held)
+            results = job.results_of_base()
+            self._judges[fold] = judge, judge.score(results), results
+        return self._judges[fold]
+
+
+def seconds_in(run: Path) -> float:
+    """Training time before the state in a run folder was saved; 0 where there is none."""
+    saved = load_state(run / "state" / "state.pt")
+    return float(saved["at"]["seconds"]) if saved else 0.0
+
+
+def _small(pictures: Tensor) -> np.ndarray:
+    """The first pictures, at most `_SIDE` px wide, uint8 `(K, 3, s, s)`."""
+    shown = pictures[:SHOWN]
+    if shown.shape[-1] > _SIDE:
+        resized = F.interpolate(shown.float(), (_SIDE, _SIDE), mode="bilinear", antialias=True)
+        shown = resized.round().clamp(0, 255).byte()
+    return np.asarray(shown.numpy())

@@ -1,0 +1,91 @@
+"""The recommended recipe, trained on all drawings by the code of `fewshot adapt`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fewshot.errors import ConflictError
+from fewshot.home import run_folder
+from fewshot.output import notice
+from fewshot.selection.storage import WINNER
+from fewshot.selection.study import Study
+from fewshot.training.adapt import adapt_style
+from recipes import Recipe, recipe_hash
+
+_NOTE = "winner"
+
+
+@dataclass(frozen=True)
+class Style:
+    """How the winner becomes a style; the words of `fewshot adapt`."""
+
+    name: str
+    """Of the style."""
+    drawings: Path
+    """Folder of all drawings."""
+    base: str
+    """Base model."""
+    photos: Path | None = None
+    """Photos to learn on."""
+    overwrite: bool = False
+    """Replace a style of that name."""
+    licence: str = "unknown"
+    """Of the drawings."""
+    consent: str = "unknown"
+    """The artist's."""
+
+
+def check_name_is_free(style: Style, study: Study) -> None:
+    """Refuse before the study what `train_winner` would refuse after it.
+
+    Raises:
+        ConflictError: a style of that name exists, and this study did not make it.
+    """
+    ours = (study.note(_NOTE) or {}).get("name") == style.name
+    run = run_folder(style.name)
+    if not (ours or style.overwrite) and (
+        (run / "adapter").exists() or (run / "state" / "state.pt").exists()
+    ):
+        raise ConflictError(
+            f"there is a style or an unfinished run {style.name!r} already, in {run}",
+            "choose another --name, add --overwrite, or compare only, with --no-retrain",
+        )
+
+
+def train_winner(style: Style, recipe: Recipe, study: Study) -> Path | None:
+    """Train the recipe on all drawings, or find what an earlier call trained; the adapter folder.
+
+    None where another process of the study is training it.
+
+    Raises:
+        ConflictError: as `adapt_style`.
+        Interrupted: Ctrl-C; the same command goes on.
+    """
+    if not study.store.claim(WINNER):
+        notice(f"another process is training {style.name} with the winner")
+        return None
+    try:
+        run = run_folder(style.name)
+        made = {"name": style.name, "recipe": recipe_hash(recipe)}
+        again = study.note(_NOTE) == made
+        if again and (run / "adapter").exists():
+            notice(f"{style.name} was trained with the winner already")
+            return run / "adapter"
+        replace = style.overwrite or (study.note(_NOTE) or {}).get("name") == style.name
+        study.note(_NOTE, made)
+        notice(f"training {style.name} on all drawings with {recipe.name}")
+        outcome = adapt_style(
+            style.drawings,
+            name=style.name,
+            base=style.base,
+            recipe=recipe,
+            photos=style.photos,
+            resume=again and (run / "state" / "state.pt").exists(),
+            overwrite=replace,
+            licence=style.licence,
+            consent=style.consent,
+        )
+        return outcome.adapter
+    finally:
+        study.store.release(WINNER)

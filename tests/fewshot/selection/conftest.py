@@ -1,0 +1,66 @@
+"""Tiny studies: scan_tiny, a few steps, the shipped sample drawings."""
+
+import os
+import shutil
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from fewshot.samples import sample_folder
+
+SHORT = ("steps=4", "eval_every=2", "batch=2", "warmup_steps=1", "patience=0")
+"""A training of seconds: two looks, so two rungs."""
+
+
+@pytest.fixture
+def drawings(tmp_path: Path) -> Callable[..., Path]:
+    """A folder of the first sample drawings of a hand."""
+
+    def make(count: int = 6, hand: str = "ink") -> Path:
+        folder = tmp_path / f"{hand}-{count}"
+        folder.mkdir(exist_ok=True)
+        for path in sorted(sample_folder(hand).glob("*.webp"))[:count]:
+            shutil.copy(path, folder)
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def command() -> Callable[..., list[str]]:
+    """`fewshot select FOLDER ...` on scan_tiny with short trainings."""
+
+    def make(folder: Path, *arguments: str, short: Sequence[str] = SHORT) -> list[str]:
+        program = [sys.executable, "-m", "fewshot.cli.main", "select", str(folder), *short]
+        return [*program, "--base", "scan_tiny", "--folds", "2", *arguments]
+
+    return make
+
+
+@pytest.fixture
+def start(fewshot_home: Path) -> Callable[..., subprocess.Popen[str]]:
+    """Run a command as a process of its own, on one core."""
+    environment = os.environ | {"FEWSHOT_HOME": str(fewshot_home), "OMP_NUM_THREADS": "1"}
+
+    def run(words: Sequence[str]) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a PostgreSQL server on this machine, gone after the tests; skips where the wheel is missing."""
+    with warnings.catch_warnings():
+        # Without XDG_RUNTIME_DIR, platformdirs says where it falls back to.
+        warnings.simplefilter("ignore")
+        pgserver = pytest.importorskip("pgserver")
+        server = pgserver.get_server(tmp_path_factory.mktemp("postgres") / "data", cleanup_mode="delete")
+    yield server.get_uri()
+    server.cleanup()
