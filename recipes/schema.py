@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Method = Literal["lora", "norm-only", "full"]
+Method = Literal["lora", "rslora", "lokr", "loha", "boft", "norm-only", "full"]
 Augmentation = Literal["shift", "brightness", "cutout", "flip"]
 Rate = Annotated[float, Field(gt=0, le=0.1)]
 Weight = Annotated[float, Field(ge=0, le=1000)]
@@ -26,17 +26,26 @@ class Recipe(BaseModel):
 
     method: Method = Field(
         "lora",
-        description="What is trained: low-rank convolution updates, only the norm affines (control: colour "
-        "and contrast), or all weights (control: what the small adapter gives up).",
+        description="What is trained on every convolution: lora (low-rank updates), rslora (the same, whose "
+        "strength falls more slowly with rank), lokr (Kronecker products: the smallest file), loha (products "
+        "of two low-rank matrices) or boft (kernels are turned: slower steps). Controls: norm-only (the norm "
+        "affines alone: colour and contrast) and full (all weights: what a small adapter gives up).",
     )
     rank: int = Field(
-        8, ge=1, le=128, description="Rank of the updates; file size and capacity grow with it."
+        8,
+        ge=1,
+        le=128,
+        description="Rank of the updates: file size and capacity grow with it. loha has two products of that "
+        "rank, so half of it makes as large a file. lokr has its larger factor whole from half that factor's "
+        "side on, so above 8 little changes. In boft it is the side of the turned blocks. norm-only and full "
+        "have none.",
     )
     alpha: float = Field(
         8.0,
         gt=0,
         le=1024,
-        description="LoRA scale; updates are multiplied by alpha / rank, so keep it at rank.",
+        description="Strength of the updates: lora, lokr and loha multiply them by alpha / rank, so keep it "
+        "at rank; rslora by alpha / sqrt(rank). boft, norm-only and full have none.",
     )
     train_norms: bool = Field(
         True, description="Also train the InstanceNorm affines: they carry most of contrast and palette."
@@ -66,13 +75,28 @@ class Recipe(BaseModel):
     lambda_style: Weight = Field(
         1.0, description="Weight of the feature mean and deviation loss: palette, weight."
     )
+    lambda_outlier: Weight = Field(
+        0.0,
+        description="Weight of how far each result's own feature statistics are from what the drawings vary "
+        "in; lambda_style looks at the batch's average alone.",
+    )
+    lambda_swd: Weight = Field(
+        0.0,
+        description="Weight of the sliced Wasserstein distance between features of results and drawings: "
+        "what values there are, not only their mean; flat areas and lines.",
+    )
     lambda_content: Weight = Field(
         2.0, description="Weight of the feature cosine to `content_from`: the same person."
     )
     content_from: Literal["photo", "base"] = Field(
         "photo",
-        description="What the layout is compared with: the photo, or what the base alone draws, so that its "
-        "drawn faces do not turn back into photos; one more pass of the generator.",
+        description="What contours and tone are compared with: the photo, or what the base alone draws, so "
+        "that its drawn faces do not turn back into photos; one more pass of the generator.",
+    )
+    lambda_tone: Weight = Field(
+        0.0,
+        description="Weight of one minus the correlation of coarse lightness with `content_from`: dark hair "
+        "stays the darker part.",
     )
     lambda_cycle: Weight = Field(0.0, description="Weight of L1 back to the photo through the frozen netG_B.")
     lambda_pair: Weight = Field(0.0, description="Weight of L1 on pseudo-pairs, netG_B(drawing) to drawing.")
@@ -80,6 +104,11 @@ class Recipe(BaseModel):
         0.0, description="Weight of L1 from a drawing to itself: keeps colours calm."
     )
     lambda_tv: Weight = Field(0.0, description="Weight of total variation: smooths blotchy flat backgrounds.")
+    grey: bool = Field(
+        False,
+        description="The drawings count as grey pictures and results have to be grey: for pencil and ink, "
+        "where the tint of paper and scan is no part of the hand.",
+    )
 
     gan_mode: Literal["lsgan"] = Field(
         "lsgan", description="Adversarial loss; least squares saturates least."
@@ -150,12 +179,23 @@ RULES = (
         "method norm-only trains nothing unless train_norms is true",
     ),
     Rule(
+        ("method", "train_norms"),
+        lambda r: r.method != "full" or r.train_norms,
+        "method full trains the norms too: leave train_norms true",
+    ),
+    Rule(
+        ("method", "rank"),
+        lambda r: r.method != "boft" or r.rank > 1,
+        "method boft turns blocks of rank x rank numbers: set rank to 2 or more, such as 8",
+    ),
+    Rule(
         _LOSSES,
         lambda r: any(
-            getattr(r, name) > 0 for name in ("lambda_gan", "lambda_feature", "lambda_style", "lambda_pair")
+            getattr(r, name) > 0
+            for name in ("lambda_gan", "lambda_feature", "lambda_style", "lambda_swd", "lambda_pair")
         ),
         "no loss pulls towards the drawings: "
-        "set lambda_gan, lambda_feature, lambda_style or lambda_pair above 0",
+        "set lambda_gan, lambda_feature, lambda_style, lambda_swd or lambda_pair above 0",
     ),
     Rule(
         ("augment",), lambda r: len(set(r.augment)) == len(r.augment), "augment names one augmentation twice"

@@ -11,7 +11,7 @@ from recipes.errors import RecipeError
 from recipes.schema import Recipe
 from recipes.validation import validate
 
-WIDTH = 100
+WIDTH = 80
 """Columns at which comments wrap."""
 
 

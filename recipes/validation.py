@@ -52,7 +52,7 @@ def _mistakes(error: ValidationError, values: Mapping[str, Any]) -> Iterator[tup
         elif item["type"] == "missing":
             yield name, f"missing, expected {expected(name)}"
         else:
-            yield name, f"found {shown(values[name])}, expected {expected(name)}"
+            yield name, f"found {shown(values[name])}, expected {expected(name)}{_meant(name, values[name])}"
     sound = {key: value for key, value in values.items() if key in Recipe.model_fields and key not in wrong}
     merged = Recipe.model_construct(**sound)
     for rule in RULES:
@@ -61,6 +61,14 @@ def _mistakes(error: ValidationError, values: Mapping[str, Any]) -> Iterator[tup
                 " and ".join(field for field in rule.fields if field in sound) or rule.fields[0],
                 rule.message,
             )
+
+
+def _meant(name: str, value: Any) -> str:
+    """Return the suggestion for a misspelt choice of the field `name`, if it has choices."""
+    kind = Recipe.model_fields[name].annotation
+    choices = get_args(get_args(kind)[0]) if get_origin(kind) is tuple else get_args(kind)
+    wrong = [item for item in (value if isinstance(value, tuple) else (value,)) if item not in choices]
+    return suggest(wrong[0], choices) if wrong and choices and isinstance(wrong[0], str) else ""
 
 
 def shown(value: Any) -> str:
@@ -77,7 +85,8 @@ def expected(name: str) -> str:
     field = Recipe.model_fields[name]
     kind = field.annotation
     if get_origin(kind) is Literal:
-        return " or ".join(repr(choice) for choice in get_args(kind))
+        *most, last = (repr(choice) for choice in get_args(kind))
+        return f"{', '.join(most)} or {last}" if most else last
     if get_origin(kind) is tuple:
         return f"a list of {', '.join(repr(choice) for choice in get_args(get_args(kind)[0]))}"
     if kind is bool:

@@ -16,19 +16,14 @@ import torch
 from torch import Tensor, nn
 
 from fewshot.adapters.adapter import CONFIG, WEIGHTS, Adapter
+from fewshot.adapters.formulas import FACTORS, ScaleError, change, has_formula
 from fewshot.errors import IntegrityError
 
 if TYPE_CHECKING:
     from base_models.checkpoint import BaseModel
 
 _PREFIX = "base_model.model."
-_LORA_A, _LORA_B, _COPY = ".lora_A.weight", ".lora_B.weight", ".ln_tuning_layers."
-
-# LoRA variants whose update is not alpha / rank · B·A on an unchanged base; PEFT itself merges these.
-_VARIANTS = (
-    *("use_dora", "use_qalora", "use_bdlora", "fan_in_fan_out", "lora_bias", "rank_pattern", "alpha_pattern"),
-    *("target_parameters", "layer_replication", "arrow_config", "kasa_config", "alora_invocation_tokens"),
-)
+_COPY = ".ln_tuning_layers."
 
 
 def check_base(adapter: Adapter, base: BaseModel) -> None:
@@ -59,15 +54,11 @@ def deltas(adapter: Adapter, base: BaseModel) -> dict[str, Tensor]:
     """
     check_base(adapter, base)
     parameters = {name: tensor.detach().cpu().double() for name, tensor in base.netG_A.named_parameters()}
-    changes = (
-        _direct(adapter, parameters) if _is_direct(adapter) else _merged_by_peft(adapter, base, parameters)
-    )
-    for name, change in changes.items():
-        if (
-            name not in parameters
-            or change.shape != parameters[name].shape
-            or not torch.isfinite(change).all()
-        ):
+    by_formula = adapter.config.get("peft_type") == "LN_TUNING" or has_formula(adapter.config)
+    changes = _direct(adapter, parameters) if by_formula else _merged_by_peft(adapter, base, parameters)
+    for name, tensor in changes.items():
+        known = name in parameters and tensor.shape == parameters[name].shape
+        if not known or not torch.isfinite(tensor).all():
             raise _misfit(adapter, name)
     return changes
 
@@ -87,8 +78,8 @@ def blend(base: BaseModel, styles: Sequence[tuple[Adapter, float]]) -> nn.Module
         check_base(adapter, base)
         if weight == 0:
             continue
-        for name, change in deltas(adapter, base).items():
-            sums[name] = sums[name] + weight * change if name in sums else weight * change
+        for name, tensor in deltas(adapter, base).items():
+            sums[name] = sums[name] + weight * tensor if name in sums else weight * tensor
     with torch.no_grad():
         for name, parameter in net.named_parameters():
             if name in sums:
@@ -96,42 +87,29 @@ def blend(base: BaseModel, styles: Sequence[tuple[Adapter, float]]) -> nn.Module
     return net
 
 
-def _is_direct(adapter: Adapter) -> bool:
-    kind, config = adapter.config.get("peft_type"), adapter.config
-    if kind == "LN_TUNING":
-        return True
-    plain = config.get("init_lora_weights", True) in (True, False, "gaussian", "orthogonal")
-    plain = plain and config.get("bias", "none") == "none"
-    return kind == "LORA" and plain and not any(config.get(key) for key in _VARIANTS)
-
-
 def _direct(adapter: Adapter, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
-    state = {name.removeprefix(_PREFIX): tensor.double() for name, tensor in adapter.state.items()}
+    """By formula: convolutions from their factors, everything else from the trained copy in the file."""
+    endings = tuple(f".{name}" for name in FACTORS.get(str(adapter.config.get("peft_type")), ()))
+    convolutions: dict[str, dict[str, Tensor]] = {}
     changes = {}
-    for name, tensor in state.items():
-        if name.endswith(_LORA_A):
-            module = name.removesuffix(_LORA_A)
-            above = state.get(module + _LORA_B)
-            if above is None or tensor.dim() != 4 or above.dim() != 4 or above.shape[1] != tensor.shape[0]:
-                raise _misfit(adapter, name)
-            update = torch.einsum("or,rikl->oikl", above[:, :, 0, 0], tensor)
-            changes[f"{module}.weight"] = _scale(adapter) * update
-        elif not name.endswith(_LORA_B):
-            target = name.replace(_COPY, ".")
-            if target not in parameters or parameters[target].shape != tensor.shape:
-                raise _misfit(adapter, name)
-            changes[target] = tensor - parameters[target]
+    for key, tensor in adapter.state.items():
+        name = key.removeprefix(_PREFIX)
+        if ending := next((ending for ending in endings if name.endswith(ending)), ""):
+            convolutions.setdefault(name.removesuffix(ending), {})[ending[1:]] = tensor.double()
+            continue
+        target = name.replace(_COPY, ".")
+        if target not in parameters or parameters[target].shape != tensor.shape:
+            raise _misfit(adapter, name)
+        changes[target] = tensor.double() - parameters[target]
+    for module, factors in convolutions.items():
+        name = f"{module}.weight"
+        try:
+            changes[name] = change(adapter.config, factors, parameters[name])
+        except ScaleError as error:
+            raise IntegrityError(f"{adapter.folder / CONFIG}: {error}", "copy the adapter again") from None
+        except (KeyError, IndexError, ValueError, RuntimeError):
+            raise _misfit(adapter, name) from None
     return changes
-
-
-def _scale(adapter: Adapter) -> float:
-    try:
-        rank, alpha = int(adapter.config["r"]), float(adapter.config["lora_alpha"])
-        return alpha / (math.sqrt(rank) if adapter.config.get("use_rslora") else rank)
-    except (KeyError, TypeError, ValueError, ZeroDivisionError):
-        raise IntegrityError(
-            f"{adapter.folder / CONFIG}: r and lora_alpha are no usable numbers", "copy the adapter again"
-        ) from None
 
 
 def _merged_by_peft(adapter: Adapter, base: BaseModel, parameters: dict[str, Tensor]) -> dict[str, Tensor]:

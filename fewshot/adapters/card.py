@@ -81,7 +81,14 @@ def write_card(record: Mapping[str, Any], config: PeftConfig) -> str:
 
 def _method(config: PeftConfig) -> str:
     kind = str(getattr(config.peft_type, "value", config.peft_type))
-    return f"LoRA of rank {config.r}, alpha {config.lora_alpha:g}" if kind == "LORA" else kind
+    if kind == "LORA":
+        words = "rank-stabilised LoRA" if config.use_rslora else "LoRA"
+        return f"{words} of rank {config.r}, alpha {config.lora_alpha:g}"
+    if kind in ("LOKR", "LOHA"):
+        return f"{'LoKr' if kind == 'LOKR' else 'LoHa'} of rank {config.r}, alpha {config.alpha:g}"
+    if kind == "BOFT":
+        return f"BOFT with blocks of {config.boft_block_size}, {config.boft_n_butterfly_factor} factor"
+    return "trained copies of whole layers (LN tuning)" if kind == "LN_TUNING" else kind
 
 
 def _metrics_table(metrics: Mapping[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """`fewshot recipes`: list, show, copy and check recipes."""
 
 import re
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -72,6 +73,9 @@ def cp(
     if target.exists() and not force:
         raise ConflictError(f"{target} exists already", "choose another name, or overwrite it with --force")
     text = re.sub(r"(?m)^\s*name\s*=.*\n", "", source.path.read_text(encoding="utf-8"))
+    # The commands in its header are to run the copy.
+    command = rf"(?m)^(#.*(?:--recipe|recipes cat)) {re.escape(source.name)}\b"
+    text = re.sub(command, lambda found: f"{found[1]} {shlex.quote(new)}", text)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(text, encoding="utf-8")
     notice(f"copied {source.name} to {target}: edit it, then `fewshot recipes validate {new}`")

@@ -56,7 +56,7 @@ def test_a_value_out_of_range_is_refused_by_name(field: str, value: Any) -> None
         validate({"name": "x", field: value}, "file.toml", {field: 7})
     line = str(caught.value).splitlines()[1]
     assert line.startswith(f"  line 7, {field}: found ")
-    assert line.endswith(f"expected {expected(field)}")
+    assert f", expected {expected(field)}" in line
     assert caught.value.exit_code == 3
 
 
@@ -66,6 +66,8 @@ def test_a_value_out_of_range_is_refused_by_name(field: str, value: Any) -> None
         ({"warmup_steps": 30, "steps": 30}, "warmup_steps must be below steps"),
         ({"eval_every": 301}, "eval_every must not exceed steps"),
         ({"method": "norm-only", "train_norms": False}, "norm-only trains nothing"),
+        ({"method": "full", "train_norms": False}, "full trains the norms too"),
+        ({"method": "boft", "rank": 1}, "set rank to 2 or more"),
         ({"lambda_gan": 0.0, "lambda_style": 0.0}, "no loss pulls towards the drawings"),
         ({"augment": ["flip", "flip"]}, "one augmentation twice"),
     ],
@@ -107,9 +109,21 @@ def test_a_rule_is_not_reported_when_its_field_is_wrong_anyway() -> None:
     assert str(caught.value).splitlines()[0] == "file.toml: 1 mistake"
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "meant"),
+    [("method", "lokrr", "'lokr'"), ("d_start", "Base", "'base'"), ("augment", ("shift", "cut"), "'cutout'")],
+)
+def test_a_misspelt_choice_is_suggested(field: str, value: Any, meant: str) -> None:
+    with pytest.raises(RecipeError, match=f"; did you mean {meant}"):
+        validate({"name": "x", field: value}, "file.toml")
+
+
 def test_expected_puts_ranges_in_words() -> None:
     assert expected("rank") == "a whole number at least 1 and at most 128"
     assert expected("ema") == "a number at least 0 and below 1"
     assert expected("d_start") == "'scratch' or 'base'"
+    assert expected("method").startswith("'lora', 'rslora', ")
+    assert expected("method").endswith(" or 'full'")
+    assert expected("gan_mode") == "'lsgan'"
     assert expected("train_norms") == "true or false"
     assert expected("summary") == "text of at most 200 characters"

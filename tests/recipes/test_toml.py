@@ -61,6 +61,7 @@ def test_written_recipes_explain_every_field() -> None:
     fields = [number for number, line in enumerate(lines) if re.match(r"\w+ = ", line)]
     assert len(fields) == len(Recipe.model_fields)
     assert all(lines[number - 1].startswith("# ") for number in fields)
+    assert max(map(len, lines)) <= 80
 
 
 def test_the_hash_follows_the_training_and_nothing_else() -> None:

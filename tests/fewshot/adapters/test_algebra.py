@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import BOFTConfig, LoHaConfig, LoKrConfig, LoraConfig, PeftConfig, PeftModel, get_peft_model
 from torch import nn
 
 from base_models.checkpoint import BaseModel
@@ -88,15 +88,82 @@ def test_float16_adapters_keep_parity(
 
 
 def test_deltas_cover_what_the_method_trains(base: BaseModel, adapters: list[Adapter]) -> None:
-    lora, norm_only, full = (deltas(adapter, base) for adapter in adapters)
-    everything = {name for name, _ in base.netG_A.named_parameters()}
-    assert set(full) == everything
-    assert all(".norm." in name for name in norm_only)
-    assert set(lora) == {name for name in everything if not name.endswith("conv.bias")}
+    touched = {method: set(deltas(adapter, base)) for method, adapter in zip(METHODS, adapters, strict=True)}
+    parameters = dict(base.netG_A.named_parameters())
+    norms = {name for name in parameters if ".norm." in name}
+    weights = {name for name in parameters if name.endswith("conv.weight")}
+    divisible = {name for name in weights if parameters[name][0].numel() % 8 == 0}
+    every = dict.fromkeys(("lora", "rslora", "lokr", "loha"), norms | weights)
+    others = {"boft": norms | divisible, "norm-only": norms, "full": set(parameters)}
+    assert touched == every | others
+
+
+@pytest.mark.parametrize("index", range(len(METHODS)), ids=METHODS)
+def test_affines_scale_with_the_weight_as_convolutions_do(
+    base: BaseModel, adapters: list[Adapter], index: int
+) -> None:
+    adapter = adapters[index]
+    changes, half = deltas(adapter, base), dict(blend(base, [(adapter, 0.5)]).named_parameters())
+    assert any(".norm." in name for name in changes)
+    for name, old in base.netG_A.named_parameters():
+        if name not in changes:
+            assert torch.equal(half[name], old)
+            continue
+        assert changes[name].abs().max() > 1e-4
+        assert torch.equal(half[name], (old.double() + 0.5 * changes[name]).float())
+        if ".norm." in name:
+            copy_in_file = adapter.state["base_model.model." + _file_name(adapter, name)].double()
+            assert torch.equal(old.double() + changes[name], copy_in_file)
+
+
+def _file_name(adapter: Adapter, name: str) -> str:
+    if adapter.config["peft_type"] != "LN_TUNING":
+        return name
+    module, _, kind = name.rpartition(".")
+    return f"{module}.ln_tuning_layers.{kind}"
+
+
+@pytest.mark.parametrize("index", range(len(METHODS)), ids=METHODS)
+def test_a_formula_is_pefts_merge(base: BaseModel, adapters: list[Adapter], index: int) -> None:
+    adapter = adapters[index]
+    by_peft = PeftModel.from_pretrained(copy.deepcopy(base.netG_A), str(adapter.folder)).merge_and_unload()
+    merged = dict(by_peft.named_parameters())
+    ours = deltas(adapter, base)
+    for name, old in base.netG_A.named_parameters():
+        expected = old.detach().double() + ours.get(name, torch.zeros(()))
+        assert (merged[name].double() - expected).abs().max() <= 1e-6 * max(1.0, float(expected.abs().max()))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        LoKrConfig(r=2, alpha=4, decompose_both=True),
+        LoKrConfig(r=2, alpha=4, use_effective_conv2d=True),
+        LoHaConfig(r=2, alpha=4, use_effective_conv2d=True),
+        BOFTConfig(boft_block_size=0, boft_block_num=3, boft_n_butterfly_factor=1),
+    ],
+    ids=lambda config: type(config).__name__,
+)
+def test_plain_peft_adapters_of_other_methods_draw_as_in_peft(
+    base: BaseModel, photo: torch.Tensor, tmp_path: Path, config: PeftConfig
+) -> None:
+    torch.manual_seed(0)
+    config = copy.deepcopy(config)
+    config.target_modules, config.modules_to_save = r".*\.conv", ["stages.0.stem.norm"]
+    model = get_peft_model(copy.deepcopy(base.netG_A), config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.add_(0.3 * torch.randn_like(parameter))
+    model.save_pretrained(str(tmp_path), save_embedding_layers=False)
+    assert_parity(base, read_adapter(tmp_path), photo)
 
 
 @settings(max_examples=20, deadline=None)
-@given(values=st.lists(weights, min_size=3, max_size=3), order=st.permutations(range(3)))
+@given(
+    values=st.lists(weights, min_size=len(METHODS), max_size=len(METHODS)),
+    order=st.permutations(range(len(METHODS))),
+)
 def test_order_does_not_matter(
     base: BaseModel, adapters: list[Adapter], values: list[float], order: list[int]
 ) -> None:
@@ -107,7 +174,7 @@ def test_order_does_not_matter(
 @settings(max_examples=10, deadline=None)
 @given(value=weights)
 def test_a_blend_is_the_sum_of_its_changes(base: BaseModel, adapters: list[Adapter], value: float) -> None:
-    styles = [(adapters[0], value), (adapters[1], 2 - value)]
+    styles = [(adapter, (value + i) % 2) for i, adapter in enumerate(adapters)]
     changes = [deltas(adapter, base) for adapter, _ in styles]
     net = blend(base, styles)
     for (name, old), (_, new) in zip(base.netG_A.named_parameters(), net.named_parameters(), strict=True):
@@ -135,7 +202,7 @@ def test_halves_of_one_style_are_the_style(
 
 def test_blending_leaves_the_base_alone(base: BaseModel, adapters: list[Adapter]) -> None:
     before = copy.deepcopy(base.netG_A)
-    net = blend(base, [(adapters[2], 1.0)])
+    net = blend(base, [(adapter, 1.0) for adapter in adapters])
     assert same(before, base.netG_A)
     assert not any(parameter.requires_grad for parameter in net.parameters())
 

@@ -37,7 +37,9 @@ def test_ls_shows_what_ships_and_the_users_own(fewshot_home: Path) -> None:
 def test_ls_prints_paths_that_exist() -> None:
     code, out, _ = fewshot("recipes", "ls", "--format", "path")
     assert code == 0
-    assert [Path(line).stem for line in out.splitlines()] == ["quick"]
+    names = [Path(line).stem for line in out.splitlines()]
+    assert names == sorted(names)
+    assert {"quick", "single", "norm-only"} <= set(names)
     assert all(Path(line).is_file() for line in out.splitlines())
 
 
@@ -55,7 +57,11 @@ def test_cp_makes_a_recipe_of_the_users(fewshot_home: Path) -> None:
     assert "copied quick" in err
     copy = load_recipe("mine", fewshot_home / "recipes")
     assert copy == load_recipe("quick").model_copy(update={"name": "mine"})
-    assert target.read_text().startswith("# quick: ")
+    text = target.read_text()
+    assert text.startswith("# quick: ")
+    assert "--recipe quick" not in text
+    assert "--name mine --recipe mine steps=" in text
+    assert "`fewshot recipes cat mine`" in text
 
 
 def test_cp_never_overwrites_unasked(fewshot_home: Path, tmp_path: Path) -> None:
