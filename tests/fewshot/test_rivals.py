@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import pytest
@@ -10,17 +12,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from base_models.checkpoint import BaseModel
+from base_models.losses import content_loss
 from base_models.registry import create_model
 from eval.colour_edge import rgb_to_lab
 from eval.perceptual import load_perceptual, style_statistics
 from fewshot.data.style_set import StyleSet
 from fewshot.errors import UsageError
 from fewshot.evaluation.rivals import RIVALS, Redraw
-from fewshot.evaluation.rivals.optimised import CONTENT_LAYER, minimise
+from fewshot.evaluation.rivals.optimised import minimise
 from fewshot.evaluation.rivals.reinhard import colour_statistics, matched
 from fewshot.inference.engine import Engine
 from fewshot.samples import sample_folder
 
+Redrawn = Callable[[str], tuple[Redraw, NDArray[np.uint8]]]
 SIDE = 32
 MINUTES = 0.01
 
@@ -38,8 +42,21 @@ def drawings() -> Tensor:
 
 @pytest.fixture(scope="module")
 def photos() -> NDArray[np.uint8]:
-    """Three pictures of another hand stand in for photos: soft, coloured faces."""
-    return StyleSet.from_folder(sample_folder("pastel"), size=SIDE, limit=3).tensor().numpy()
+    """Soft, coloured faces of another hand stand in for photos: upright, upside down and lying."""
+    upright, turned, lying = StyleSet.from_folder(sample_folder("pastel"), size=SIDE, limit=3).tensor()
+    return torch.stack([upright, turned.flip(1), lying.transpose(1, 2)]).numpy()
+
+
+@pytest.fixture(scope="module")
+def redrawn(drawings: Tensor, base: BaseModel, photos: NDArray[np.uint8]) -> Redrawn:
+    """A method's `redraw`, and what it makes of the photos, by name; made once."""
+
+    @cache
+    def make(name: str) -> tuple[Redraw, NDArray[np.uint8]]:
+        redraw = prepared(name, drawings, base)
+        return redraw, redraw(photos)
+
+    return make
 
 
 def prepared(name: str, drawings: Tensor, base: BaseModel) -> Redraw:
@@ -75,11 +92,12 @@ def test_the_table_asks_for_these_methods() -> None:
 
 @pytest.mark.parametrize("name", RIVALS)
 def test_every_method_redraws_any_number_of_photos_and_leaves_them_alone(
-    name: str, drawings: Tensor, base: BaseModel, photos: NDArray[np.uint8]
+    name: str, redrawn: Redrawn, photos: NDArray[np.uint8]
 ) -> None:
-    redraw, before = prepared(name, drawings, base), photos.copy()
-    results = redraw(photos)
-    assert (results.shape, results.dtype) == (photos.shape, np.uint8)
+    before = photos.copy()
+    redraw, results = redrawn(name)
+    assert results.shape == photos.shape
+    assert results.dtype == np.uint8
     assert np.array_equal(photos, before)
     assert np.array_equal(results, photos) == (name == "photo")
     assert redraw(photos[:0]).shape == (0, 3, SIDE, SIDE)
@@ -129,10 +147,9 @@ def test_colour_transfer_of_grey_drawings_is_grey_and_of_a_flat_photo_flat(
 
 @pytest.mark.parametrize("name", ["gatys", "adain"])
 def test_optimised_pictures_get_the_drawings_statistics_and_keep_their_photo(
-    name: str, drawings: Tensor, base: BaseModel, photos: NDArray[np.uint8]
+    name: str, redrawn: Redrawn, drawings: Tensor, photos: NDArray[np.uint8]
 ) -> None:
-    redraw, net = prepared(name, drawings, base), load_perceptual()
-    results = redraw(photos)
+    results, net = redrawn(name)[1], load_perceptual()
 
     def maps(pictures: NDArray[np.uint8]) -> list[Tensor]:
         return net(torch.from_numpy(pictures).float() / 255)
@@ -142,20 +159,22 @@ def test_optimised_pictures_get_the_drawings_statistics_and_keep_their_photo(
         targets, style_statistics(maps(photos)), style_statistics(maps(results)), strict=True
     ):
         assert ((after - target).norm(dim=1) < 0.7 * (before - target).norm(dim=1)).all()
-    content, own = (maps(p)[CONTENT_LAYER].flatten(1) for p in (results, photos))
-    similar = torch.corrcoef(torch.cat([content, own]))[:3, 3:]
-    assert similar.argmax(1).tolist() == [0, 1, 2]
+    # By layout, since the drawings' statistics are what all three results share.
+    found, own = maps(results)[1], maps(photos)[1]
+    apart = [[float(content_loss(f[None], o[None])) for o in own] for f in found]
+    assert np.argmin(apart, 1).tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize("name", ["gatys", "adain"])
 def test_a_picture_does_not_depend_on_its_batch(
-    name: str, drawings: Tensor, base: BaseModel, photos: NDArray[np.uint8]
+    name: str, redrawn: Redrawn, photos: NDArray[np.uint8]
 ) -> None:
-    redraw = prepared(name, drawings, base)
-    alone, together = redraw(photos[1:2]), redraw(photos)[1:2]
-    # Convolutions may sum in another order for another batch.
-    assert np.abs(alone.astype(int) - together).mean() < 1
-    assert np.array_equal(together, redraw(photos)[1:2])
+    redraw, together = redrawn(name)
+    alone = redraw(photos[1:2])
+    # Convolutions may sum in another order for another batch, and many steps make that visible, barely.
+    assert np.abs(alone.astype(int) - together[1:2]).mean() < 3
+    assert np.abs(photos[1:2].astype(int) - together[1:2]).mean() > 10
+    assert np.array_equal(alone, redraw(photos[1:2]))
 
 
 def test_minimise_reaches_the_least_point_inside_the_range() -> None:

@@ -33,11 +33,11 @@ Loss = Callable[[Maps], Tensor]
 
 CONTENT_LAYER = 2
 """`fire5`: at 1/8 of the resolution, as both papers' content layers are."""
-STEPS = 150
+STEPS = 120
 RATE = 0.02
 """Adam's step in pixel values of [0, 1]."""
-_GATYS_STYLE, _ADAIN_STYLE = 1.0, 1.0
-_SMOOTH = 2.0
+_GATYS_STYLE, _ADAIN_STYLE = 3.0, 3.0
+_SMOOTH = 0.5
 """Weight of the total variation."""
 _BATCH = 10
 _PHASES = ((0, 0), (1, 1), (1, 0), (0, 1))

@@ -112,7 +112,7 @@ def test_every_photo_of_a_folder_gets_a_sheet_and_the_others_are_named(
     sheets = [pixels(Path(row["path"])) for row in (first, second)]
     assert sheets[0].shape == sheets[1].shape == (first["height"], first["width"], 3)
     assert first["width"] > 8 * 40
-    assert not np.array_equal(*sheets)
+    assert not np.array_equal(sheets[0], sheets[1])
 
 
 @pytest.mark.parametrize(
