@@ -38,6 +38,9 @@ from fewshot.training.validation import Validation
 from recipes import Recipe, recipe_hash
 
 _PREVIEW = 8
+_TIE = 0.03
+"""A later look is kept where its score is no more than this share worse than the best: the fold is a handful
+of drawings, and more training brings more of the style."""
 _OTHER_BYTES = 900_000
 """What preview, features and texts of an adapter folder may take."""
 
@@ -147,8 +150,8 @@ class Adaptation:
         """Score the averaged weights on the fold, keep them if they are the best, write a preview."""
         results = self.trainer.redraw(self.sources.held)
         score = self._of_main(self.validation.score(self.at.step, results))
-        if score < self.at.best_score:
-            self.at.best_score, self.at.best_step = score, self.at.step
+        if score < self.at.best_score * (1 + _TIE):
+            self.at.best_score, self.at.best_step = min(score, self.at.best_score), self.at.step
             self.best = self.trainer.adapter_tensors()
         if self.accelerator.is_main_process:
             path = self.run / "samples" / f"step-{self.at.step:06d}.png"

@@ -1,0 +1,156 @@
+"""The measured table: real rows of a recipe and of rivals, kept, gone on with, and written down."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import numpy as np
+import pytest
+
+from eval.errors import EvalError
+from fewshot.benchmark.artists import find_artists
+from fewshot.benchmark.candidates import Candidate, parse_candidates
+from fewshot.benchmark.row import style_judge
+from fewshot.benchmark.run import ROWS, read_rows
+from fewshot.benchmark.table import BEGIN, END, markdown, write_into
+from fewshot.benchmark.truth import truth
+from fewshot.errors import BadInputError, NotFoundError, UsageError
+from fewshot.evaluation.sources import Gathered, gather
+from fewshot.samples import sample_folder, sample_hands
+from recipes import RecipeError
+
+Cli = Callable[..., CompletedProcess[str]]
+SHORT = "quick steps=1 eval_every=1 warmup_steps=0 batch=2"
+
+
+@pytest.fixture
+def artists(tmp_path: Path) -> Path:
+    """Three hands with six drawings to learn from and six held out; `flat` has the photos to its own."""
+    folder = tmp_path / "artists"
+    for hand in sample_hands()[:3]:
+        files = sorted(sample_folder(hand).glob("*.webp"))[:12]
+        for part, chosen in (("train", files[:6]), ("heldout", files[6:])):
+            (folder / hand / part).mkdir(parents=True)
+            for file in chosen:
+                shutil.copy(file, folder / hand / part)
+    return folder
+
+
+def test_rows_are_measured_kept_and_not_measured_again(artists: Path, cli: Cli, tmp_path: Path) -> None:
+    one = sample_hands()[0]
+    photos = artists / sample_hands()[1] / "heldout"
+    table = tmp_path / "table.md"
+    table.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    call = ["recipes", "measure", "artists", "--photos", photos, "--base", "scan_tiny", "--artist", one]
+    call += ["--out", "out", "--rival", "photo", "--recipe", SHORT, "--table", table, "--format", "json"]
+    first = cli(*call, FEWSHOT_HOME=str(tmp_path / "home"))
+    assert first.returncode == 0, first.stderr
+    rows = {row["candidate"]: row for row in json.loads(first.stdout)}
+    assert set(rows) == {"photo", SHORT}
+    for row in rows.values():
+        assert row["n"] == {"results": 6, "photos": 6, "views": 1, "drawings": 6}
+        assert row["peak_gb"] > 0.1
+        assert 0 <= row["style_top1"][1] <= row["style_top1"][0] <= row["style_top1"][2] <= 1
+        assert row["chance"] == pytest.approx(1 / 3)
+    # The photos are drawings of another hand here: as they are, each is nearest to itself and to that hand.
+    assert rows["photo"]["content"][0] == 1
+    assert rows["photo"]["style_top1"][0] < 0.5
+    assert rows[SHORT]["steps"] == 1
+    assert 0 < rows[SHORT]["adapter_mb"] < 2
+    text = table.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "old" not in text
+    assert f"| photo | {one} |" in text
+    assert len(list((tmp_path / "out" / "sheets").iterdir())) == 2
+
+    again = cli(*call, FEWSHOT_HOME=str(tmp_path / "home"))
+    assert again.returncode == 0
+    assert f"photo on {one}" not in again.stderr
+    assert json.loads(again.stdout) == json.loads(first.stdout)
+
+
+def test_a_row_cut_off_by_a_kill_is_passed_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / ROWS).write_text('{"artist": "a"}\n{"artist": "b", "ki')
+    assert read_rows(tmp_path) == [{"artist": "a"}]
+    assert "no row" in capsys.readouterr().err
+
+
+def test_artists_are_folders_with_both_kinds_of_drawings(artists: Path) -> None:
+    (artists / "empty" / "train").mkdir(parents=True)
+    found = find_artists(artists)
+    assert [artist.name for artist in found] == sorted(sample_hands()[:3])
+    assert found[0].photos is None
+    with pytest.raises(NotFoundError, match="one folder per artist"):
+        find_artists(artists / "nowhere")
+    with pytest.raises(BadInputError, match="0 artists"):
+        find_artists(artists / "empty")
+
+
+def test_candidates_are_read_with_their_overrides_and_refused_with_a_suggestion() -> None:
+    recipe, rival = parse_candidates(["quick steps=150"], ["reinhard"], 3.0)
+    assert (recipe.label, rival.label) == ("quick steps=150", "reinhard")
+    assert recipe.recipe().steps == 150
+    assert recipe.identity != Candidate("recipe", "quick").identity
+    with pytest.raises(RecipeError, match="stepz"):
+        parse_candidates(["quick stepz=150"], [], 3.0)
+    with pytest.raises(UsageError, match="reinhardt") as caught:
+        parse_candidates([], ["reinhardt"], 3.0)
+    assert "reinhard" in caught.value.hint
+
+
+def test_an_artist_of_the_encoder_is_judged_by_the_fold_without_it() -> None:
+    assert style_judge("lorelei") == "style-unseen:lorelei"
+    assert style_judge("ink") == "style"
+
+
+def test_the_true_drawing_is_nearest_to_itself() -> None:
+    drawings = gather(sample_folder("ink"), 64).rows(range(6))
+    photos = Gathered("photos", drawings.names, gather(sample_folder("flat"), 64).pixels[:6])
+    found = truth(photos, drawings, photos.pixels, drawings.pixels)
+    assert found["perceptual"]["style"][0] == pytest.approx(0, abs=1e-6)
+    assert found["ssim"]["style"][0] == pytest.approx(1)
+    assert found["edges"]["style"][0] == pytest.approx(1, abs=1e-5)
+    assert found["perceptual"]["gain"][2] < 0 < found["ssim"]["gain"][1]
+    renamed = Gathered("photos", tuple(f"{i + 900}" for i in range(6)), photos.pixels)
+    with pytest.raises(BadInputError, match="900"):
+        truth(renamed, drawings, photos.pixels, drawings.pixels)
+
+
+def test_the_summary_names_the_worst_artist(tmp_path: Path) -> None:
+    def row(artist: str, top1: float, high: float | None) -> dict[str, Any]:
+        measured = {key: [top1, top1 - 0.1, top1 + 0.1] for key in ("style_top1", "content", "kid")}
+        return {
+            **measured,
+            "artist": artist,
+            "candidate": "quick",
+            "base": {"name": "b", "sha256": "0" * 64},
+            "kid_ratio": [0.2, 0.1, high],
+            "copies": [3],
+            "chance": 0.5,
+            "n": {"drawings": 5, "results": 9},
+            "minutes": 1.0,
+            "peak_gb": 1.0,
+        }
+
+    text = markdown([row("a", 0.9, 0.3), row("b", 0.5, 0.44)])
+    summary = next(line for line in text.splitlines() if line.startswith("| quick | 2 |"))
+    assert [float(x) for x in summary.split("|")[3:10]] == [0.7, 0.5, 0.7, 0.5, 0.2, 0.44, 2]
+    assert "∞" in markdown([row("a", 0.9, None)])
+    with pytest.raises(BadInputError, match="measured: begin"):
+        write_into(tmp_path / "none.md", [])
+
+
+def test_features_that_are_not_numbers_end_the_row_and_not_the_table() -> None:
+    # What a candidate that diverged would draw: all of one colour, which has no edges to be told by.
+    flat = np.zeros((6, 3, 64, 64), np.uint8)
+    drawings = gather(sample_folder("ink"), 64).rows(range(6))
+    photos = Gathered("photos", drawings.names, flat)
+    try:
+        found = truth(photos, drawings, flat, flat)
+    except EvalError:
+        pytest.fail("a flat picture has a distance")
+    assert found["edges"]["gain"] == [0, 0, 0]
