@@ -22,6 +22,9 @@ HEAVY = (
     "scipy",
     "accelerate",
     "wandb",
+    "optuna",
+    "sqlalchemy",
+    "psycopg",
 )
 
 

@@ -53,7 +53,7 @@ def make_report(study: Study, choice: Choice, comparison: Comparison) -> Report:
     return Report(
         title=f"Recipes for {bench.drawings.name}",
         subtitle=f"{len(tried)} trials on {len(bench.drawings)} drawings, {parts}, in {spent}",
-        verdict=(f"Recommended: {choice.reason}.", _course(tried)),
+        verdict=(f"Recommended is {choice.reason}.", _course(tried)),
         cautions=_cautions(study, scored, bench.folds[0][1] is None),
         sections=tuple(section for section in sections if section is not None),
         facts=(

@@ -27,6 +27,7 @@ from fewshot.selection.trial import Bench
 from fewshot.selection.tried import Tried
 from fewshot.selection.winner import Style, check_name_is_free, train_winner
 from fewshot.selection.work import Work
+from fewshot.training.adapt import warn_of_two_hands
 from recipes import Recipe, recipe_hash
 
 _MOST_PHOTOS = 2000
@@ -116,6 +117,7 @@ def select_recipe(
     style_set = StyleSet.from_folder(drawings, size=model.netG_A.size)
     for problem in style_set.problems:
         warn(problem.message)
+    warn_of_two_hands(drawings)
     space = make_space(recipes, knobs, overrides, few=len(style_set) < FEW, user_folder=recipes_folder())
     limits = Limits(
         rungs=1 if exhaustive else rungs,

@@ -19,6 +19,7 @@ from fewshot.selection.folds import Parts
 from fewshot.selection.judge import Judge, Scored
 from fewshot.selection.scores import FoldScore
 from fewshot.training.adaptation import Adaptation
+from fewshot.training.sources import make_sources
 from fewshot.training.state import load_state
 from recipes import Recipe
 
@@ -35,6 +36,20 @@ class UnfitError(Exception):
 
 
 @dataclass(frozen=True)
+class Court:
+    """What all trials of a fold are judged by."""
+
+    judge: Judge
+    """Knows the fold's drawings."""
+    photos: Tensor
+    """uint8 `(M, 3, S, S)`: the photos that every trial draws, never trained on."""
+    drawn: Tensor
+    """What the base alone makes of them."""
+    base: Scored
+    """The base's scores."""
+
+
+@dataclass(frozen=True)
 class Bench:
     """Trains and scores on the folds of one artist; remembers what all trials of a fold share."""
 
@@ -46,8 +61,8 @@ class Bench:
     """Name or file of the base model."""
     photos: Path | None
     """The user's photos; None for pseudo-photos."""
-    _judges: dict[int, tuple[Judge, Scored, Tensor]] = field(default_factory=dict, repr=False)
-    """Judge, the base's scores and the base's results by fold."""
+    _courts: dict[int, Court] = field(default_factory=dict, repr=False)
+    """By fold."""
 
     def train_and_score(
         self,
@@ -87,9 +102,12 @@ class Bench:
         job.train_style(resume=job.state_path().exists(), max_minutes=limit / 60, until=until)
         if job.at.step < until and limit <= job.at.seconds < 60 * recipe.max_minutes:
             raise OutOfTimeError
+        court = self._court(fold, job)
         results = job.results_of_best()
-        judge, base, base_results = self._judge(fold, job)
-        scored = judge.score(results)
+        if recipe.grey:
+            # Its own photos are made from grey drawings; all trials are to draw the same ones.
+            results = job.trainer.redraw(court.photos)
+        scored = court.judge.score(results)
         passed = time.monotonic() - start
         score = FoldScore(
             rung=rung,
@@ -98,19 +116,19 @@ class Bench:
             seconds=job.at.seconds,
             overhead=overhead + passed - (job.at.seconds - before),
             kid=scored.kid,
-            kid_base=base.kid,
+            kid_base=court.base.kid,
             fid=scored.fid,
             style=scored.style,
             content=scored.content,
-            content_base=base.content.value,
+            content_base=court.base.content.value,
         )
-        pictures, photos, drawn = map(_small, (results, job.sources.held, base_results))
+        pictures, photos, drawn = map(_small, (results, court.photos, court.drawn))
         return score, Evidence(scored.features, scored.hits, pictures, photos, drawn)
 
     def references(self, fold: int) -> dict[str, np.ndarray]:
         """Features of the drawings that a fold's results are compared with, by extractor."""
-        if fold in self._judges:
-            return self._judges[fold][0].references
+        if fold in self._courts:
+            return self._courts[fold].judge.references
         return Judge.references_of(self.compared(fold))
 
     def compared(self, fold: int) -> Tensor:
@@ -118,13 +136,17 @@ class Bench:
         train, kept = self.folds[fold]
         return train.tensor().flip(-1) if kept is None else kept.tensor()
 
-    def _judge(self, fold: int, job: Adaptation) -> tuple[Judge, Scored, Tensor]:
-        """The held photos of a fold do not depend on the recipe, nor does what the base draws of them."""
-        if fold not in self._judges:
-            judge = Judge(self.drawings.tensor(), self.compared(fold), job.sources.held)
-            results = job.results_of_base()
-            self._judges[fold] = judge, judge.score(results), results
-        return self._judges[fold]
+    def _court(self, fold: int, job: Adaptation) -> Court:
+        """Made from the first training of a fold, whatever its recipe."""
+        if fold not in self._courts:
+            photos = job.sources.held
+            if job.recipe.grey:
+                photos = make_sources(job.base, *self.folds[fold], self.photos).held
+            judge = Judge(self.drawings.tensor(), self.compared(fold), photos)
+            with job.trainer.G.disable_adapter():
+                drawn = job.trainer.redraw(photos)
+            self._courts[fold] = Court(judge, photos, drawn, judge.score(drawn))
+        return self._courts[fold]
 
 
 def seconds_in(run: Path) -> float:

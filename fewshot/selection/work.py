@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fewshot.output import notice, warn
@@ -66,8 +67,8 @@ class Work:
             return
         try:
             recipe = self.study.space.recipe(one.params)
-            until = rung_steps(recipe, self.study.limits.rungs)[rung]
-            scores = [self._fold(one, recipe, fold, rung, until) for fold in range(len(one.folds))]
+            steps = rung_steps(recipe, self.study.limits.rungs)
+            scores = [self._fold(one, recipe, fold, rung, steps) for fold in range(len(one.folds))]
         except (RecipeError, UnfitError) as error:
             warn(f"{one.label} is left out: {error}")
             self.study.fail(number, str(error))
@@ -75,17 +76,20 @@ class Work:
         found = summarise(scores)
         required = self.study.limits.content_share * found.content_base
         value = objective(found.left.value, found.style.value, found.content.value, required)
-        self.study.report(one, until, value)
+        self.study.report(one, steps[rung], value)
+        step = max(score.step for score in scores)
         notice(
-            f"{one.label} after {until} steps: {found.left.value:.0%} of the base's distance left, "
+            f"{one.label} at step {step}: {found.left.value:.0%} of the base's distance left, "
             f"style {found.style.value:.0%}, content {found.content.value:.0%}"
         )
 
-    def _fold(self, one: Tried, recipe: Recipe, fold: int, rung: int, until: int) -> FoldScore:
+    def _fold(self, one: Tried, recipe: Recipe, fold: int, rung: int, steps: Sequence[int]) -> FoldScore:
         """The score of one fold at a rung, from the record or from training."""
         done = one.folds[fold]
         if len(done) > rung:
             return done[rung]
+        if done and (steps[rung] == steps[rung - 1] or done[-1].step < steps[rung - 1]):
+            return self._same_again(one, fold, rung)
         left = self.study.seconds_left()
         if left <= 0:
             raise OutOfTimeError
@@ -95,13 +99,22 @@ class Work:
         spent = done[-1].overhead if done else 0.0
         try:
             score, evidence = self.bench.train_and_score(
-                recipe, fold, rung=rung, until=until, run=run, seconds_left=left, overhead=spent
+                recipe, fold, rung=rung, until=steps[rung], run=run, seconds_left=left, overhead=spent
             )
         except (OutOfTimeError, Interrupted):
             self.study.record_partial(one.number, fold, seconds_in(run))
             raise
         self.study.store.keep(one.number, evidence_key(fold, rung), evidence.to_bytes())
         self.study.record(one.number, fold, [*done, score])
+        return score
+
+    def _same_again(self, one: Tried, fold: int, rung: int) -> FoldScore:
+        """A training that ended by itself, or whose next rung is no further, has its score there too."""
+        score = replace(one.folds[fold][-1], rung=rung)
+        evidence = self.study.store.fetch(one.number, evidence_key(fold, rung - 1))
+        if evidence is not None:
+            self.study.store.keep(one.number, evidence_key(fold, rung), evidence)
+        self.study.record(one.number, fold, [*one.folds[fold], score])
         return score
 
     def _folder(self, number: int) -> Path:

@@ -44,9 +44,9 @@ def command() -> Callable[..., list[str]]:
 @pytest.fixture
 def start(fewshot_home: Path) -> Callable[..., subprocess.Popen[str]]:
     """Run a command as a process of its own, on one core."""
-    environment = os.environ | {"FEWSHOT_HOME": str(fewshot_home), "OMP_NUM_THREADS": "1"}
 
-    def run(words: Sequence[str]) -> subprocess.Popen[str]:
+    def run(words: Sequence[str], home: str = str(fewshot_home)) -> subprocess.Popen[str]:
+        environment = os.environ | {"FEWSHOT_HOME": home, "OMP_NUM_THREADS": "1"}
         return subprocess.Popen(
             words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )

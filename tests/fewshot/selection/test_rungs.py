@@ -13,7 +13,7 @@ SCORES = st.lists(st.floats(-1, 10, allow_nan=False), min_size=1, max_size=20)
 def play(objectives: list[list[float]], rungs: int) -> tuple[list[Standing], list[tuple[int, int]]]:
     """Train what is decided, one job at a time, until nothing is left; the final standings and the jobs."""
     values: list[list[float]] = [[] for _ in objectives]
-    jobs = []
+    jobs: list[tuple[int, int]] = []
     while True:
         standings = [Standing(n, 0, tuple(v)) for n, v in enumerate(values)]
         decision = decide(standings, rungs)

@@ -1,0 +1,133 @@
+"""Whole studies on the tiny base, in this process."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fewshot.adapters.adapter import read_adapter
+from fewshot.errors import BadInputError, ConflictError, UsageError
+from fewshot.home import home
+from fewshot.selection import Selection, select_recipe
+
+SHORT = ("steps=4", "eval_every=2", "batch=2", "warmup_steps=1", "patience=0")
+
+Drawings = Callable[..., Path]
+
+
+def study(folder: Path, **options: Any) -> Selection:
+    words = {"base": "scan_tiny", "recipes": ["quick"], "overrides": SHORT, "folds": 2, "retrain": False}
+    return select_recipe(folder, **words | options)  # type: ignore[arg-type]
+
+
+def record(found: Selection) -> dict[str, Any]:
+    parsed: dict[str, Any] = json.loads((found.folder / "study.json").read_text())
+    return parsed
+
+
+def evidence(found: Selection) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in (found.folder / "evidence").iterdir()}
+
+
+def test_a_study_prunes_recommends_trains_the_winner_and_is_not_done_twice(drawings: Drawings) -> None:
+    options: dict[str, Any] = {
+        "name": "mine",
+        "retrain": True,
+        "rungs": 2,
+        "knobs": ["lr=3e-4..3e-2"],
+        "trials": 4,
+    }
+    found = study(drawings(6), **options)
+    states = {one.number: one.state for one in found.tried}
+    # The recipe as it is written is a bracket of its own; of the three sampled ones, one goes on.
+    assert sorted(states.values()) == ["complete", "complete", "pruned", "pruned"]
+    assert states[0] == states[found.choice.number] == "complete"
+    assert len({one.params.get("lr") for one in found.tried}) == 4
+    assert found.adapter is not None
+    adapter = read_adapter(found.adapter)
+    assert len(adapter.record["references"]) == 6
+    assert found.choice.reason.split(":")[0] in {one.label for one in found.tried}
+    assert "data:image/webp" in found.report.read_text()
+    assert not list(found.folder.glob("trials/*/*/state/*"))
+    before = evidence(found)
+    again = study(drawings(6), **options)
+    assert (again.choice, again.adapter) == (found.choice, found.adapter)
+    assert evidence(again) == before
+
+
+def test_exhaustive_scores_every_recipe_on_every_fold_with_its_interval(drawings: Drawings) -> None:
+    # Of these combinations, three steps with three of warm-up are no recipe.
+    found = study(drawings(5), exhaustive=True, knobs=["steps=3,4", "warmup_steps=2,3"])
+    trials = record(found)["trials"]
+    assert [trial["state"] for trial in trials] == ["complete", "complete", "failed", "complete", "complete"]
+    assert "warmup_steps must be below steps" in trials[2]["problem"]
+    for trial in trials:
+        if trial["state"] == "failed":
+            continue
+        assert len(trial["folds"]) == 2
+        for fold in trial["folds"]:
+            assert len(fold) == 1
+            assert fold[0]["step"] == trial["params"].get("steps", 4)
+            assert set(fold[0]["kid"]) == {"random-steering", "colour-edge"}
+            for kid in fold[0]["kid"].values():
+                assert kid["low"] <= kid["value"] <= kid["high"]
+                assert kid["n_x"] in (2, 3)
+    assert trials[2]["problem"] in found.report.read_text().replace("&#39;", "'")
+
+
+def test_a_budget_ends_the_study_and_more_of_it_goes_on(drawings: Drawings) -> None:
+    long = ("steps=100000", "eval_every=2", "batch=2", "warmup_steps=1", "patience=0")
+    folder = drawings(6)
+    with pytest.raises(BadInputError, match="before any recipe") as caught:
+        study(folder, overrides=long, rungs=1, minutes=0.02)
+    assert "more --minutes" in caught.value.hint
+    states = list((home() / "studies" / folder.name).glob("trials/0000/fold-0/state/state.pt"))
+    assert len(states) == 1
+    journal = (home() / "studies" / folder.name / "journal.log").read_text()
+    assert '"partial-0"' in journal
+    with pytest.raises(BadInputError, match="before any recipe"):
+        study(folder, overrides=long, rungs=1, minutes=0.02)
+    # Nothing is left of those seconds, so the second call has not trained.
+    assert (home() / "studies" / folder.name / "journal.log").read_text().count("partial-0") == 1
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_few_drawings_have_no_folds_and_it_says_so(
+    count: int, drawings: Drawings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = study(drawings(count), rungs=1)
+    assert "no folds" in capsys.readouterr().err
+    assert len(found.tried[0].folds) == 1
+    assert "mirrored" in found.report.read_text()
+
+
+def test_photos_of_the_user_are_drawn_and_kept_for_scoring(drawings: Drawings) -> None:
+    found = study(drawings(5), rungs=1, photos=drawings(10, "flat"))
+    assert found.tried[0].scores[0].content.n_y == 2
+    assert record(found)["settings"]["photos"]
+
+
+def test_a_study_about_something_else_is_not_continued(drawings: Drawings) -> None:
+    study(drawings(5), rungs=1, study="one")
+    with pytest.raises(ConflictError, match="other drawings"):
+        study(drawings(6), rungs=1, study="one")
+    with pytest.raises(ConflictError, match="other rungs and recipes"):
+        study(drawings(5), rungs=2, study="one", overrides=(*SHORT, "lr=5e-3"))
+
+
+def test_what_does_not_fit_together_is_refused_before_any_training(
+    drawings: Drawings, tmp_path: Path
+) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text("steps = 30\n")
+    with pytest.raises(UsageError, match="no name"):
+        study(drawings(5), retrain=True)
+    with pytest.raises(UsageError, match="range for lr"):
+        study(drawings(5), exhaustive=True, knobs=["lr=1e-3..1e-2"])
+    with pytest.raises(UsageError, match="--trials 5"):
+        study(drawings(5), trials=5)
+    with pytest.raises(UsageError, match="--trials 1"):
+        study(drawings(5), recipes=["quick", str(own)], trials=1)
+    assert not (home() / "studies").exists()
