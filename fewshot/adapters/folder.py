@@ -36,7 +36,11 @@ from fewshot.home import check_name
 if TYPE_CHECKING:
     from peft import PeftConfig, PeftModel
 
+    from recipes import Recipe
+
 MAX_BYTES = 2_000_000
+_OTHER_BYTES = 900_000
+"""What preview, features and texts of a folder may take."""
 PACKAGES = ("fewshot-style", "torch", "peft", "safetensors", "numpy", "pillow")
 
 
@@ -114,6 +118,24 @@ def write_adapter(
             (temporary / file).write_bytes(content)
         adapter = read_adapter(temporary)
     return dataclasses.replace(adapter, folder=folder)
+
+
+def check_fits(trainable: int, recipe: Recipe) -> None:
+    """Refuse before training what no adapter folder can hold after it.
+
+    Args:
+        trainable: parameters that the recipe trains.
+
+    Raises:
+        BadInputError: they take more than the folder has room for, even as float16.
+    """
+    room = MAX_BYTES - _OTHER_BYTES
+    if recipe.method != "full" and 2 * trainable > room:
+        raise BadInputError(
+            f"rank {recipe.rank} makes an adapter of {2 * trainable / 1e6:.1f} MB as float16, "
+            f"expected at most {room / 1e6:.1f} MB",
+            "take a lower rank, such as rank=8",
+        )
 
 
 def _state_and_config(

@@ -21,9 +21,9 @@ from torch import Tensor
 
 from base_models.checkpoint import BaseModel
 from eval.perceptual import load_perceptual
-from fewshot.adapters.folder import MAX_BYTES
+from fewshot.adapters.folder import check_fits
 from fewshot.data.style_set import StyleSet
-from fewshot.errors import BadInputError, ConflictError
+from fewshot.errors import ConflictError
 from fewshot.files import atomic_write_bytes, atomic_write_text, clear_write_errors
 from fewshot.output import notice, progress, warn
 from fewshot.sheets import contact_sheet, png_bytes
@@ -38,11 +38,6 @@ from fewshot.training.validation import Validation
 from recipes import Recipe, recipe_hash
 
 _PREVIEW = 8
-_TIE = 0.03
-"""A later look is kept where its score is no more than this share worse than the best: the fold is a handful
-of drawings, and more training brings more of the style."""
-_OTHER_BYTES = 900_000
-"""What preview, features and texts of an adapter folder may take."""
 
 
 class Adaptation:
@@ -84,7 +79,7 @@ class Adaptation:
             load_perceptual().to(self.accelerator.device),
             self.accelerator,
         )
-        self._check_size()
+        check_fits(self.trainer.trainable, recipe)
         known = self.fold.tensor() if self.fold is not None else self.train.tensor().flip(-1)
         self.validation = Validation(known, self.sources.held, self.fold is not None)
         self.at = Progressed()
@@ -136,22 +131,11 @@ class Adaptation:
                     raise Interrupted(where, "repeat the command with --resume to go on")
         notice(self._why_it_ended(limit))
 
-    def _check_size(self) -> None:
-        """Refuse before training what no adapter folder can hold after it."""
-        size = 2 * self.trainer.trainable
-        if self.recipe.method != "full" and size > MAX_BYTES - _OTHER_BYTES:
-            raise BadInputError(
-                f"rank {self.recipe.rank} makes an adapter of {size / 1e6:.1f} MB as float16, "
-                f"expected at most {(MAX_BYTES - _OTHER_BYTES) / 1e6:.1f} MB",
-                "take a lower rank, such as rank=8",
-            )
-
     def _look(self) -> None:
         """Score the averaged weights on the fold, keep them if they are the best, write a preview."""
         results = self.trainer.redraw(self.sources.held)
         score = self._of_main(self.validation.score(self.at.step, results))
-        if score < self.at.best_score * (1 + _TIE):
-            self.at.best_score, self.at.best_step = min(score, self.at.best_score), self.at.step
+        if self.at.keeps(score):
             self.best = self.trainer.adapter_tensors()
         if self.accelerator.is_main_process:
             path = self.run / "samples" / f"step-{self.at.step:06d}.png"

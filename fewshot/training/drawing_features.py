@@ -60,7 +60,10 @@ class DrawingFeatures:
         return outlier_loss(style_statistics(maps), self.statistics, self.spreads)
 
     def swd(self, results: Tensor, maps: list[Tensor], generator: torch.Generator) -> Tensor:
-        """`base_models.losses.sliced_wasserstein` of pixel patches and of each map, averaged.
+        """`base_models.losses.sliced_wasserstein` of pixel patches, and the mean of that of the maps.
+
+        Features alone let a pale skin pass for a brown one where the contours agree, so pixels count as much
+        as all maps together.
 
         Args:
             results: float `(B, 3, S, S)` in [-1, 1].
@@ -73,7 +76,7 @@ class DrawingFeatures:
             theirs = stored[chosen.to(stored.device)].float()
             directions = torch.randn(ours.shape[1], DIRECTIONS, generator=generator)
             terms.append(sliced_wasserstein(ours, theirs, F.normalize(directions, dim=0).to(ours.device)))
-        return torch.stack(terms).mean()
+        return terms[0] + torch.stack(terms[1:]).mean()
 
 
 def _spread(statistics: Tensor) -> Tensor:

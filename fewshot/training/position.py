@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 from fewshot.errors import FewshotError
 
+TIE = 0.03
+"""A later look is kept where its score is no more than this share worse than the best: the fold is a handful
+of drawings, and more training brings more of the style."""
+
 
 class Interrupted(FewshotError):
     """Stopped by Ctrl-C or SIGTERM after a clean checkpoint."""
@@ -25,3 +29,10 @@ class Progressed:
     """Step of the best score so far."""
     best_score: float = float("inf")
     """Best score so far, lower is better."""
+
+    def keeps(self, score: float) -> bool:
+        """Whether the weights of this step are to be kept for their score; lower is better."""
+        if score >= self.best_score * (1 + TIE):
+            return False
+        self.best_score, self.best_step = min(score, self.best_score), self.step
+        return True
