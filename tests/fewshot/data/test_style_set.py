@@ -92,3 +92,15 @@ def test_file_without_permission_is_a_problem(tmp_path: Path, makers: ModuleType
     makers.fill_drawings(tmp_path, 6)
     (tmp_path / "ink-00.png").chmod(0)
     assert "may not be read" in StyleSet.from_folder(tmp_path, size=32).problems[0].message
+
+
+def test_in_grey_keeps_lightness_and_hashes(tmp_path: Path, makers: ModuleType) -> None:
+    makers.fill_drawings(tmp_path, 3, "paint")
+    coloured = StyleSet.from_folder(tmp_path, size=32)
+    grey = coloured.in_grey()
+    assert grey.hashes == coloured.hashes
+    for before, after in zip(coloured.tensor().float(), grey.tensor().float(), strict=True):
+        assert (before[0] != before[2]).any()
+        assert (after == after[:1]).all()
+        lightness = 0.299 * before[0] + 0.587 * before[1] + 0.114 * before[2]
+        assert (after[0] - lightness).abs().max() <= 0.5 + 1e-3

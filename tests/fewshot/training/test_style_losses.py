@@ -1,0 +1,122 @@
+"""The generator's losses of an adaptation, what is kept, and what a folder of two hands is told."""
+
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from base_models.registry import create_model
+from eval.perceptual import load_perceptual
+from fewshot.data.style_set import StyleSet
+from fewshot.samples import sample_folder
+from fewshot.training.adapt import warn_of_two_hands
+from fewshot.training.parts import step_generator
+from fewshot.training.position import TIE, Progressed
+from fewshot.training.sources import make_sources
+from fewshot.training.style_losses import shifted
+from fewshot.training.style_trainer import StyleTrainer
+from recipes import apply_overrides, load_recipe
+
+ALL_OFF = [f"lambda_{name}=0" for name in ("gan", "outlier", "swd", "content", "tone")]
+
+
+def trainer(*overrides: str) -> StyleTrainer:
+    drawings = StyleSet.from_folder(sample_folder("riso"), size=64, limit=6)
+    base = create_model("scan_128")
+    recipe = apply_overrides(load_recipe("quick"), ["batch=2", "rank=2", "alpha=2", *overrides])
+    sources = make_sources(base, drawings, None, None)
+    return StyleTrainer(base, recipe, drawings.tensor(), sources, load_perceptual(), Accelerator(cpu=True))
+
+
+def losses(of: StyleTrainer, step: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
+    generator = step_generator(0, step)
+    photos = (of.sources.photos[:2].float() / 127.5 - 1).contiguous()
+    return of.losses.of(of.G, of.D, photos, generator)
+
+
+@pytest.mark.parametrize(
+    ("override", "name"),
+    [
+        ("lambda_outlier=1", "outlier"),
+        ("lambda_swd=1", "swd"),
+        ("lambda_content=1", "content"),
+        ("lambda_tone=1", "tone"),
+        ("lambda_cycle=1", "cycle"),
+        ("lambda_pair=1", "pair"),
+        ("lambda_identity=1", "identity"),
+        ("lambda_tv=1", "tv"),
+        ("grey=true", "grey"),
+    ],
+)
+def test_a_loss_is_there_when_its_weight_is_and_moves_the_adapter_alone(override: str, name: str) -> None:
+    made = trainer(*ALL_OFF, override)
+    if name in ("content", "tone"):
+        # A fresh adapter draws what the base draws, where nothing is lost and nothing pulls.
+        made.G.base_model.model.stages[0].head.conv.base_layer.weight.data *= 1.5
+    _, found = losses(made)
+    assert set(found) == {"style", name}
+    found[name].backward()
+    moved = [n for n, p in made.G.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0]
+    trainable = {n for n, p in made.G.named_parameters() if p.requires_grad}
+    assert set(moved) <= trainable
+    if name not in ("content", "tone"):
+        assert moved
+
+
+def test_what_the_base_draws_is_kept_without_loss_at_the_start() -> None:
+    _, found = losses(trainer("content_from=base"))
+    assert float(found["content"].detach()) == pytest.approx(0, abs=1e-5)
+    assert float(found["tone"].detach()) == pytest.approx(0, abs=1e-5)
+
+
+def test_results_and_losses_depend_on_the_step_alone() -> None:
+    made = trainer()
+    (first, some), (again, same), (_, other) = losses(made), losses(made), losses(made, step=1)
+    assert torch.equal(first, again)
+    assert {n: float(v) for n, v in some.items()} == {n: float(v) for n, v in same.items()}
+    assert float(some["swd"]) != float(other["swd"])
+
+
+def test_a_grey_recipe_makes_results_grey() -> None:
+    # The drawings are not grey here: the loss alone has to do it.
+    made = trainer(*ALL_OFF, "lambda_style=0.001", "grey=true", "warmup_steps=0")
+    first = made.step(0)["grey"]
+    for step in range(1, 8):
+        last = made.step(step)["grey"]
+    assert last < 0.8 * first
+
+
+def test_shifted_windows_come_from_the_mirrored_picture() -> None:
+    pixels = torch.arange(64, dtype=torch.uint8).repeat(64, 1).expand(3, 2, 64, 64)
+    moved = shifted(pixels, torch.Generator().manual_seed(1))
+    assert moved.shape == pixels.shape
+    steps = moved[:, :, :, 8:56].int().diff(dim=-1)
+    assert set(steps.unique().tolist()) <= {-1, 1}
+
+
+def test_nearly_equal_scores_keep_the_later_weights_without_drifting() -> None:
+    at = Progressed()
+    kept = []
+    for step, score in enumerate([1.0, 0.5, 0.5 * (1 + TIE / 2), 0.5 * (1 + 1.5 * TIE), 0.6, 0.4]):
+        at.step = step
+        if at.keeps(score):
+            kept.append(step)
+    # The fourth is near the third and not near the best: ties do not add up.
+    assert kept == [0, 1, 2, 5]
+    assert (at.best_step, at.best_score) == (5, 0.4)
+
+
+def test_two_hands_in_a_folder_are_told(
+    tmp_path: Path, makers: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    makers.fill_drawings(tmp_path, 12)
+    warn_of_two_hands(tmp_path)
+    assert capsys.readouterr().err == ""
+    makers.fill_drawings(tmp_path, 8, "paint")
+    warn_of_two_hands(tmp_path)
+    told = capsys.readouterr().err
+    assert "8 drawings look like a second hand" in told
+    assert f"fewshot check {tmp_path}" in told
