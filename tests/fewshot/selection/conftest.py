@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -31,12 +32,13 @@ def drawings(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def command() -> Callable[..., list[str]]:
-    """`fewshot select FOLDER ...` on scan_tiny with short trainings."""
+def command(drawings: Callable[..., Path]) -> Callable[..., list[str]]:
+    """`fewshot select FOLDER ...` on scan_tiny with short trainings, scored on two photos."""
 
     def make(folder: Path, *arguments: str, short: Sequence[str] = SHORT) -> list[str]:
         program = [sys.executable, "-m", "fewshot.cli.main", "select", str(folder), *short]
-        return [*program, "--base", "scan_tiny", "--folds", "2", *arguments]
+        photos = ["--photos", str(drawings(10, "flat"))]
+        return [*program, "--base", "scan_tiny", "--folds", "2", *photos, *arguments]
 
     return make
 
@@ -55,12 +57,14 @@ def start(fewshot_home: Path) -> Callable[..., subprocess.Popen[str]]:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """URL of a PostgreSQL server on this machine, gone after the tests; skips where the wheel is missing."""
     with warnings.catch_warnings():
         # Without XDG_RUNTIME_DIR, platformdirs says where it falls back to.
         warnings.simplefilter("ignore")
         pgserver = pytest.importorskip("pgserver")
-        server = pgserver.get_server(tmp_path_factory.mktemp("postgres") / "data", cleanup_mode="delete")
-    yield server.get_uri()
-    server.cleanup()
+        # Not below pytest's folder, which every new session closes to others: root's server is another user.
+        with tempfile.TemporaryDirectory() as folder:
+            server = pgserver.get_server(Path(folder) / "data", cleanup_mode="delete")
+            yield server.get_uri()
+            server.cleanup()
