@@ -19,6 +19,8 @@ CONTENT_LAYER = 2
 """fire5: fine enough to keep the eyes where they are, coarse enough to let strokes differ."""
 SHALLOW = slice(1, 3)
 """Maps that the discriminator on features sees: strokes and not faces, since one drawing has one layout."""
+SMALLEST = 32
+"""Side of the smallest picture that the features take, px."""
 GREY = 5.0
 """Weight of colour in a grey recipe's results: high, since the drawings leave no doubt."""
 
@@ -51,7 +53,7 @@ class StyleLosses:
         self.recipe, self.features, self.netG_B, self.device = recipe, features, netG_B, device
         self.drawings, self.sources = drawings, sources
         self.target = DrawingFeatures(
-            to_float(drawings).to(device), features, generator, rows=recipe.lambda_swd > 0
+            to_float(drawings).to(device), self._both_scales, generator, rows=recipe.lambda_swd > 0
         )
 
     def of(
@@ -93,7 +95,14 @@ class StyleLosses:
         top, left = corner
         side = images.shape[-1] - 1
         seen = images[..., top : top + side, left : left + side]
-        return [m.float() for m in self.features((seen + 1) / 2)]
+        return self._both_scales((seen + 1) / 2)
+
+    def _both_scales(self, images: Tensor) -> list[Tensor]:
+        """Maps of pictures in [0, 1], then those of the pictures at half their size: strokes, then areas."""
+        maps = self.features(images)
+        if min(images.shape[-2:]) // 2 >= SMALLEST:
+            maps = maps + self.features(F.avg_pool2d(images, 2))
+        return [m.float() for m in maps]
 
     def _style(self, images: Tensor, maps: list[Tensor], generator: torch.Generator) -> Losses:
         """Statistics of the drawings' features: of the batch, of each result, and the values themselves."""
