@@ -15,6 +15,7 @@ from fewshot.samples import sample_folder
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 TRAINING = ["--base", "scan_tiny", "steps=1", "eval_every=1", "warmup_steps=0", "batch=2"]
+SHORTER = {"adapt": TRAINING, "select": [*TRAINING, "--recipes", "quick", "--folds", "2"]}
 """What is added to a training command, so that it takes seconds; all that the README writes stays."""
 
 
@@ -47,7 +48,7 @@ def test_every_fewshot_command_works_in_the_order_of_the_page(
     for command in commands():
         if command[0] != "fewshot":
             continue
-        arguments = [*command[1:], *(TRAINING if command[1] == "adapt" else [])]
+        arguments = [*command[1:], *SHORTER.get(command[1], [])]
         result = CliRunner().invoke(app, arguments)
         assert result.exit_code == 0, f"{shlex.join(command)}\n{result.stderr}"
     for made in ("me.png", "cleaned", "results/000.webp", "strengths.png", "compare.png", "report.html"):
