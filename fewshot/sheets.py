@@ -12,6 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 _GAP = 4
 _CAPTION = 92
 _LINE = 16
+_SHRINK, _SMALLEST = 0.85, 16
+"""Factor of the side for each try, and the side at which there is nothing left to look at, px."""
 
 
 def contact_sheet(
@@ -49,8 +51,13 @@ def contact_sheet(
     return sheet
 
 
-def png_bytes(image: Image.Image) -> bytes:
-    """The picture as PNG."""
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
+def png_bytes(image: Image.Image, limit: int | None = None) -> bytes:
+    """The picture as a PNG file, made smaller until it has at most `limit` bytes."""
+    while True:
+        buffer = io.BytesIO()
+        image.save(buffer, format="PNG", optimize=True)
+        data = buffer.getvalue()
+        if limit is None or len(data) <= limit or min(image.size) < _SMALLEST:
+            return data
+        shrunk = (max(1, round(image.width * _SHRINK)), max(1, round(image.height * _SHRINK)))
+        image = image.resize(shrunk, Image.Resampling.LANCZOS)

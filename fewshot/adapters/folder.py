@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 MAX_BYTES = 2_000_000
 _OTHER_BYTES = 900_000
 """What preview, features and texts of a folder may take."""
+PREVIEW_BYTES = 450_000
+"""Of those, what the preview may take: with sixty drawings' features and the texts it stays below."""
 PACKAGES = ("fewshot-style", "torch", "peft", "safetensors", "numpy", "pillow")
 
 
@@ -200,7 +202,7 @@ def _size(files: Mapping[str, bytes], record: Mapping[str, Any]) -> int:
 
 
 def _features(features: Mapping[str, Tensor], extractor_sha256: str) -> bytes:
-    state = {name: tensor.detach().cpu().float().contiguous() for name, tensor in features.items()}
+    state = {name: tensor.detach().cpu().half().contiguous() for name, tensor in features.items()}
     return save(state, metadata={"fewshot": json.dumps({"extractor_sha256": extractor_sha256})})
 
 

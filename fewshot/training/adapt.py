@@ -11,7 +11,7 @@ import torch
 
 from base_models.registry import create_model
 from eval.features import extract
-from fewshot.adapters.folder import write_adapter
+from fewshot.adapters.folder import PREVIEW_BYTES, write_adapter
 from fewshot.data.check import check_folder
 from fewshot.data.style_set import StyleSet
 from fewshot.errors import ConflictError
@@ -74,7 +74,7 @@ def finish(job: Adaptation, *, name: str, licence: str, consent: str, overwrite:
         steps=job.at.best_step,
         reference_hashes=job.drawings.hashes,
         metrics=metrics,
-        preview_png=png_bytes(job.sheet(after)),
+        preview_png=png_bytes(job.sheet(after), PREVIEW_BYTES),
         style_features=features,
         extractor_sha256=extractor.sha256,
         licence=licence,

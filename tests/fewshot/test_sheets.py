@@ -1,0 +1,42 @@
+"""Contact sheets as files."""
+
+import io
+
+import numpy as np
+import torch
+from PIL import Image
+
+from fewshot.adapters import folder
+from fewshot.data.style_set import StyleSet
+from fewshot.sheets import contact_sheet, png_bytes
+
+
+def noisy_sheet() -> Image.Image:
+    """What compresses least: more than any drawing takes."""
+    pictures = np.random.default_rng(0).integers(0, 256, (8, 3, 64, 64), np.uint8)
+    return contact_sheet([(name, pictures) for name in ("drawings", "photos", "result")])
+
+
+def test_a_sheet_is_made_smaller_until_it_fits() -> None:
+    sheet = noisy_sheet()
+    whole = png_bytes(sheet)
+    assert Image.open(io.BytesIO(whole)).size == sheet.size
+    fitted = png_bytes(sheet, 200_000)
+    assert len(whole) > 400_000
+    assert 100_000 < len(fitted) <= 200_000
+    width, height = Image.open(io.BytesIO(fitted)).size
+    assert abs(width / height - sheet.width / sheet.height) < 0.05
+    assert len(png_bytes(sheet, 1)) > 1
+
+
+def test_what_stands_beside_the_largest_adapter_fits_for_the_largest_set() -> None:
+    """Sixty drawings whose preview compresses badly: a training must not fail at its end for lack of room."""
+    from eval.features import get_extractor
+    from fewshot.training.validation import STEERING
+
+    most = StyleSet.from_folder.__kwdefaults__["limit"]  # type: ignore[attr-defined]
+    rows = torch.zeros(most + 32, get_extractor(STEERING[0]).dim)
+    features = folder._features({"references": rows[:most], "results": rows[most:]}, "0" * 64)
+    texts = 40_000
+    preview = png_bytes(noisy_sheet(), folder.PREVIEW_BYTES)
+    assert len(features) + len(preview) + texts < folder._OTHER_BYTES
