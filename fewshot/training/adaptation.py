@@ -150,7 +150,7 @@ class Adaptation:
         return self.at.step >= self.last_step or self.at.seconds >= limit or self._patience_is_over()
 
     def _patience_is_over(self) -> bool:
-        waited = (self.at.step - self.at.best_step) // self.recipe.eval_every
+        waited = (self.at.step - self.at.clear_step) // self.recipe.eval_every
         return bool(self.recipe.patience) and waited >= self.recipe.patience
 
     def _why_it_ended(self, limit: float) -> str:

@@ -26,13 +26,19 @@ class Progressed:
     seconds: float = 0.0
     """Time spent."""
     best_step: int = 0
-    """Step of the best score so far."""
+    """Step of the weights that are kept."""
     best_score: float = float("inf")
     """Best score so far, lower is better."""
+    clear_step: int = 0
+    """Step of the last clear improvement, which patience counts from."""
+    clear_score: float = float("inf")
+    """Score at that step."""
 
     def keeps(self, score: float) -> bool:
         """Whether the weights of this step are to be kept for their score; lower is better."""
         if score >= self.best_score * (1 + TIE):
             return False
         self.best_score, self.best_step = min(score, self.best_score), self.step
+        if score < self.clear_score * (1 - TIE):
+            self.clear_score, self.clear_step = score, self.step
         return True

@@ -19,8 +19,8 @@ CONTENT_LAYER = 2
 """fire5: fine enough to keep the eyes where they are, coarse enough to let strokes differ."""
 SHALLOW = slice(1, 3)
 """Maps that the discriminator on features sees: strokes and not faces, since one drawing has one layout."""
-SMALLEST = 32
-"""Side of the smallest picture that the features take, px."""
+SMALLEST = 31
+"""Side of the smallest picture that the features can look at, px: a base of 64 px at half its size."""
 GREY = 5.0
 """Weight of colour in a grey recipe's results: high, since the drawings leave no doubt."""
 

@@ -1,6 +1,7 @@
 """The style encoder's folds: judges of artists that they never saw."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -66,18 +67,20 @@ def test_damaged_missing_and_foreign_files_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("artist", ["cuhk_sketch", "lorelei"])
-def test_a_fold_finds_the_hand_that_it_never_saw(artist: str, shared: Path) -> None:
+def test_a_fold_finds_the_hand_that_it_never_saw(artist: str, shared: Callable[..., Path]) -> None:
     names = ("cuhk_sketch", "lorelei", "afensorm", "notionists", "revoy")
     judge = get_extractor(f"style-unseen:{artist}")
-    rows = {name: unit_rows(extract(judge, _drawings(shared, name))) for name in names}
+    rows = {
+        name: unit_rows(extract(judge, _drawings(shared("data", "artists", name, "train")))) for name in names
+    }
     own, rest = rows[artist], np.concatenate([r for name, r in rows.items() if name != artist])
     within = own @ own.T
     np.fill_diagonal(within, -1)
     assert (within.max(1) > (own @ rest.T).max(1)).mean() > 0.8
 
 
-def _drawings(shared: Path, artist: str) -> np.ndarray:
-    files = sorted((shared / "data" / "artists" / artist / "train").iterdir())[:16]
+def _drawings(folder: Path) -> np.ndarray:
+    files = sorted(folder.iterdir())[:16]
     return np.stack([np.asarray(Image.open(f).convert("RGB").resize((128, 128))) for f in files]).transpose(
         0, 3, 1, 2
     )

@@ -125,7 +125,7 @@ def test_early_stopping_counts_looks_without_improvement(tmp_path: Path) -> None
     run = job(tmp_path, "steps=50", "eval_every=1", "patience=2", "lr=1e-9")
     run.train_style()
     assert run.at.step < 50
-    assert run.at.step - run.at.best_step == 2
+    assert run.at.step - run.at.clear_step == 2
 
 
 @pytest.mark.parametrize("count", [1, 3])
