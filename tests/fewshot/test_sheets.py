@@ -1,6 +1,7 @@
 """Contact sheets as files."""
 
 import io
+from inspect import signature
 
 import numpy as np
 import torch
@@ -34,7 +35,7 @@ def test_what_stands_beside_the_largest_adapter_fits_for_the_largest_set() -> No
     from eval.features import get_extractor
     from fewshot.training.validation import STEERING
 
-    most = StyleSet.from_folder.__kwdefaults__["limit"]  # type: ignore[attr-defined]
+    most = signature(StyleSet.from_folder).parameters["limit"].default
     rows = torch.zeros(most + 32, get_extractor(STEERING[0]).dim)
     features = folder._features({"references": rows[:most], "results": rows[most:]}, "0" * 64)
     texts = 40_000
