@@ -114,7 +114,7 @@ def recommend(
         return Choice(kept.number, kept.number, (), front, reason)
     best = min(sound, key=lambda c: (c.objective, c.seconds, c.number))
     same = tied or (lambda a, b: a.objective == b.objective)
-    ties = [c for c in sound if c is not best and same(c, best)]
+    ties = sorted((c for c in sound if c is not best and same(c, best)), key=lambda c: c.number)
     cheaper = [c for c in ties if c.seconds < CHEAPER * best.seconds]
     taken = min(cheaper, key=lambda c: (c.seconds, c.objective, c.number)) if cheaper else best
     reason = _reason(taken, best, ties, sound)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from fewshot.selection.choice import CHEAPER, Candidate, objective, pareto_front, recommend
 
-SHARE = st.floats(0, 1, allow_nan=False)
+SHARE = st.integers(0, 96).map(lambda hits: hits / 96)
+"""Shares are counts of results."""
 
 
 @st.composite
