@@ -34,7 +34,8 @@ _NAMES = {
     "timm:<model>": "pooled features of any timm model; its file from the Hugging Face hub, or a given one",
 }
 _TIMM = "timm:"
-_UNSEEN = "style-unseen:"
+UNSEEN = "style-unseen:"
+"""Of the extractors of `style_unseen`; the artist follows."""
 _WITH_FILE = ("squeezenet", "inception", "timm:<model>")
 
 
@@ -114,11 +115,7 @@ def get_extractor(
 
 def takes_file(name: str) -> bool:
     """Whether an extractor of that name reads a weight file that can be given."""
-    return (name not in _NAMES and not name.startswith(_UNSEEN)) or name in (
-        "squeezenet",
-        "inception",
-        "timm:<model>",
-    )
+    return (name not in _NAMES and not name.startswith(UNSEEN)) or name in _WITH_FILE
 
 
 def _build(name: str, weights: Path | None, sha256: str | None) -> tuple[nn.Module, str, str, bool]:
@@ -136,10 +133,10 @@ def _build(name: str, weights: Path | None, sha256: str | None) -> tuple[nn.Modu
         from eval import style_encoder
 
         return *style_encoder.extractor_parts(), True
-    if name.startswith(_UNSEEN):
+    if name.startswith(UNSEEN):
         from eval import style_unseen
 
-        return *style_unseen.extractor_parts(name.removeprefix(_UNSEEN)), True
+        return *style_unseen.extractor_parts(name.removeprefix(UNSEEN)), True
     if name in ("perceptual", "squeezenet", "inception") or name.startswith(_TIMM):
         from eval import pretrained
 

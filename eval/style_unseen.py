@@ -17,13 +17,12 @@ import torch
 from safetensors import safe_open
 
 from eval.errors import MissingWeightsError, UnknownNameError, WeightsMismatchError
+from eval.features import UNSEEN
 from eval.style_encoder import RESIZE, SquareStyle, StyleEncoder, load_style
 from eval.weight_files import file_sha256
 
 WEIGHTS = Path(__file__).parent / "weights" / "style_unseen.safetensors"
 HEADER = "style_unseen"
-PREFIX = "style-unseen:"
-"""Of the extractor's name; the artist follows."""
 LAST = ("norm", "project")
 """Modules of the encoder that a fold has its own of."""
 _HINT = "reinstall the package, or make it anew with `python -m fewshot.training.style_unseen`"
@@ -61,7 +60,7 @@ def load_unseen(artist: str, path: Path = WEIGHTS) -> StyleEncoder:
     folds = unseen_artists(path)
     if artist not in folds:
         close = difflib.get_close_matches(artist, folds, n=1)
-        known = f"did you mean {PREFIX}{close[0]}?" if close else f"it knows {', '.join(folds)}"
+        known = f"did you mean {UNSEEN}{close[0]}?" if close else f"it knows {', '.join(folds)}"
         raise UnknownNameError(
             f"no fold of the style encoder left out an artist called {artist!r}",
             f"{known}; anyone else was never seen by `style` itself",

@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 
 from base_models.registry import create_model
+from eval.features import UNSEEN
 from eval.structure import STRUCTURE
-from eval.style_unseen import PREFIX, unseen_artists
+from eval.style_unseen import unseen_artists
 from fewshot.benchmark.candidates import Candidate, draw
-from fewshot.evaluation.comparison import Comparison, compare
+from fewshot.evaluation.comparison import JUDGES, Comparison, compare
 from fewshot.evaluation.held_out import redraw
 from fewshot.evaluation.sources import Gathered, gather
 from fewshot.files import atomic_write_bytes, atomic_write_text
@@ -28,8 +29,6 @@ from fewshot.home import home
 from fewshot.inference.engine import Engine
 from fewshot.sheets import contact_sheet, png_bytes
 
-JUDGES = ("random", "colour-edge")
-"""In no loss of any training; `colour-edge` and a relative of `random` steer when to stop."""
 _COLUMNS = 16
 
 
@@ -72,7 +71,7 @@ class Spec:
 
 def style_judge(artist: str) -> str:
     """The style extractor that never saw `artist`."""
-    return PREFIX + artist if artist in unseen_artists() else "style"
+    return UNSEEN + artist if artist in unseen_artists() else "style"
 
 
 def measure(spec: Spec) -> dict[str, Any]:

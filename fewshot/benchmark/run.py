@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,8 +112,3 @@ def _append(out: Path, row: dict[str, Any]) -> None:
 
 def _file_name(label: str) -> str:
     return "".join(c if c.isalnum() or c in "-_." else "_" for c in label)[:80]
-
-
-def rows_of(rows: Sequence[dict[str, Any]], candidate: str) -> list[dict[str, Any]]:
-    """The rows of one candidate, by its label."""
-    return [row for row in rows if row["candidate"] == candidate]

@@ -71,7 +71,7 @@ class StyleLosses:
         fakes = G(photos)
         images = fakes.float()
         corner = torch.randint(0, 2, (2,), generator=generator).tolist()
-        maps = self._look(images, corner)
+        maps = self._both_scales(_seen(images, corner))
         losses = self._style(images, maps, generator) | self._kept(G, photos, images, maps, corner)
         if r.lambda_gan:
             seen = differentiable(images, r.augment, generator)
@@ -85,17 +85,6 @@ class StyleLosses:
         if r.lambda_tv:
             losses["tv"] = r.lambda_tv * total_variation(images)
         return fakes, losses | self._known(G, generator)
-
-    def _look(self, images: Tensor, corner: list[int]) -> list[Tensor]:
-        """Features of pictures in [-1, 1] without a row and a column, at either end.
-
-        The first convolution takes every second pixel. Always on the same ones, a generator learns to please
-        these alone, with coloured fringes beside its lines.
-        """
-        top, left = corner
-        side = images.shape[-1] - 1
-        seen = images[..., top : top + side, left : left + side]
-        return self._both_scales((seen + 1) / 2)
 
     def _both_scales(self, images: Tensor) -> list[Tensor]:
         """Maps of pictures in [0, 1], then those of the pictures at half their size: strokes, then areas."""
@@ -124,8 +113,9 @@ class StyleLosses:
             return losses
         with torch.no_grad():
             kept = photos if r.content_from == "photo" else _without_adapter(G, photos)
-            source = self._look(kept, corner)[CONTENT_LAYER]
         if r.lambda_content:
+            with torch.no_grad():
+                source = self.features(_seen(kept, corner))[CONTENT_LAYER].float()
             losses["content"] = r.lambda_content * content_loss(maps[CONTENT_LAYER], source)
         if r.lambda_tone:
             losses["tone"] = r.lambda_tone * tone_loss(images, kept.float())
@@ -156,6 +146,17 @@ def shifted(pixels: Tensor, generator: torch.Generator) -> Tensor:
     side = pixels.shape[-1]
     padded = F.pad(pixels.float(), (side // 16,) * 4, mode="reflect").to(torch.uint8)
     return random_crop_flip(padded, side, generator)
+
+
+def _seen(images: Tensor, corner: list[int]) -> Tensor:
+    """Pictures in [-1, 1] as the features are shown them: in [0, 1], one row and one column less.
+
+    Their first convolution takes every second pixel. Always on the same ones, a generator learns to please
+    these alone, with coloured fringes beside its lines.
+    """
+    top, left = corner
+    side = images.shape[-1] - 1
+    return (images[..., top : top + side, left : left + side] + 1) / 2
 
 
 def _scores(netD: nn.Module, maps: list[Tensor]) -> list[Tensor]:
