@@ -86,7 +86,7 @@ def outlier_loss(statistics: Sequence[Tensor], mean: Sequence[Tensor], spread: S
 
 
 def sliced_wasserstein(rows: Tensor, target: Tensor, directions: Tensor) -> Tensor:
-    """Sliced Wasserstein distance of each picture's features to those of each drawing (arXiv 2006.07229, eq. 4).
+    """Sliced Wasserstein distance of each result's features to each drawing's (arXiv 2006.07229, eq. 4).
 
     Args:
         rows: `(B, N, C)`, N features of each of B results.
