@@ -1,10 +1,8 @@
 """An index of many drawings' style vectors: which are nearest to a picture?
 
-Search is by cosine. Up to `FLAT_LIMIT` vectors every one is compared; above, FAISS's inverted lists: k-means
-cells of which the nearest few are searched. How many is measured on the collection itself, so that a
-collection without clusters costs time, up to that of comparing everything, but not answers. HNSW graphs
-(32 links) answer as fast, but took eight times as long to build at 100,000 vectors, found 0.46 of the
-neighbours where there were no clusters, and cannot give up a style. FAISS is used nowhere else.
+Search is by cosine. Up to `FLAT_LIMIT` vectors every one is compared; above, FAISS's inverted lists, as many as
+the collection itself needs. HNSW graphs answer as fast, but took eight times as long to build, found 0.46 of the
+neighbours where there were no clusters, and cannot give up a style.
 """
 
 from __future__ import annotations
@@ -80,8 +78,7 @@ class StyleIndex:
         called = names or {style: [str(i) for i in range(len(rows))] for style, rows in gallery.items()}
         rows = check_gallery(gallery, space.dim, called)
         index = cls(space, gallery_scale(rows))
-        drawings = [Drawing(style, name) for style in rows for name in called[style]]
-        index._append(np.concatenate(list(rows.values())), drawings)
+        index.extend(rows, called)
         return index
 
     def __len__(self) -> int:
@@ -102,7 +99,12 @@ class StyleIndex:
         Raises:
             EvalError: nan or infinity (with the name), another shape, or a name that the style has already.
         """
-        self._append(features, [Drawing(style, name) for name in names])
+        self.extend({style: features}, {style: names})
+
+    def extend(self, gallery: Mapping[str, np.ndarray], names: Mapping[str, Sequence[str]]) -> None:
+        """`add` for many styles, whose cells are then made once."""
+        drawings = [Drawing(style, name) for style in gallery for name in names[style]]
+        self._append(np.concatenate(list(gallery.values())), drawings)
 
     def _append(self, features: np.ndarray, fresh: Sequence[Drawing]) -> None:
         if len(features) != len(fresh):
@@ -127,9 +129,9 @@ class StyleIndex:
     def search(self, features: np.ndarray, k: int = 10) -> list[list[Hit]]:
         """For each row (Q, D) the k nearest drawings, nearest first; all where there are fewer."""
         found, cosines = _search(self._index, self.space.unit(features), min(k, len(self)))
+        rows = self.drawings.all
         return [
-            [Hit(self.drawings.all[i].style, self.drawings.all[i].name, float(c)) for i, c in hits]
-            for hits in map(zip, found, cosines)
+            [Hit(rows[i].style, rows[i].name, float(c)) for i, c in hits] for hits in map(zip, found, cosines)
         ]
 
     def save(self, path: Path) -> None:
@@ -179,7 +181,7 @@ class StyleIndex:
             found = str(error).splitlines()[0]
             raise EvalError(f"{path}: this FAISS cannot read it: {found}", "build the index again") from None
         if hasattr(index._index, "nlist"):
-            # Threads that read ahead, started for every query, cost 6 ms; the checksum has just read it all.
+            # Threads that read ahead cost 6 ms for each query; the checksum has just read it all.
             lists: Any = faiss.downcast_InvertedLists(index._index.invlists)
             lists.prefetch_nthread = 0
         return index

@@ -52,7 +52,7 @@ def resolve_style(ref: str) -> Path:
     Raises:
         NotFoundError: neither; the hint names the nearest run.
     """
-    from fewshot.adapters.adapter import is_adapter
+    from fewshot.adapters.files import is_adapter
 
     path = Path(ref).expanduser()
     for folder in (path, path / "adapter"):
@@ -93,7 +93,7 @@ def load_style(ref: str) -> Adapter:
 
 def check_consent(adapter: Adapter) -> None:
     """Raise IntegrityError when the artist has withdrawn consent."""
-    from fewshot.adapters.adapter import WITHDRAWN
+    from fewshot.adapters.files import WITHDRAWN
 
     if adapter.consent == WITHDRAWN:
         raise IntegrityError(
@@ -104,7 +104,7 @@ def check_consent(adapter: Adapter) -> None:
 
 def finished_runs() -> list[str]:
     """Names of the runs that have an adapter, sorted."""
-    from fewshot.adapters.adapter import is_adapter
+    from fewshot.adapters.files import is_adapter
 
     runs = home() / "runs"
     if not runs.is_dir():

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from fewshot.adapters.adapter import CONFIG, WEIGHTS, Adapter
+from fewshot.adapters.adapter import Adapter
+from fewshot.adapters.files import CONFIG, WEIGHTS
 from fewshot.adapters.formulas import FACTORS, ScaleError, change, has_formula
 from fewshot.errors import IntegrityError
 

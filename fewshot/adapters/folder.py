@@ -26,9 +26,10 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from fewshot.adapters.adapter import CONFIG, FORMAT, RECORD, WEIGHTS, Adapter, read_adapter, seal
+from fewshot.adapters.adapter import Adapter, read_adapter
 from fewshot.adapters.attach import adapter_state, saved_names
 from fewshot.adapters.card import write_card
+from fewshot.adapters.files import CONFIG, FORMAT, RECORD, WEIGHTS, seal
 from fewshot.adapters.swap import new_folder
 from fewshot.errors import BadInputError
 from fewshot.home import check_name

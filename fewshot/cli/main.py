@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from fewshot import __version__
-from fewshot.cli import base, env, evaluate, recipes
+from fewshot.cli import base, catalog, env, evaluate, recipes
 from fewshot.cli.adapt import adapt
 from fewshot.cli.check import check
 from fewshot.cli.demo import demo
@@ -54,6 +54,7 @@ app.command("select", rich_help_panel=STYLES)(select)
 app.command("stylize", rich_help_panel=STYLES)(stylize)
 app.command("check", rich_help_panel=STYLES)(check)
 app.add_typer(evaluate.app, name="eval", rich_help_panel=STYLES)
+app.add_typer(catalog.app, name="catalog", rich_help_panel=STYLES)
 app.add_typer(recipes.app, name="recipes", rich_help_panel=TOOLS)
 app.add_typer(base.app, name="base", rich_help_panel=TOOLS)
 app.command("env", rich_help_panel=TOOLS)(env.env)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from base_models.registry import list_models
-from fewshot.adapters.adapter import is_adapter
+from fewshot.adapters.files import is_adapter
 from fewshot.data.pictures import to_square
 from fewshot.errors import NotFoundError, UsageError
 from fewshot.evaluation.held_out import redraw

@@ -15,8 +15,9 @@ from safetensors.torch import load_file
 from base_models.checkpoint import BaseModel
 from base_models.registry import create_model
 from fewshot.adapters import folder as folder_module
-from fewshot.adapters.adapter import Adapter, read_adapter, seal
+from fewshot.adapters.adapter import Adapter, read_adapter
 from fewshot.adapters.attach import METHODS, adapter_state, attach_adapter
+from fewshot.adapters.files import seal
 from fewshot.adapters.folder import MAX_BYTES
 from fewshot.adapters.swap import new_folder
 from fewshot.errors import BadInputError, ConflictError, IntegrityError, NotFoundError, UsageError

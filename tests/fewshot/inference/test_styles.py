@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fewshot.adapters.adapter import Adapter, read_adapter, seal
+from fewshot.adapters.adapter import Adapter, read_adapter
+from fewshot.adapters.files import seal
 from fewshot.errors import IntegrityError, NotFoundError, UsageError
 from fewshot.home import run_folder
 from fewshot.styles import finished_runs, load_style, parse_style, resolve_style

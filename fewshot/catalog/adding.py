@@ -1,0 +1,182 @@
+"""`add`: a new version of a style."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from fewshot.catalog.contents import Contents, numbers, read_contents
+from fewshot.catalog.models import Alias, Entry, Features, File, Metric, Tag, Version
+from fewshot.catalog.names import check_alias
+from fewshot.catalog.rights import Consent, stricter
+from fewshot.catalog.store import Catalog, features_changed, now, remember_words
+from fewshot.home import check_name
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is said of a style beside its files; what is left out stays as it is."""
+
+    artist: str | None = None
+    licence: str | None = None
+    """SPDX identifier, or words."""
+    notes: str | None = None
+    tags: Sequence[str] = ()
+    alias: str | None = None
+    """Moved to the version that is added."""
+    consent: Consent | None = None
+    """Said now: it replaces what was known."""
+    stated: Consent | None = None
+    """Said by whoever passed the files on: it counts where nothing is known, and where it refuses."""
+
+
+@dataclass(frozen=True)
+class Added:
+    """What `add` did."""
+
+    name: str
+    number: int
+    created: bool
+    """False when the style had exactly this version already."""
+    duplicates: tuple[str, ...]
+    """Versions of other styles with the same weights, as `name@3`."""
+
+
+def add(catalog: Catalog, folder: Path, *, name: str | None = None, facts: Facts | None = None) -> Added:
+    """Add an adapter folder, or the run that holds one, as the newest version of a style.
+
+    Args:
+        catalog: where to.
+        folder: what `fewshot adapt` wrote, or a PEFT folder made for a base of this machine.
+        name: of the style; the adapter's own when left out.
+        facts: what is known of it beside its files.
+
+    Raises:
+        NotFoundError: no adapter there, or its base is not known here.
+        IntegrityError: damaged, changed, or of another state of its base.
+        UsageError: a name or alias that cannot be one.
+    """
+    contents = read_contents(folder)
+    return add_contents(catalog, contents, check_name(name or contents.name), facts or Facts(), "add")
+
+
+def add_contents(catalog: Catalog, contents: Contents, name: str, facts: Facts, verb: str) -> Added:
+    """The same for files that are in memory; `verb` goes into the log."""
+    if facts.alias:
+        check_alias(facts.alias)
+    tags = [check_name(tag, "tag") for tag in facts.tags]
+    relied_on = _put_new(catalog, contents)
+    with catalog.write() as session, catalog.files_held(session):
+        for path in relied_on:
+            # Stored for another version, which may have been removed since.
+            if not catalog.blobs.has(contents.hashes[path]):
+                catalog.blobs.put(contents.files[path])
+        entry = catalog.entry_to_change(session, name)
+        version = _same(session, entry, contents)
+        created = version is None
+        if version is None:
+            version = _insert(catalog, session, entry, contents)
+        _state_facts(session, entry, contents, facts)
+        session.flush()
+        for tag in tags:
+            session.merge(Tag(entry_id=entry.id, tag=tag))
+        if facts.alias:
+            session.merge(Alias(entry_id=entry.id, name=facts.alias, version_id=version.id))
+        session.flush()
+        remember_words(session, entry)
+        duplicates = tuple(f"{other}@{number}" for other, number in twins(session, version))
+        said = {"files": version.files_sha256, "new": created, "duplicates": list(duplicates)}
+        catalog.record(session, verb, name, said, version.number)
+        return Added(name, version.number, created, duplicates)
+
+
+def twins(session: Session, version: Version) -> list[tuple[str, int]]:
+    """Name and number of other styles' versions with the same weights."""
+    query = (
+        select(Entry.name, Version.number)
+        .join(Version, Version.entry_id == Entry.id)
+        .where(Version.tensors_sha256 == version.tensors_sha256, Entry.id != version.entry_id)
+        .order_by(Entry.name, Version.number)
+    )
+    return [(name, number) for name, number in session.execute(query)]
+
+
+def _put_new(catalog: Catalog, contents: Contents) -> list[str]:
+    """Store the files that no version has yet; the paths of the others."""
+    with catalog.read() as session:
+        query = select(File.sha256).where(File.sha256.in_(set(contents.hashes.values()))).distinct()
+        known = set(session.scalars(query))
+    for path, sha256 in contents.hashes.items():
+        if sha256 not in known:
+            catalog.blobs.put(contents.files[path])
+    return [path for path, sha256 in contents.hashes.items() if sha256 in known]
+
+
+def _same(session: Session, entry: Entry, contents: Contents) -> Version | None:
+    """The newest version of the entry that has exactly these files."""
+    query = select(Version).where(Version.entry_id == entry.id, Version.files_sha256 == contents.sha256)
+    return session.scalar(query.order_by(Version.number.desc()).limit(1))
+
+
+def _insert(catalog: Catalog, session: Session, entry: Entry, contents: Contents) -> Version:
+    entry.numbered += 1
+    entry.latest = entry.numbered
+    recipe = contents.record.get("recipe") or {}
+    version = Version(
+        entry_id=entry.id,
+        number=entry.numbered,
+        created=now(),
+        base_name=contents.base_name,
+        base_sha256=contents.base_sha256,
+        recipe_hash=str(recipe.get("hash") or ""),
+        files_sha256=contents.sha256,
+        tensors_sha256=contents.tensors_sha256,
+        size=contents.size,
+        metrics=contents.metrics,
+        references=[str(hash_) for hash_ in contents.record.get("references") or []],
+    )
+    session.add(version)
+    session.flush()
+    session.add_all(
+        File(version_id=version.id, path=path, sha256=sha256, size=len(contents.files[path]))
+        for path, sha256 in contents.hashes.items()
+    )
+    session.add_all(
+        Metric(version_id=version.id, name=name, value=value)
+        for name, value in numbers(contents.metrics).items()
+    )
+    for block in contents.features:
+        count, dim = block.rows.shape
+        session.add(
+            Features(
+                version_id=version.id,
+                kind=block.kind,
+                extractor_sha256=block.extractor_sha256,
+                count=count,
+                dim=dim,
+                data=block.rows.tobytes(),
+            )
+        )
+    features_changed(session)
+    return version
+
+
+def _state_facts(session: Session, entry: Entry, contents: Contents, facts: Facts) -> None:
+    """Words and consent: what is given now counts, then what is known, then what the adapter states."""
+    stated = contents.record
+    for field in ("artist", "licence", "notes"):
+        given = getattr(facts, field)
+        known_words = getattr(entry, field) or str(stated.get(field) or "")
+        setattr(entry, field, known_words if given is None else given)
+    said = facts.stated or Consent.from_dict({"status": stated.get("consent")})
+    known = Consent.from_dict(entry.consent)
+    if facts.consent is not None:
+        known = facts.consent
+    elif known == Consent():
+        known = said
+    # A folder that says `withdrawn` withdraws, whoever adds it.
+    entry.consent = (stricter(known, said) if said.refusal() else known).to_dict()

@@ -1,0 +1,201 @@
+"""File contents under their sha256, in a folder or a bucket: `<root>/ab/ab12…`.
+
+A content is there whole or not at all, and is checked whenever it is read. What lies elsewhere than on this
+machine's disks is kept in a cache, which is checked too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fewshot.errors import BadInputError, IntegrityError, UsageError
+from fewshot.files import atomic_write_bytes, clear_write_errors
+from fewshot.home import cache_folder
+
+_HINT = "`fewshot catalog verify` names everything that is damaged; put those files back from a backup"
+_DIGITS = frozenset("0123456789abcdef")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One file under the root."""
+
+    path: str
+    """Where it is, for `Blobs.remove`."""
+    sha256: str
+    """What its name promises; empty when the name is none of ours, such as half a file left by a kill."""
+    age: float
+    """Seconds since it was written."""
+
+
+class Blobs:
+    """The contents under one root.
+
+    Args:
+        root: a folder, `file://…`, or another URL that fsspec knows, such as `s3://bucket/prefix`.
+
+    Raises:
+        UsageError: a URL of an unknown kind, or of one whose package is not installed.
+    """
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.folder: Path | None = _local(root)
+        """The root, if it is a folder."""
+        if self.folder is None:
+            self._fs, self._prefix = _remote(root)
+
+    def put(self, data: bytes) -> str:
+        """Store a content and return its sha256. Writing it again does no harm, and makes it young again.
+
+        Raises:
+            BadInputError: the place cannot be written to.
+        """
+        sha256 = hashlib.sha256(data).hexdigest()
+        if self.folder is not None:
+            atomic_write_bytes(self._file(sha256), data)
+        else:
+            with self._clear_errors("write"):
+                self._fs.pipe_file(self._key(sha256), data)
+        return sha256
+
+    def get(self, sha256: str) -> bytes:
+        """A content, checked.
+
+        Raises:
+            IntegrityError: missing, or not what its hash says.
+        """
+        if self.folder is not None:
+            return _checked(self._stored(sha256), sha256, str(self._file(sha256)))
+        cached = cache_folder() / "blobs" / sha256[:2] / sha256
+        with contextlib.suppress(FileNotFoundError):
+            data = cached.read_bytes()
+            if hashlib.sha256(data).hexdigest() == sha256:
+                return data
+        data = _checked(self._stored(sha256), sha256, self._key(sha256))
+        with contextlib.suppress(BadInputError):
+            # A full disk is no reason to refuse what was read already.
+            atomic_write_bytes(cached, data)
+        return data
+
+    def check(self, sha256: str) -> str:
+        """What is wrong with a content where it is stored, whatever the cache has; empty if nothing is."""
+        data = self._stored(sha256)
+        if data is None:
+            return "missing"
+        found = hashlib.sha256(data).hexdigest()
+        return "" if found == sha256 else f"damaged (sha256 {found[:12]}…, expected {sha256[:12]}…)"
+
+    def has(self, sha256: str) -> bool:
+        """Whether a content of that name is there; nothing is read."""
+        if self.folder is not None:
+            return self._file(sha256).is_file()
+        with self._clear_errors("read"):
+            self._fs.invalidate_cache()
+            return bool(self._fs.exists(self._key(sha256)))
+
+    def where(self, sha256: str) -> str:
+        """The place of a content, for messages."""
+        return str(self._file(sha256)) if self.folder is not None else self._key(sha256)
+
+    def all(self) -> Iterator[Stored]:
+        """Every file under the root, in no order."""
+        now = time.time()
+        if self.folder is not None:
+            for folder, _, names in os.walk(self.folder):
+                for name in names:
+                    path = Path(folder, name)
+                    with contextlib.suppress(FileNotFoundError):
+                        yield Stored(str(path), _named(name), now - path.stat().st_mtime)
+            return
+        with self._clear_errors("read"):
+            self._fs.invalidate_cache()
+            found = self._fs.find(self._prefix, detail=True)
+        for path, info in found.items():
+            written = info.get("LastModified") or info.get("mtime") or info.get("created")
+            stamp = written.timestamp() if hasattr(written, "timestamp") else float(written or now)
+            yield Stored(path, _named(path.rpartition("/")[2]), now - stamp)
+
+    def remove(self, path: str) -> None:
+        """Remove a file that `all` named; one that is gone already is no error."""
+        if self.folder is not None:
+            with clear_write_errors(Path(path)):
+                Path(path).unlink(missing_ok=True)
+            return
+        with self._clear_errors("write"), contextlib.suppress(FileNotFoundError):
+            self._fs.rm_file(path)
+
+    def _file(self, sha256: str) -> Path:
+        assert self.folder is not None
+        return self.folder / sha256[:2] / sha256
+
+    def _key(self, sha256: str) -> str:
+        return f"{self._prefix}/{sha256[:2]}/{sha256}"
+
+    def _stored(self, sha256: str) -> bytes | None:
+        try:
+            if self.folder is not None:
+                return self._file(sha256).read_bytes()
+            with self._clear_errors("read"):
+                return self._fs.cat_file(self._key(sha256))
+        except FileNotFoundError:
+            return None
+
+    @contextlib.contextmanager
+    def _clear_errors(self, verb: str) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        # Each file system of fsspec raises errors of its own, which have no common class but this one.
+        except Exception as error:
+            said = str(error).splitlines() or [type(error).__name__]
+            raise BadInputError(
+                f"cannot {verb} {self.root}: {said[0]}",
+                "check the bucket's name, your credentials and the network",
+            ) from None
+
+
+def _checked(data: bytes | None, sha256: str, where: str) -> bytes:
+    if data is None:
+        raise IntegrityError(f"{where}: missing from the catalogue's files", _HINT)
+    found = hashlib.sha256(data).hexdigest()
+    if found != sha256:
+        raise IntegrityError(f"{where}: damaged or changed (its sha256 is {found[:12]}…)", _HINT)
+    return data
+
+
+def _named(name: str) -> str:
+    return name if len(name) == 64 and set(name) <= _DIGITS else ""
+
+
+def _local(root: str) -> Path | None:
+    if root.startswith("file://"):
+        root = root.removeprefix("file://")
+    elif "://" in root:
+        return None
+    return Path(root).expanduser().absolute()
+
+
+def _remote(root: str) -> tuple[Any, str]:
+    import fsspec
+
+    try:
+        fs, prefix = fsspec.url_to_fs(root)
+    except ImportError as error:
+        raise UsageError(
+            f"--root {root} needs a package that is not installed ({error!s:.80})",
+            'for s3:// install it with: pip install "fewshot-style[s3]"',
+        ) from None
+    except ValueError as error:
+        raise UsageError(
+            f"--root {root}: {error!s:.100}", "write a folder, file://FOLDER or s3://BUCKET/PREFIX"
+        ) from None
+    return fs, str(prefix).rstrip("/")

@@ -1,0 +1,137 @@
+"""`tag`, `alias`, `consent`, `edit`, `rm`: what may change about a style that is there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete, func, select
+
+from fewshot.catalog.adding import Facts
+from fewshot.catalog.models import Alias, Tag, Version
+from fewshot.catalog.names import Reference, check_alias, find_entry, find_version, parse
+from fewshot.catalog.rights import Consent
+from fewshot.catalog.store import Catalog, features_changed, remember_words
+from fewshot.errors import ConflictError, NotFoundError, UsageError
+from fewshot.home import check_name
+
+
+def tag(catalog: Catalog, name: str, add: Sequence[str] = (), remove: Sequence[str] = ()) -> list[str]:
+    """Give a style words and take others away; the words it has then.
+
+    Raises:
+        NotFoundError: no such style.
+        UsageError: a word with spaces or signs.
+    """
+    fresh = [check_name(word, "tag") for word in add]
+    with catalog.write() as session:
+        entry = find_entry(session, parse(name).name, lock=True)
+        mine = Tag.entry_id == entry.id
+        before = set(session.scalars(select(Tag.tag).where(mine)))
+        session.execute(delete(Tag).where(mine, Tag.tag.in_(list(remove))))
+        after = (before - set(remove)) | set(fresh)
+        session.add_all(Tag(entry_id=entry.id, tag=word) for word in sorted(after - (before - set(remove))))
+        session.flush()
+        remember_words(session, entry)
+        if after != before:
+            changed = {"added": sorted(after - before), "removed": sorted(before - after)}
+            catalog.record(session, "tag", entry.name, changed)
+        return sorted(after)
+
+
+def alias(catalog: Catalog, text: str, name: str) -> int:
+    """Give a version a name that can be moved to another one later; the version's number.
+
+    Raises:
+        UsageError: a name that is reserved: `latest`, a number.
+        NotFoundError: no such style or version.
+    """
+    check_alias(name)
+    with catalog.write() as session:
+        entry, version = find_version(session, parse(text), lock=True)
+        there = session.get(Alias, (entry.id, name))
+        before = session.get_one(Version, there.version_id).number if there else None
+        session.merge(Alias(entry_id=entry.id, name=name, version_id=version.id))
+        if before != version.number:
+            catalog.record(session, "alias", entry.name, {"alias": name, "before": before}, version.number)
+        return version.number
+
+
+def unalias(catalog: Catalog, text: str, name: str) -> None:
+    """Take an alias away; raises NotFoundError where there is none of that name."""
+    with catalog.write() as session:
+        entry = find_entry(session, parse(text).name, lock=True)
+        there = session.get(Alias, (entry.id, name))
+        if there is None:
+            raise NotFoundError(
+                f"the style {entry.name} has no alias {name!r}", f"fewshot catalog show {entry.name}"
+            )
+        number = session.get_one(Version, there.version_id).number
+        session.delete(there)
+        catalog.record(session, "unalias", entry.name, {"alias": name}, number)
+
+
+def set_consent(catalog: Catalog, name: str, consent: Consent) -> None:
+    """Write down what the artist agreed to; the log keeps what was there before.
+
+    Raises:
+        NotFoundError: no such style.
+    """
+    with catalog.write() as session:
+        entry = find_entry(session, parse(name).name, lock=True)
+        before, entry.consent = entry.consent, consent.to_dict()
+        catalog.record(session, "consent", entry.name, {"before": before, "after": entry.consent})
+
+
+def edit(catalog: Catalog, name: str, facts: Facts) -> None:
+    """Change artist, licence and notes of a style; what is None stays.
+
+    Raises:
+        NotFoundError: no such style.
+    """
+    with catalog.write() as session:
+        entry = find_entry(session, parse(name).name, lock=True)
+        changed = {}
+        for field in ("artist", "licence", "notes"):
+            value = getattr(facts, field)
+            if value is not None and value != getattr(entry, field):
+                changed[field] = [getattr(entry, field), value]
+                setattr(entry, field, value)
+        if changed:
+            remember_words(session, entry)
+            catalog.record(session, "edit", entry.name, changed)
+
+
+def rm(catalog: Catalog, text: str) -> list[int]:
+    """Remove one version, or with a bare name all of them; the numbers that are gone.
+
+    The files stay until `gc`. The log stays for good, and the numbers are never given again.
+
+    Raises:
+        ConflictError: an alias points to one of them; nothing is removed then.
+        NotFoundError: no such style or version.
+    """
+    reference = parse(text)
+    if reference.which and reference.number is None:
+        raise UsageError(
+            f"{text}: an alias is no version", f"remove the alias with: fewshot catalog alias {text} --remove"
+        )
+    with catalog.write() as session:
+        entry = find_entry(session, reference.name, lock=True)
+        query = select(Version).where(Version.entry_id == entry.id).order_by(Version.number)
+        if reference.which:
+            version = find_version(session, Reference(entry.name, reference.which))[1]
+            query = query.where(Version.id == version.id)
+        gone = list(session.scalars(query))
+        aliased = session.scalars(select(Alias).where(Alias.version_id.in_([v.id for v in gone]))).all()
+        if aliased:
+            names = ", ".join(sorted(f"{entry.name}@{alias.name}" for alias in aliased))
+            raise ConflictError(
+                f"{text} is in use as {names}",
+                f"take the alias away first: fewshot catalog alias {names.split(',')[0]} --remove",
+            )
+        for version in gone:
+            catalog.record(session, "rm", entry.name, {"files": version.files_sha256}, version.number)
+        session.execute(delete(Version).where(Version.id.in_([v.id for v in gone])))
+        entry.latest = session.scalar(select(func.max(Version.number)).where(Version.entry_id == entry.id))
+        features_changed(session)
+        return [version.number for version in gone]

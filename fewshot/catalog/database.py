@@ -1,0 +1,174 @@
+"""The catalogue's database: SQLite in a file, or PostgreSQL by URL; the same tables, kept up by Alembic."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.orm import Session
+
+from fewshot.errors import BadInputError, IntegrityError, NotFoundError, UsageError
+from fewshot.files import clear_write_errors
+
+HEAD = "0001"
+"""The newest migration; a test compares it with the folder."""
+_WAIT = 60
+"""Seconds that a writer waits for another one."""
+_MIGRATION_LOCK = 0x66657773
+"""PostgreSQL advisory lock, held by the one that migrates."""
+_PASSWORD = re.compile(r"(?<=:)[^:@/]*(?=@)")
+
+
+class Database:
+    """Sessions on an up-to-date catalogue database.
+
+    Args:
+        url: `sqlite:///PATH`, a path, or `postgresql://USER@HOST/NAME`.
+
+    Raises:
+        UsageError: a URL that is none, or of another kind of database.
+        NotFoundError: the server does not answer.
+        IntegrityError: no SQLite file, a damaged one, or one of a newer fewshot.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.engine = _engine(url)
+        self.where = _PASSWORD.sub("***", str(url))
+        self.postgres = self.engine.dialect.name == "postgresql"
+        with self._clear_errors():
+            self._migrate()
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session that sees one state of the database throughout."""
+        # SQLite has one snapshot per transaction, and no such level by that name.
+        options = {"isolation_level": "REPEATABLE READ"} if self.postgres else {}
+        reader = self.engine.execution_options(**options)
+        with self._clear_errors(), Session(reader, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Session]:
+        """A session whose changes appear all at once at the end, or not at all after an error.
+
+        SQLite's one writer lock is taken at the start, so that what was read is still so when it is written;
+        on PostgreSQL rows that matter are locked by `with_for_update`.
+        """
+        writer = self.engine.execution_options(catalogue_writes=True)
+        with self._clear_errors(), Session(writer, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+
+    def _migrate(self) -> None:
+        if _revision(self.engine) == HEAD:
+            return
+        from alembic import command
+        from alembic.config import Config
+
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        writer = self.engine.execution_options(catalogue_writes=True)
+        with writer.begin() as connection:
+            if self.postgres:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+            found = _revision(connection)
+            if found == HEAD:
+                return
+            if found is not None and found > HEAD:
+                raise IntegrityError(
+                    f"{self.where}: this catalogue was made by a newer fewshot (its tables are {found}, "
+                    f"expected at most {HEAD})",
+                    "update fewshot: pip install -U fewshot-style",
+                )
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    @contextlib.contextmanager
+    def _clear_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OperationalError as error:
+            raise self._unreachable(error) from None
+        except DBAPIError as error:
+            if "malformed" in str(error) or "not a database" in str(error):
+                raise IntegrityError(
+                    f"{self.where}: damaged, or no catalogue ({error.orig})",
+                    "put a backup of the file in its place, or name another one with --db",
+                ) from None
+            raise
+
+    def _unreachable(self, error: OperationalError) -> Exception:
+        said = str(error.orig).strip().splitlines()[0]
+        if "locked" in said or "busy" in said:
+            return BadInputError(
+                f"{self.where}: another process has been writing for {_WAIT} s", "try again in a moment"
+            )
+        if "readonly" in said or "full" in said:
+            return BadInputError(
+                f"cannot write {self.where}: {said}", "free some space, or name another place with --db"
+            )
+        return NotFoundError(
+            f"{self.where}: cannot be opened ({said})", "check the path, or that the server runs, and --db"
+        )
+
+
+def _engine(url: str) -> Engine:
+    if "://" not in url:
+        url = f"sqlite:///{Path(url).expanduser().absolute()}"
+    try:
+        parsed = make_url(url)
+        kind = parsed.get_backend_name()
+        if kind == "sqlite":
+            return _sqlite(str(parsed.database or ""))
+        if kind == "postgresql":
+            return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    except (ArgumentError, NoSuchModuleError):
+        pass
+    except ModuleNotFoundError:
+        raise UsageError(
+            "PostgreSQL needs the package psycopg", 'install it: pip install "fewshot-style[postgres]"'
+        ) from None
+    raise UsageError(
+        f"--db {_PASSWORD.sub('***', url)!r} is no database for a catalogue",
+        "write a path, sqlite:///PATH or postgresql://USER@HOST/NAME",
+    )
+
+
+def _sqlite(database: str) -> Engine:
+    path = Path(database)
+    with clear_write_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _WAIT})
+
+    @event.listens_for(engine, "connect")
+    def _connected(connection: Any, _: Any) -> None:
+        # Transactions are begun below and nowhere else: Python's own would begin too late to be safe.
+        connection.isolation_level = None
+        for pragma in ("foreign_keys=ON", "journal_mode=WAL", "synchronous=FULL"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        writes = connection.get_execution_options().get("catalogue_writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _revision(bind: Any) -> str | None:
+    """The migration that the database is at; None for an empty one."""
+    if not inspect(bind).has_table("alembic_version"):
+        return None
+    query = text("SELECT version_num FROM alembic_version")
+    if isinstance(bind, Engine):
+        with bind.connect() as connection:
+            return connection.execute(query).scalar()
+    return bind.execute(query).scalar()

@@ -1,0 +1,245 @@
+"""`ls`, `show`, `search` by words, and `log`: what a catalogue tells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from fewshot.catalog.adding import twins
+from fewshot.catalog.models import Alias, Entry, Event, File, Metric, Tag, Version
+from fewshot.catalog.names import find_version, parse
+from fewshot.catalog.rights import STATUSES, Consent
+from fewshot.catalog.store import Catalog, fold
+from fewshot.errors import UsageError
+from fewshot.output import format_value
+
+SORTS = ("name", "created", "size", "artist")
+"""Beside the name of any metric."""
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which styles a list shows."""
+
+    words: Sequence[str] = ()
+    """Each has to be a part of name, artist, licence, notes or a tag."""
+    tags: Sequence[str] = ()
+    """All of them."""
+    artist: str = ""
+    """Exactly that artist."""
+    base: str = ""
+    """Of the latest version."""
+    consent: str = ""
+    """A status; `expired` for those whose last day is over."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One line of a list: a style and its latest version."""
+
+    name: str
+    version: int
+    artist: str
+    licence: str
+    consent: str
+    """The status, or `expired`."""
+    tags: tuple[str, ...]
+    aliases: tuple[str, ...]
+    """As `approved=3`."""
+    base: str
+    size: int
+    """Bytes of the version's files."""
+    created: str
+    """When the version was added."""
+    value: float | None
+    """Of the metric by which the list is sorted."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A part of a list."""
+
+    rows: tuple[Listed, ...]
+    total: int
+    """Lines of the whole list."""
+
+
+def ls(
+    catalog: Catalog,
+    wanted: Filter | None = None,
+    *,
+    sort: str = "name",
+    descending: bool = False,
+    limit: int = 50,
+    offset: int = 0,
+) -> Page:
+    """A page of the styles, each with its latest version.
+
+    Args:
+        sort: one of `SORTS`, or a metric such as `kid.adapter`; styles without it come last.
+
+    Raises:
+        UsageError: an unknown consent, or a metric that no style has.
+    """
+    wanted = wanted or Filter()
+    with catalog.read() as session:
+        query = _filtered(wanted)
+        total = session.scalar(select(func.count()).select_from(query.subquery())) or 0
+        column = _sort_column(session, sort)
+        order = column.desc() if descending else column.asc()
+        query = query.add_columns(column.label("value")).order_by(order.nulls_last(), Entry.name)
+        found = session.execute(query.limit(limit).offset(offset)).all()
+        return Page(tuple(_listed(session, found, metric=sort not in SORTS)), total)
+
+
+def show(catalog: Catalog, text: str) -> dict[str, Any]:
+    """Everything that is known of one version.
+
+    Raises:
+        NotFoundError: no such style, version or alias.
+    """
+    with catalog.read() as session:
+        entry, version = find_version(session, parse(text))
+        numbers = session.scalars(
+            select(Version.number).where(Version.entry_id == entry.id).order_by(Version.number)
+        )
+        aliases = _aliases(session, [entry.id]).get(entry.id, [])
+        files = session.scalars(select(File).where(File.version_id == version.id).order_by(File.path))
+        return {
+            "name": entry.name,
+            "version": version.number,
+            "versions": list(numbers),
+            "aliases": aliases,
+            "artist": entry.artist,
+            "licence": entry.licence,
+            "consent": entry.consent,
+            "refused": Consent.from_dict(entry.consent).refusal(),
+            "tags": _tags(session, [entry.id]).get(entry.id, []),
+            "notes": entry.notes,
+            "created": version.created,
+            "base": version.base_name,
+            "base_sha256": version.base_sha256,
+            "recipe_hash": version.recipe_hash,
+            "tensors_sha256": version.tensors_sha256,
+            "same_weights": [f"{name}@{number}" for name, number in twins(session, version)],
+            "metrics": version.metrics,
+            "references": version.references,
+            "size": version.size,
+            "files": [
+                {"path": f.path, "sha256": f.sha256, "size": f.size, "stored": catalog.blobs.where(f.sha256)}
+                for f in files
+            ],
+        }
+
+
+def log(catalog: Catalog, name: str = "", *, limit: int = 50) -> list[dict[str, Any]]:
+    """The newest lines of the log, of one style or of all, newest first; removed styles are in it too."""
+    with catalog.read() as session:
+        query = select(Event).order_by(Event.id.desc()).limit(limit)
+        if name:
+            query = query.where(Event.entry == parse(name).name)
+        columns = ("id", "time", "who", "verb", "entry", "version", "detail")
+        return [{column: getattr(row, column) for column in columns} for row in session.scalars(query)]
+
+
+def _filtered(wanted: Filter) -> Any:
+    latest = (Version.entry_id == Entry.id) & (Version.number == Entry.latest)
+    query: Any = select(Entry, Version).join(Version, latest)
+    for word in wanted.words:
+        query = query.where(Entry.words.contains(fold(word), autoescape=True))
+    for tag in wanted.tags:
+        tagged = select(Tag.entry_id).where(Tag.tag == tag)
+        query = query.where(Entry.id.in_(tagged))
+    if wanted.artist:
+        query = query.where(Entry.artist == wanted.artist)
+    if wanted.base:
+        query = query.where(Version.base_name == wanted.base)
+    if wanted.consent:
+        query = query.where(_consent(wanted.consent))
+    return query
+
+
+def _consent(wanted: str) -> Any:
+    expires = Entry.consent["expires"].as_string()
+    today = func.substr(func.current_date(), 1, 10)
+    if wanted == "expired":
+        return (expires != "") & (expires < today)
+    if wanted not in STATUSES:
+        raise UsageError(f"consent {wanted!r} is unknown", f"write one of {', '.join(STATUSES)}, expired")
+    return Entry.consent["status"].as_string() == wanted
+
+
+def _sort_column(session: Session, sort: str) -> Any:
+    columns: dict[str, Any] = {
+        "name": Entry.name,
+        "created": Version.created,
+        "size": Version.size,
+        "artist": Entry.artist,
+    }
+    if sort in columns:
+        return columns[sort]
+    known = session.scalars(select(Metric.name).distinct().order_by(Metric.name)).all()
+    if sort not in known:
+        listed = ", ".join([*SORTS, *known][:16])
+        raise UsageError(f"nothing can be sorted by {sort!r}", f"sort by one of {listed}")
+    metric = select(Metric.value).where(Metric.version_id == Version.id, Metric.name == sort)
+    return metric.scalar_subquery()
+
+
+def _listed(session: Session, found: Sequence[Any], *, metric: bool) -> list[Listed]:
+    ids = [entry.id for entry, _, _ in found]
+    tags, aliases = _tags(session, ids), _aliases(session, ids)
+    rows = []
+    for entry, version, value in found:
+        consent = Consent.from_dict(entry.consent)
+        rows.append(
+            Listed(
+                name=entry.name,
+                version=version.number,
+                artist=entry.artist,
+                licence=entry.licence,
+                consent="expired" if consent.expired() else consent.status,
+                tags=tuple(tags.get(entry.id, ())),
+                aliases=tuple(aliases.get(entry.id, ())),
+                base=version.base_name,
+                size=version.size,
+                created=version.created,
+                value=value if metric else None,
+            )
+        )
+    return rows
+
+
+def _tags(session: Session, ids: Sequence[int]) -> dict[int, list[str]]:
+    query = select(Tag.entry_id, Tag.tag).where(Tag.entry_id.in_(ids)).order_by(Tag.tag)
+    found: dict[int, list[str]] = {}
+    for entry_id, tag in session.execute(query):
+        found.setdefault(entry_id, []).append(tag)
+    return found
+
+
+def _aliases(session: Session, ids: Sequence[int]) -> dict[int, list[str]]:
+    query = (
+        select(Alias.entry_id, Alias.name, Version.number)
+        .join(Version, Version.id == Alias.version_id)
+        .where(Alias.entry_id.in_(ids))
+        .order_by(Alias.name)
+    )
+    found: dict[int, list[str]] = {}
+    for entry_id, name, number in session.execute(query):
+        found.setdefault(entry_id, []).append(f"{name}={number}")
+    return found
+
+
+def describe(event: dict[str, Any]) -> str:
+    """The detail of a line of the log in words."""
+    parts = [
+        f"{key} {format_value(value)}"
+        for key, value in event["detail"].items()
+        if value not in ("", [], None)
+    ]
+    return ", ".join(parts)

@@ -1,0 +1,197 @@
+"""Search by picture: which style is like these drawings, or like that other style?
+
+The features lie in the database. The FAISS index over them is a cache: it carries the generation at which it
+was made and is brought up to date when the database has a newer one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from filelock import FileLock
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from eval.errors import EvalError
+from eval.features import extract, get_extractor
+from eval.retrieval import StyleIndex
+from eval.style_vectors import Space
+from fewshot.catalog.models import Entry, Features, Generation, Version
+from fewshot.catalog.names import find_version, parse
+from fewshot.catalog.store import Catalog
+from fewshot.errors import NotFoundError
+from fewshot.evaluation.sources import gather
+from fewshot.home import cache_folder
+
+if TYPE_CHECKING:
+    from eval.style_vectors import Hit
+
+SIZE = 128
+"""Side in px at which a picture is looked at, as those of an adaptation are."""
+PER_STYLE = 3
+"""Pictures of a style that count: the best ones, so that a large set is no handicap."""
+_SHORTLIST = 256
+"""Pictures that are looked at for each query."""
+_STALE = 100
+"""Versions of the past that an index may hold before it is made anew."""
+_ROWS = 500
+"""Versions whose features are read at once."""
+
+
+@dataclass(frozen=True)
+class Similar:
+    """A style that is like what was searched for."""
+
+    name: str
+    version: int
+    similarity: float
+    """Mean cosine, in [-1, 1], of its nearest pictures, over all queries."""
+    pictures: int
+    """How many of its pictures were among the nearest."""
+
+
+class PictureSearch:
+    """An index in memory that follows its catalogue; keep one for many searches.
+
+    Args:
+        catalog: what is searched.
+        extractor_sha256: which features; those of other networks are left out.
+        dim: numbers per feature.
+    """
+
+    def __init__(self, catalog: Catalog, extractor_sha256: str, dim: int) -> None:
+        self.catalog = catalog
+        self.space = Space("style", extractor_sha256, dim)
+        self.generation = -1
+        self.index = StyleIndex(self.space)
+        self._names: dict[str, tuple[str, int]] = {}
+
+    def search(self, features: np.ndarray, *, limit: int = 10, leave_out: str = "") -> list[Similar]:
+        """The styles nearest to features `(Q, D)` of one or more pictures, nearest first.
+
+        Args:
+            leave_out: name of a style that is not wanted in the answer.
+        """
+        self.update()
+        if not len(self.index) or not len(features):
+            return []
+        sums: dict[str, float] = {}
+        seen: dict[str, int] = {}
+        floor = 0.0
+        for hits in self.index.search(features, _SHORTLIST):
+            best = _best_of_each(hits)
+            # A style that is not on the list is at most as near as the last one there.
+            floor += hits[-1].cosine
+            for style, cosines in best.items():
+                missing = PER_STYLE - len(cosines)
+                nearness = (sum(cosines) + missing * hits[-1].cosine) / PER_STYLE - hits[-1].cosine
+                sums[style] = sums.get(style, 0.0) + nearness
+                seen[style] = seen.get(style, 0) + len(cosines)
+        ranked = sorted(sums, key=lambda style: (-sums[style], style))
+        # The cache may still hold versions that were removed or are no longer the latest.
+        named = [(style, *self._names[style]) for style in ranked if style in self._names]
+        return [
+            Similar(name, number, (sums[style] + floor) / len(features), seen[style])
+            for style, name, number in named
+            if name != leave_out
+        ][:limit]
+
+    def update(self) -> None:
+        """Bring the index up to date with the database, which costs one query when it is."""
+        with self.catalog.read() as session:
+            row = session.execute(select(Generation.number, Generation.catalogue)).one()
+            if row.number == self.generation:
+                return
+            path = cache_folder() / "catalog" / f"{row.catalogue}-{self.space.sha256[:16]}.index"
+            if self.generation < 0:
+                with contextlib.suppress(EvalError):
+                    self.index = StyleIndex.load(path, self.space)
+            self._names = _latest(session)
+            changed = self._follow(session)
+        self.generation = row.number
+        if changed:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # A cache that cannot be written costs time at the next start, and nothing else.
+            with contextlib.suppress(EvalError), FileLock(path.with_suffix(".lock")):
+                self.index.save(path)
+
+    def _follow(self, session: Session) -> bool:
+        """Add what is missing; where much of the index is of the past, start anew. Whether it changed."""
+        have = set(self.index.styles)
+        if len(have - self._names.keys()) > max(_STALE, 0.1 * len(self._names)):
+            self.index, have = StyleIndex(self.space), set()
+        missing = sorted(int(style) for style in self._names.keys() - have)
+        gallery: dict[str, np.ndarray] = {}
+        names: dict[str, list[str]] = {}
+        for start in range(0, len(missing), _ROWS):
+            part = missing[start : start + _ROWS]
+            of_ours = Features.extractor_sha256 == self.space.sha256
+            query = select(Features).where(Features.version_id.in_(part), of_ours)
+            for block in session.scalars(query):
+                if block.dim != self.space.dim:
+                    continue
+                style, rows = str(block.version_id), np.frombuffer(block.data, "<f2").reshape(-1, block.dim)
+                known = gallery.get(style)
+                gallery[style] = rows if known is None else np.concatenate([known, rows])
+                names.setdefault(style, []).extend(f"{block.kind}/{row}" for row in range(len(rows)))
+        if gallery:
+            self.index.extend(gallery, names)
+        return bool(gallery)
+
+
+def like(catalog: Catalog, text: str, search: PictureSearch, *, limit: int = 10) -> list[Similar]:
+    """The styles like one that is in the catalogue, by its reference pictures, or results where it has none.
+
+    Raises:
+        NotFoundError: no such style, version or alias, or it has no features of that network.
+    """
+    with catalog.read() as session:
+        entry, version = find_version(session, parse(text))
+        same = (Features.version_id == version.id) & (Features.extractor_sha256 == search.space.sha256)
+        block = session.scalars(select(Features).where(same).order_by(Features.kind)).first()
+        if block is None:
+            raise NotFoundError(
+                f"{text} has no style features",
+                "search with its drawings instead: fewshot catalog search DIR",
+            )
+        rows = np.frombuffer(block.data, "<f2").reshape(block.count, block.dim).astype(np.float32)
+        name = entry.name
+    return search.search(rows, limit=limit, leave_out=name)
+
+
+def by_pictures(catalog: Catalog, paths: Sequence[Path], *, limit: int = 10) -> list[Similar]:
+    """The styles like drawings: files, or folders of them.
+
+    Raises:
+        NotFoundError, BadInputError: a picture is not there or cannot be read.
+    """
+    pictures = [gather(path, SIZE).pixels for path in paths]
+    features = np.concatenate([extract(get_extractor("style"), pixels) for pixels in pictures])
+    return open_search(catalog).search(features, limit=limit)
+
+
+def open_search(catalog: Catalog) -> PictureSearch:
+    """A search by the shipped style encoder, which `fewshot adapt` stores features of."""
+    encoder = get_extractor("style")
+    return PictureSearch(catalog, encoder.sha256, encoder.dim)
+
+
+def _best_of_each(hits: Sequence[Hit]) -> dict[str, list[float]]:
+    best: dict[str, list[float]] = {}
+    for hit in hits:
+        cosines = best.setdefault(hit.style, [])
+        if len(cosines) < PER_STYLE:
+            cosines.append(hit.cosine)
+    return best
+
+
+def _latest(session: Session) -> dict[str, tuple[str, int]]:
+    """Name and number of every style's latest version, by its row's id."""
+    latest = (Version.entry_id == Entry.id) & (Version.number == Entry.latest)
+    query = select(Version.id, Entry.name, Version.number).join(Version, latest)
+    return {str(id_): (name, number) for id_, name, number in session.execute(query)}

@@ -1,0 +1,103 @@
+"""Whose style it is, and whether it may be used: an artist's consent."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+from fewshot.errors import IntegrityError, UsageError
+
+Status = Literal["granted", "self", "public-domain", "unknown", "withdrawn"]
+STATUSES: tuple[Status, ...] = get_args(Status)
+_SEVERITY: tuple[Status, ...] = ("public-domain", "self", "granted", "unknown", "withdrawn")
+"""From the freest to the strictest."""
+
+
+@dataclass(frozen=True)
+class Consent:
+    """What the artist agreed to.
+
+    Raises:
+        UsageError: an unknown status, a date that is none, or an evidence that is no sha256.
+    """
+
+    status: Status = "unknown"
+    """`withdrawn` refuses every use; `unknown` warns."""
+    by: str = ""
+    """Who gave it: the artist, an heir, an agency."""
+    date: str = ""
+    """When, as YYYY-MM-DD."""
+    scope: str = ""
+    """For what, in words."""
+    expires: str = ""
+    """The last day on which it holds, as YYYY-MM-DD; empty for ever."""
+    evidence: str = ""
+    """sha256 of the letter, mail or form; the document itself is not kept here."""
+
+    def __post_init__(self) -> None:
+        if self.status not in STATUSES:
+            raise UsageError(f"consent {self.status!r} is unknown", f"write one of {', '.join(STATUSES)}")
+        for name in ("date", "expires"):
+            value = getattr(self, name)
+            if value and not _is_day(value):
+                raise UsageError(
+                    f"the consent's {name} {value!r} is no day",
+                    f"write it as 2026-01-31: --{name} 2026-01-31",
+                )
+        if self.evidence and not re.fullmatch("[0-9a-f]{64}", self.evidence):
+            raise UsageError(
+                f"the consent's evidence {self.evidence[:20]!r} is no sha256",
+                "give the file with --evidence FILE, or its 64 hexadecimal digits",
+            )
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Consent:
+        """As `to_dict` wrote it; unknown keys are left out, so that a newer bundle can be read."""
+        known = {name: str(values.get(name) or "") for name in cls.__dataclass_fields__}
+        return cls(**{**known, "status": known["status"] or "unknown"})  # type: ignore[arg-type]
+
+    def to_dict(self) -> dict[str, str]:
+        """What JSON can hold."""
+        return asdict(self)
+
+    def expired(self, today: datetime.date | None = None) -> bool:
+        """Whether its last day is over."""
+        today = today or datetime.datetime.now(datetime.UTC).date()
+        return bool(self.expires) and datetime.date.fromisoformat(self.expires) < today
+
+    def refusal(self, today: datetime.date | None = None) -> str:
+        """Why it forbids every use, in words; empty where it does not."""
+        if self.status == "withdrawn":
+            return "the artist's consent is withdrawn" + (f" since {self.date}" if self.date else "")
+        if self.expired(today):
+            return f"the artist's consent expired on {self.expires}"
+        return ""
+
+
+def require(name: str, consent: Consent) -> None:
+    """Raise IntegrityError when a style may not be used, exported or shown."""
+    refusal = consent.refusal()
+    if refusal:
+        raise IntegrityError(
+            f"the style {name} may not be used: {refusal}",
+            f"choose another style, or ask the artist; `fewshot catalog log {name}` tells what happened",
+        )
+
+
+def stricter(first: Consent, second: Consent) -> Consent:
+    """The one of two that allows less: a copy cannot give back what its original lost."""
+
+    def rank(consent: Consent) -> tuple[bool, int, bool]:
+        return bool(consent.refusal()), _SEVERITY.index(consent.status), bool(consent.expires)
+
+    return max(first, second, key=rank)
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return datetime.date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False

@@ -1,0 +1,126 @@
+"""`Catalog`: one database and one root of files, and every verb of `fewshot catalog` as a method."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import getpass
+import os
+import unicodedata
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from fewshot.catalog.blobs import Blobs
+from fewshot.catalog.database import Database
+from fewshot.catalog.models import Entry, Event, Generation, Tag
+from fewshot.catalog.rights import Consent
+from fewshot.home import home
+
+_FILES_LOCK = 0x66657774
+"""PostgreSQL advisory lock: shared by those that add files, alone for the one that removes stray ones."""
+
+
+class Catalog:
+    """A studio's styles.
+
+    Any number of processes and machines may work on one catalogue at the same time. Every change is one
+    transaction: after a kill it has happened or it has not, and what remains are at most files that nothing
+    refers to, which `gc` removes.
+
+    Args:
+        db: a path, `sqlite:///PATH` or `postgresql://USER@HOST/NAME`; `FEWSHOT_CATALOG_DB`, or else
+            `FEWSHOT_HOME/catalog.db`, when left out.
+        root: where the files lie: a folder, `file://…`, `s3://…`; `FEWSHOT_CATALOG_ROOT`, or else
+            `FEWSHOT_HOME/adapters`, when left out. Nothing else knows the place, so that files may be moved.
+        who: whose name goes into the log; the system's user when left out.
+
+    Raises:
+        UsageError, NotFoundError, IntegrityError: the database or the root cannot be used.
+    """
+
+    def __init__(self, db: str | None = None, root: str | None = None, who: str | None = None) -> None:
+        self.database = Database(db or os.environ.get("FEWSHOT_CATALOG_DB") or default_database())
+        self.blobs = Blobs(root or os.environ.get("FEWSHOT_CATALOG_ROOT") or str(home() / "adapters"))
+        self.who = who or _user()
+
+    def close(self) -> None:
+        """Give the database's connections back."""
+        self.database.close()
+
+    def read(self) -> contextlib.AbstractContextManager[Session]:
+        """See `Database.read`."""
+        return self.database.read()
+
+    def write(self) -> contextlib.AbstractContextManager[Session]:
+        """See `Database.write`."""
+        return self.database.write()
+
+    @contextlib.contextmanager
+    def files_held(self, session: Session, *, alone: bool = False) -> Iterator[None]:
+        """Until the session ends, no stray file is removed; `alone`: no version is added either.
+
+        SQLite has one writer, so there the session itself is that lock.
+        """
+        if self.database.postgres:
+            shared = "" if alone else "_shared"
+            session.execute(text(f"SELECT pg_advisory_xact_lock{shared}(:key)"), {"key": _FILES_LOCK})
+        yield
+
+    def record(
+        self, session: Session, verb: str, entry: str, detail: Mapping[str, Any], version: int | None = None
+    ) -> None:
+        """Add a line to the log, which is written together with the change that it tells of."""
+        told = dict(detail)
+        session.add(Event(time=now(), who=self.who, verb=verb, entry=entry, version=version, detail=told))
+
+    def entry_to_change(self, session: Session, name: str) -> Entry:
+        """The entry of that name, made if there is none, and locked until the session ends."""
+        insert = postgresql.insert if self.database.postgres else sqlite.insert
+        values = {"name": name, "created": now(), "consent": Consent().to_dict()}
+        fresh = {"artist": "", "licence": "", "notes": "", "numbered": 0, "words": ""}
+        session.execute(insert(Entry).values(**values, **fresh).on_conflict_do_nothing())
+        return session.scalars(select(Entry).where(Entry.name == name).with_for_update()).one()
+
+
+def default_database() -> str:
+    """The file of the catalogue that is used when no other is named."""
+    return str(home() / "catalog.db")
+
+
+def is_there() -> bool:
+    """Whether a catalogue is in use on this machine; nothing is opened or made."""
+    return bool(os.environ.get("FEWSHOT_CATALOG_DB")) or Path(default_database()).exists()
+
+
+def now() -> str:
+    """The time as the database stores it."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+
+
+def features_changed(session: Session) -> None:
+    """Say that an index of features is behind."""
+    session.execute(update(Generation).values(number=Generation.number + 1))
+
+
+def fold(text: str) -> str:
+    """Text as words are searched: whatever the case, the width or the way accents are written."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+
+
+def remember_words(session: Session, entry: Entry) -> None:
+    """Renew what a search for words looks at."""
+    tags = session.scalars(select(Tag.tag).where(Tag.entry_id == entry.id).order_by(Tag.tag))
+    parts = [entry.name, entry.artist, entry.licence, entry.notes, *tags]
+    entry.words = fold("\n".join(part for part in parts if part))
+
+
+def _user() -> str:
+    try:
+        return os.environ.get("FEWSHOT_USER") or getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"

@@ -1,0 +1,142 @@
+"""`verify` and `gc`: whether everything is there, and what is there for nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+
+from sqlalchemy import func, select, text
+from sqlalchemy.orm import Session
+
+from fewshot.catalog.blobs import Stored
+from fewshot.catalog.models import Alias, Entry, Features, File, Version
+from fewshot.catalog.store import Catalog
+
+GRACE = 3600.0
+"""Seconds for which a file that nothing refers to is left alone: someone may be about to add it."""
+_THREADS = 8
+_PART = 500
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that is not as it should be."""
+
+    style: str
+    """Such as `ink@3`; empty where it concerns the catalogue as a whole."""
+    file: str
+    """The file of the version, and where it is stored; empty where it is about a row."""
+    what: str
+    """What is wrong, in words."""
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What `verify` looked at."""
+
+    versions: int
+    files: int
+    """Different contents."""
+    stray: int
+    """Files that nothing refers to: no problem, `gc` removes them."""
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What `gc` did."""
+
+    removed: int
+    young: int
+    """Stray files that are too young to be removed."""
+
+
+def verify(catalog: Catalog, on_done: Callable[[int], object] = lambda _: None) -> Verified:
+    """Read every stored file and compare it with its hash, and every row with those it belongs to.
+
+    Args:
+        on_done: called with the number of files that were read.
+    """
+    with catalog.read() as session:
+        used = _used(session)
+        versions = session.scalar(select(func.count()).select_from(Version)) or 0
+        problems = list(_wrong_rows(session, postgres=catalog.database.postgres))
+    stray = sum(not _is_used(found, used) for found in catalog.blobs.all())
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for done, (sha256, wrong) in enumerate(
+            zip(used, pool.map(catalog.blobs.check, used), strict=True), 1
+        ):
+            where = catalog.blobs.where(sha256)
+            problems += [Problem(style, f"{path} ({where})", wrong) for style, path in used[sha256] if wrong]
+            on_done(done)
+    return Verified(versions, len(used), stray, tuple(problems))
+
+
+def gc(catalog: Catalog, *, grace: float = GRACE) -> Collected:
+    """Remove stored files that nothing refers to and that are older than `grace` seconds."""
+    with catalog.read() as session:
+        used = _used(session)
+    stray = [found for found in catalog.blobs.all() if not _is_used(found, used)]
+    old = iter([found for found in stray if found.age >= grace])
+    removed = 0
+    while part := list(islice(old, _PART)):
+        # Nothing is added meanwhile, so what has no row now will have none when it is gone.
+        with catalog.write() as session, catalog.files_held(session, alone=True):
+            hashes = [found.sha256 for found in part if found.sha256]
+            again = set(session.scalars(select(File.sha256).where(File.sha256.in_(hashes))))
+            for found in part:
+                if found.sha256 not in again:
+                    catalog.blobs.remove(found.path)
+                    removed += 1
+    if removed:
+        with catalog.write() as session:
+            catalog.record(session, "gc", "", {"removed": removed})
+    return Collected(removed, sum(found.age < grace for found in stray))
+
+
+def _used(session: Session) -> dict[str, list[tuple[str, str]]]:
+    """Every content, and the versions and files that it is."""
+    query = (
+        select(File.sha256, Entry.name, Version.number, File.path)
+        .join(Version, Version.id == File.version_id)
+        .join(Entry, Entry.id == Version.entry_id)
+        .order_by(Entry.name, Version.number, File.path)
+    )
+    used: dict[str, list[tuple[str, str]]] = {}
+    for sha256, name, number, path in session.execute(query):
+        used.setdefault(sha256, []).append((f"{name}@{number}", path))
+    return used
+
+
+def _is_used(found: Stored, used: dict[str, list[tuple[str, str]]]) -> bool:
+    return found.sha256 in used
+
+
+def _wrong_rows(session: Session, *, postgres: bool) -> Iterator[Problem]:
+    """What constraints cannot say. Damage of SQLite's file itself is found by SQLite."""
+    if not postgres:
+        for (said,) in session.execute(text("PRAGMA integrity_check")):
+            if said != "ok":
+                yield Problem("", "the database", str(said))
+        for row in session.execute(text("PRAGMA foreign_key_check")):
+            yield Problem(
+                "", "the database", f"a row of {row[0]} refers to one of {row[2]} that is not there"
+            )
+    newest = select(func.max(Version.number)).where(Version.entry_id == Entry.id).scalar_subquery()
+    for name, latest, numbered, highest in session.execute(
+        select(Entry.name, Entry.latest, Entry.numbered, newest)
+    ):
+        if latest != highest or (highest or 0) > numbered:
+            yield Problem(name, "", f"its latest version is {highest}, the entry says {latest} of {numbered}")
+    files = select(func.count()).where(File.version_id == Version.id).scalar_subquery()
+    bare = select(Entry.name, Version.number).join(Version, Version.entry_id == Entry.id).where(files == 0)
+    for name, number in session.execute(bare):
+        yield Problem(f"{name}@{number}", "", "has no files")
+    lost = select(Alias.name).outerjoin(Version, Version.id == Alias.version_id).where(Version.id.is_(None))
+    for (alias,) in session.execute(lost):
+        yield Problem("", "", f"the alias {alias} points to no version")
+    short = func.length(Features.data) != 2 * Features.count * Features.dim
+    for version_id, kind in session.execute(select(Features.version_id, Features.kind).where(short)):
+        yield Problem("", "", f"the {kind} features of version row {version_id} are cut short")

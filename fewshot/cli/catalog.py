@@ -1,0 +1,172 @@
+"""`fewshot catalog`: a studio's styles, their versions, rights and files."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fewshot.cli import catalog_changes, catalog_files
+from fewshot.cli.catalog_options import Db, Root, Style, open_catalog, tell_added
+from fewshot.output import Format, emit, notice, progress
+
+app = typer.Typer(no_args_is_help=True, help="Keep styles: versions, search, rights, bundles.")
+
+Words = Annotated[list[str] | None, typer.Argument(metavar="[WORD...]", help="All of these words.")]
+_COLUMNS = ["name", "version", "artist", "consent", "tags", "aliases", "created"]
+_MORE = ["name", "version", "artist", "licence", "consent", "tags", "aliases", "base", "size", "created"]
+
+
+@app.command("add")
+def add(
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="FOLDER...", help="Runs, or PEFT folders made for a known base.")
+    ],
+    name: Annotated[str | None, typer.Option(help="Name here; the adapter's own if left out.")] = None,
+    artist: Annotated[str | None, typer.Option(help="Whose hand it is.")] = None,
+    licence: Annotated[str | None, typer.Option(help="SPDX identifier, such as CC-BY-4.0, or words.")] = None,
+    notes: Annotated[str | None, typer.Option(help="Anything worth remembering.")] = None,
+    tag: Annotated[list[str] | None, typer.Option("--tag", help="A word to find it by; repeatable.")] = None,
+    alias: Annotated[str | None, typer.Option(help="Move this alias to the new version.")] = None,
+    db: Db = None,
+    root: Root = None,
+) -> None:
+    """Add adapters, each as the newest version of its style.
+
+    Exit code 3: too large. 4: no adapter there, or its base is unknown. 6: damaged or changed.
+    """
+    from fewshot.catalog.adding import Facts
+    from fewshot.catalog.adding import add as add_folder
+    from fewshot.errors import UsageError
+
+    if name and len(folders) > 1:
+        raise UsageError("one name for several folders", "leave --name out, or add them one by one")
+    catalog = open_catalog(db, root)
+    facts = Facts(artist=artist, licence=licence, notes=notes, tags=tag or (), alias=alias)
+    with progress("adding", len(folders)) as bar:
+        for done, folder in enumerate(folders, 1):
+            tell_added(add_folder(catalog, folder, name=name, facts=facts))
+            bar.update(done)
+
+
+@app.command("ls")
+def ls(
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="[WORD...]", help="All of these words.")
+    ] = None,
+    tag: Annotated[list[str] | None, typer.Option("--tag", help="Only with this tag; repeatable.")] = None,
+    artist: Annotated[str, typer.Option(help="Only by this artist.")] = "",
+    base: Annotated[str, typer.Option(help="Only for this base.")] = "",
+    consent: Annotated[str, typer.Option(help="Only with this consent, or `expired`.")] = "",
+    sort: Annotated[str, typer.Option(help="name, created, size, artist, or a metric.")] = "name",
+    desc: Annotated[bool, typer.Option("--desc", help="The largest or newest first.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Rows of a page.")] = 50,
+    page: Annotated[int, typer.Option(min=1, help="Which page.")] = 1,
+    format: Annotated[Format, typer.Option(help="How to print: table, json or path (names).")] = "table",
+    db: Db = None,
+    root: Root = None,
+) -> None:
+    """List styles with their latest version.
+
+    Exit code 2: nothing can be sorted or filtered by that.
+    """
+    from fewshot.catalog import listing
+
+    wanted = listing.Filter(words or (), tag or (), artist, base, consent)
+    offset = limit * (page - 1)
+    found = listing.ls(open_catalog(db, root), wanted, sort=sort, descending=desc, limit=limit, offset=offset)
+    rows = [vars(row) | {"path": row.name, sort: getattr(row, sort, row.value)} for row in found.rows]
+    columns = _MORE if format == "json" else _COLUMNS
+    emit(_short(rows, format), columns + [sort] * (sort not in columns), format)
+    shown = f"{offset + 1}-{offset + len(rows)} of {found.total}" if rows else f"none of {found.total}"
+    notice(shown + (f"; the next: --page {page + 1}" if offset + len(rows) < found.total else ""))
+
+
+@app.command("show")
+def show(
+    style: Style,
+    format: Annotated[Format, typer.Option(help="How to print: table or json.")] = "table",
+    db: Db = None,
+    root: Root = None,
+) -> None:
+    """Everything that is known of a version.
+
+    Exit code 4: no such style, version or alias.
+    """
+    import json
+    import sys
+
+    from fewshot.catalog.listing import show as known
+
+    facts = known(open_catalog(db, root), style)
+    if format == "json":
+        sys.stdout.write(json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
+        return
+    facts["consent"] = ", ".join(f"{key} {value}" for key, value in facts["consent"].items() if value)
+    facts["files"] = [f"{file['path']} ({file['size']:,} B)" for file in facts["files"]]
+    facts["metrics"] = ", ".join(f"{key} {value:.4g}" for key, value in _numbers(facts["metrics"]).items())
+    facts["references"] = f"{len(facts['references'])} drawings, by hash in --format json"
+    rows = [{"what": key, "value": value} for key, value in facts.items() if value not in ("", [], None)]
+    emit(rows, ["what", "value"])
+
+
+@app.command("search")
+def search(
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="[WORD...]", help="All of these words.")
+    ] = None,
+    picture: Annotated[
+        list[Path] | None,
+        typer.Option("--picture", "-p", help="A drawing, or a folder of them; repeatable."),
+    ] = None,
+    like: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Like this style of the catalogue.")
+    ] = None,
+    tag: Annotated[list[str] | None, typer.Option("--tag", help="Only with this tag; repeatable.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 10,
+    format: Annotated[Format, typer.Option(help="How to print: table, json or path (names).")] = "table",
+    db: Db = None,
+    root: Root = None,
+) -> None:
+    """Find styles by words, by drawings, or by another style.
+
+    Exit code 2: both or none of them. 3: a picture cannot be read. 4: no such style.
+    """
+    from fewshot.errors import UsageError
+
+    given = [bool(words or tag), bool(picture), bool(like)]
+    if sum(given) != 1:
+        raise UsageError(
+            "expected words and tags, --picture or --like, one of them",
+            "such as: fewshot catalog search watercolour, or: fewshot catalog search -p drawing.png",
+        )
+    if words or tag:
+        ls(words, tag, limit=limit, format=format, db=db, root=root)
+        return
+    from fewshot.catalog.pictures import by_pictures, open_search
+    from fewshot.catalog.pictures import like as by_style
+
+    catalog = open_catalog(db, root)
+    if picture:
+        found = by_pictures(catalog, picture, limit=limit)
+    else:
+        found = by_style(catalog, str(like), open_search(catalog), limit=limit)
+    emit(
+        [vars(row) | {"path": row.name} for row in found],
+        ["name", "version", "similarity", "pictures"],
+        format,
+    )
+
+
+def _short(rows: list[dict[str, Any]], format: Format) -> list[dict[str, Any]]:
+    """Days instead of milliseconds, where a person reads."""
+    return rows if format == "json" else [row | {"created": row["created"][:10]} for row in rows]
+
+
+def _numbers(metrics: dict[str, Any]) -> dict[str, float]:
+    from fewshot.catalog.contents import numbers
+
+    return numbers(metrics)
+
+
+catalog_changes.register(app)
+catalog_files.register(app)

@@ -1,0 +1,104 @@
+"""The verbs of `fewshot catalog` about files: export, import, verify, gc, and the log."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fewshot.cli.catalog_options import Db, Root, Style, open_catalog, tell_added
+from fewshot.output import Format, emit, notice, progress, warn
+
+
+def export(
+    style: Style,
+    out: Annotated[Path, typer.Option("--out", "-o", help="A bundle (.zip), or a PEFT folder.")],
+    with_base: Annotated[bool, typer.Option("--with-base", help="Put the base into the bundle.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    db: Db = None,
+    root: Root = None,
+) -> None:
+    """Write a version as a bundle to pass on, or as a PEFT folder.
+
+    Exit code 4: no such style. 5: the output exists. 6: no consent, or a stored file is damaged.
+    """
+    from fewshot.catalog.bundle import export as write
+
+    path = write(open_catalog(db, root), style, out, with_base=with_base, overwrite=overwrite)
+    emit([{"path": str(path)}], ["path"], "path")
+
+
+def import_(
+    bundles: Annotated[list[Path], typer.Argument(metavar="BUNDLE...", help="What `export` wrote.")],
+    name: Annotated[str | None, typer.Option(help="Name here; the bundle's own if left out.")] = None,
+    db: Db = None,
+    root: Root = None,
+) -> None:
+    """Take bundles in: each wholly or not at all, and once however often.
+
+    Exit code 4: no such file, or its base is not here. 6: not a bundle, or changed since it was written.
+    """
+    from fewshot.catalog.bundle import import_ as take
+
+    catalog = open_catalog(db, root)
+    for bundle in bundles:
+        tell_added(take(catalog, bundle, name=name))
+
+
+def verify(
+    format: Annotated[Format, typer.Option(help="How to print: table or json.")] = "table",
+    db: Db = None,
+    root: Root = None,
+) -> None:
+    """Read every file and compare it with its hash; look at every row.
+
+    Exit code 6: something is missing, damaged or wrong.
+    """
+    from fewshot.catalog.upkeep import verify as look
+
+    with progress("verifying", 0) as bar:
+        found = look(open_catalog(db, root), bar.update)
+    rows = [vars(problem) for problem in found.problems]
+    if rows or format == "json":
+        emit(rows, ["style", "file", "what"], format)
+    notice(f"{found.versions} versions, {found.files} files: {len(rows)} problems")
+    if found.stray:
+        notice(f"{found.stray} files belong to no version; `fewshot catalog gc` removes them")
+    if rows:
+        raise typer.Exit(6)
+
+
+def gc(
+    older_than: Annotated[float, typer.Option(min=0, help="Minutes; younger files are left alone.")] = 60,
+    db: Db = None,
+    root: Root = None,
+) -> None:
+    """Remove stored files that belong to no version."""
+    from fewshot.catalog.upkeep import gc as collect
+
+    done = collect(open_catalog(db, root), grace=60 * older_than)
+    notice(f"{done.removed} files removed")
+    if done.young:
+        warn(f"{done.young} are younger than {older_than:g} min, someone may be adding them: they stay")
+
+
+def log(
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="Of one style; of all if left out.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many lines.")] = 50,
+    format: Annotated[Format, typer.Option(help="How to print: table or json.")] = "table",
+    db: Db = None,
+    root: Root = None,
+) -> None:
+    """Who did what and when, newest first; nobody can change it."""
+    from fewshot.catalog.listing import describe
+    from fewshot.catalog.listing import log as lines
+
+    rows = lines(open_catalog(db, root), name, limit=limit)
+    if format != "json":
+        rows = [row | {"detail": describe(row), "time": row["time"][:19]} for row in rows]
+    emit(rows, ["time", "who", "verb", "entry", "version", "detail"], format)
+
+
+def register(app: typer.Typer) -> None:
+    """Put these verbs into the group."""
+    for verb in (export, import_, verify, gc, log):
+        app.command(verb.__name__.rstrip("_"))(verb)
