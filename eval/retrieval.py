@@ -1,8 +1,7 @@
 """An index of many drawings' style vectors: which are nearest to a picture?
 
-Search is by cosine. Up to `FLAT_LIMIT` vectors every one is compared; above, FAISS's inverted lists, as many as
-the collection itself needs. HNSW graphs answer as fast, but took eight times as long to build, found 0.46 of the
-neighbours where there were no clusters, and cannot give up a style.
+Search is by cosine: of every vector up to `FLAT_LIMIT`, above by FAISS's inverted lists. HNSW graphs answer
+as fast, but took eight times as long to build, and cannot give up a style.
 """
 
 from __future__ import annotations
@@ -129,10 +128,8 @@ class StyleIndex:
     def search(self, features: np.ndarray, k: int = 10) -> list[list[Hit]]:
         """For each row (Q, D) the k nearest drawings, nearest first; all where there are fewer."""
         found, cosines = _search(self._index, self.space.unit(features), min(k, len(self)))
-        rows = self.drawings.all
-        return [
-            [Hit(rows[i].style, rows[i].name, float(c)) for i, c in hits] for hits in map(zip, found, cosines)
-        ]
+        rows, pairs = self.drawings.all, map(zip, found, cosines)
+        return [[Hit(*rows[i], float(c)) for i, c in hits] for hits in pairs]  # type: ignore[call-arg]
 
     def save(self, path: Path) -> None:
         """Write one file; killed at any moment, it leaves the one that was there before.

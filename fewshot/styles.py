@@ -47,12 +47,15 @@ def parse_style(text: str) -> tuple[str, float]:
 
 
 def resolve_style(ref: str) -> Path:
-    """The adapter folder that `ref` means: a path to one (or to its run), then a run of that name.
+    """The adapter folder that `ref` means: a path to one (or to its run), a catalogued style
+    (`name[@alias]`), a run of that name; in this order.
 
     Raises:
-        NotFoundError: neither; the hint names the nearest run.
+        NotFoundError: none of them; the hint names the nearest run.
+        IntegrityError: a catalogued style that is damaged or may not be used.
     """
     from fewshot.adapters.files import is_adapter
+    from fewshot.catalog.use import catalogued
 
     path = Path(ref).expanduser()
     for folder in (path, path / "adapter"):
@@ -65,6 +68,9 @@ def resolve_style(ref: str) -> Path:
                 "give the folder that `fewshot adapt` wrote, with adapter_config.json",
             )
         raise NotFoundError(f"{path}: no such folder; expected an adapter", "check the path and its spelling")
+    in_catalogue = catalogued(ref)
+    if in_catalogue is not None:
+        return in_catalogue
     with contextlib.suppress(UsageError):
         run = run_folder(ref)
         if is_adapter(run / "adapter"):
@@ -85,9 +91,12 @@ def load_style(ref: str) -> Adapter:
         IntegrityError: damaged, changed, or its consent was withdrawn.
     """
     from fewshot.adapters.adapter import read_adapter
+    from fewshot.adapters.files import WEIGHTS
+    from fewshot.catalog.use import require_consent
 
     adapter = read_adapter(resolve_style(ref))
     check_consent(adapter)
+    require_consent(adapter.name, (adapter.folder / WEIGHTS).read_bytes())
     return adapter
 
 

@@ -65,12 +65,8 @@ class Contents:
 
     @cached_property
     def tensors_sha256(self) -> str:
-        """Over names, shapes, types and values of the weights, in whatever order the file has them."""
-        digest = hashlib.sha256()
-        for name, tensor in sorted(_tensors(self.files[WEIGHTS], WEIGHTS).items()):
-            digest.update(json.dumps([name, tensor["dtype"], tensor["shape"]]).encode())
-            digest.update(tensor["data"])
-        return digest.hexdigest()
+        """See the function of that name."""
+        return tensors_sha256(self.files[WEIGHTS])
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -144,6 +140,15 @@ def _base_sha256(name: str, folder: Path) -> str:
         )
     # A random model has no file, and so no stored hash.
     return models[name].sha256 or create_model(name).sha256
+
+
+def tensors_sha256(weights: bytes) -> str:
+    """Over names, shapes, types and values of a file's tensors, in whatever order it has them."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(_tensors(weights, WEIGHTS).items()):
+        digest.update(json.dumps([name, tensor["dtype"], tensor["shape"]]).encode())
+        digest.update(tensor["data"])
+    return digest.hexdigest()
 
 
 def numbers(metrics: Mapping[str, Any]) -> dict[str, float]:

@@ -8,7 +8,6 @@ import getpass
 import os
 import unicodedata
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select, text, update
@@ -18,8 +17,8 @@ from sqlalchemy.orm import Session
 from fewshot.catalog.blobs import Blobs
 from fewshot.catalog.database import Database
 from fewshot.catalog.models import Entry, Event, Generation, Tag
+from fewshot.catalog.place import database_url, files_root
 from fewshot.catalog.rights import Consent
-from fewshot.home import home
 
 _FILES_LOCK = 0x66657774
 """PostgreSQL advisory lock: shared by those that add files, alone for the one that removes stray ones."""
@@ -44,8 +43,8 @@ class Catalog:
     """
 
     def __init__(self, db: str | None = None, root: str | None = None, who: str | None = None) -> None:
-        self.database = Database(db or os.environ.get("FEWSHOT_CATALOG_DB") or default_database())
-        self.blobs = Blobs(root or os.environ.get("FEWSHOT_CATALOG_ROOT") or str(home() / "adapters"))
+        self.database = Database(db or database_url())
+        self.blobs = Blobs(root or files_root())
         self.who = who or _user()
 
     def close(self) -> None:
@@ -85,16 +84,6 @@ class Catalog:
         fresh = {"artist": "", "licence": "", "notes": "", "numbered": 0, "words": ""}
         session.execute(insert(Entry).values(**values, **fresh).on_conflict_do_nothing())
         return session.scalars(select(Entry).where(Entry.name == name).with_for_update()).one()
-
-
-def default_database() -> str:
-    """The file of the catalogue that is used when no other is named."""
-    return str(home() / "catalog.db")
-
-
-def is_there() -> bool:
-    """Whether a catalogue is in use on this machine; nothing is opened or made."""
-    return bool(os.environ.get("FEWSHOT_CATALOG_DB")) or Path(default_database()).exists()
 
 
 def now() -> str:

@@ -1,5 +1,6 @@
 """`fewshot adapt`: learn one artist's style from a folder of drawings."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -45,6 +46,9 @@ def adapt(
     ] = 1,
     licence: Annotated[str, typer.Option(help="Licence of the drawings: SPDX id or words.")] = "unknown",
     consent: Annotated[Consent, typer.Option(help="The artist's consent to this style.")] = "unknown",
+    catalog: Annotated[
+        bool, typer.Option("--catalog", help="Add the style to the catalogue when it is done.")
+    ] = False,
     format: Annotated[Format, typer.Option(help="How the result is printed.")] = "table",
 ) -> None:
     """Learn one artist's style from a folder of drawings.
@@ -111,5 +115,11 @@ def adapt(
     ]
     columns = ["style", "path", "step", "KID base", "KID", "extractor", "n"]
     emit(rows, columns if format == "json" else [c for c in columns if c != "path"], format)
+    if catalog and os.environ.get("RANK", "0") == "0":
+        from fewshot.catalog.adding import add
+        from fewshot.catalog.store import Catalog
+        from fewshot.cli.catalog_options import tell_added
+
+        tell_added(add(Catalog(), outcome.adapter))
     if format == "table":
         notice(f"now: fewshot stylize me.jpg --style {name} -o me.png")

@@ -27,7 +27,7 @@ def stylize(
         list[str] | None,
         typer.Option(
             metavar="STYLE[:WEIGHT]",
-            help="An adapter folder or a run; repeat it to blend. Weight 0..2, 1 if left out.",
+            help="An adapter folder, a catalogued NAME[@ALIAS] or a run; repeat it to blend. Weight 0..2.",
         ),
     ] = None,
     base: Annotated[

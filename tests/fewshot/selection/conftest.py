@@ -4,9 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -54,17 +52,3 @@ def start(fewshot_home: Path) -> Callable[..., subprocess.Popen[str]]:
         )
 
     return run
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """URL of a PostgreSQL server on this machine, gone after the tests; skips where the wheel is missing."""
-    with warnings.catch_warnings():
-        # Without XDG_RUNTIME_DIR, platformdirs says where it falls back to.
-        warnings.simplefilter("ignore")
-        pgserver = pytest.importorskip("pgserver")
-        # Not below pytest's folder, which every new session closes to others: root's server is another user.
-        with tempfile.TemporaryDirectory() as folder:
-            server = pgserver.get_server(Path(folder) / "data", cleanup_mode="delete")
-            yield server.get_uri()
-            server.cleanup()

@@ -1,0 +1,61 @@
+"""What the rest of the toolkit asks the catalogue, if there is one: a style by name, and may it be used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fewshot.catalog.place import is_there
+from fewshot.errors import NotFoundError, UsageError
+from fewshot.output import warn
+
+
+def catalogued(ref: str) -> Path | None:
+    """The folder of a catalogued style, checked and allowed; None where the catalogue knows no such name.
+
+    Raises:
+        NotFoundError: the style has no such version or alias.
+        IntegrityError: no consent, or a stored file is missing or damaged.
+    """
+    if not is_there():
+        return None
+    from fewshot.catalog.checkout import checkout
+    from fewshot.catalog.names import find_entry, parse
+    from fewshot.catalog.store import Catalog
+
+    try:
+        reference = parse(ref)
+    except UsageError:
+        return None
+    catalog = Catalog()
+    try:
+        with catalog.read() as session:
+            try:
+                find_entry(session, reference.name)
+            except NotFoundError:
+                if reference.which:
+                    raise
+                return None
+        folder, consent = checkout(catalog, ref)
+    finally:
+        catalog.close()
+    if consent.status == "unknown":
+        said = f"fewshot catalog consent {reference.name} granted --by ARTIST"
+        warn(f"nobody wrote down whether the artist of {ref} agrees; if so: {said}")
+    return folder
+
+
+def require_consent(name: str, weights: bytes) -> None:
+    """Raise IntegrityError where the catalogue knows these weights and refuses them, whatever the name."""
+    if not is_there():
+        return
+    from fewshot.catalog.checkout import consent_for
+    from fewshot.catalog.contents import tensors_sha256
+    from fewshot.catalog.rights import Consent, require
+    from fewshot.catalog.store import Catalog
+
+    catalog = Catalog()
+    try:
+        with catalog.read() as session:
+            require(name, consent_for(session, tensors_sha256(weights), Consent()))
+    finally:
+        catalog.close()
