@@ -129,7 +129,7 @@ class Blobs:
             with clear_write_errors(Path(path)):
                 Path(path).unlink(missing_ok=True)
             return
-        with self._clear_errors("write"), contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError), self._clear_errors("read"):
             self._fs.rm_file(path)
 
     def _file(self, sha256: str) -> Path:
@@ -152,8 +152,12 @@ class Blobs:
     def _clear_errors(self, verb: str) -> Iterator[None]:
         try:
             yield
-        except FileNotFoundError:
-            raise
+        except FileNotFoundError as error:
+            if verb == "read":
+                raise
+            raise BadInputError(
+                f"cannot write {self.root}: there is no such place", "make it first"
+            ) from error
         # Each file system of fsspec raises errors of its own, which have no common class but this one.
         except Exception as error:
             said = str(error).splitlines() or [type(error).__name__]

@@ -1,4 +1,4 @@
-"""Real small adapters in numbers: one is written by the toolkit, the others differ from it in their values."""
+"""Real small adapters in numbers: one is written by the toolkit, the others have other values."""
 
 import hashlib
 import io

@@ -1,0 +1,201 @@
+"""Bundles: the same bytes for the same version, all or nothing, and nothing of a changed one."""
+
+import hashlib
+import io
+import json
+import random
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import PeftModel
+
+from base_models.registry import create_model, find_file
+from fewshot.adapters.adapter import read_adapter
+from fewshot.catalog.adding import Facts, add
+from fewshot.catalog.bundle import MANIFEST, export, import_, pack, read
+from fewshot.catalog.changing import set_consent
+from fewshot.catalog.listing import ls, show
+from fewshot.catalog.rights import Consent
+from fewshot.catalog.store import Catalog
+from fewshot.catalog.upkeep import verify
+from fewshot.errors import ConflictError, FewshotError, IntegrityError, NotFoundError
+
+Make = Callable[..., Path]
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Catalog:
+    """A catalogue that takes bundles in."""
+    return Catalog(str(tmp_path / "other.db"), str(tmp_path / "other"))
+
+
+@pytest.fixture
+def bundle(make: Make, tmp_path: Path) -> Path:
+    """A bundle of ink@1."""
+    source = Catalog(str(tmp_path / "source.db"), str(tmp_path / "source"))
+    facts = Facts(artist="Ann", tags=["soft"], notes="on wet paper", consent=Consent("granted", by="Ann"))
+    add(source, make("ink", 1), facts=facts)
+    return export(source, "ink", tmp_path / "ink.zip")
+
+
+def test_what_goes_out_comes_in_with_its_words_and_rights(sqlite: Catalog, bundle: Path) -> None:
+    added = import_(sqlite, bundle)
+    assert (added.name, added.number, added.created) == ("ink", 1, True)
+    known = show(sqlite, "ink")
+    assert (known["artist"], known["tags"], known["notes"]) == ("Ann", ["soft"], "on wet paper")
+    assert known["consent"]["by"] == "Ann"
+    assert verify(sqlite).problems == ()
+
+
+def test_twice_is_once(sqlite: Catalog, bundle: Path, tmp_path: Path) -> None:
+    import_(sqlite, bundle)
+    assert import_(sqlite, bundle).created is False
+    assert show(sqlite, "ink")["versions"] == [1]
+    again = export(sqlite, "ink@1", tmp_path / "again.zip")
+    assert again.read_bytes() == bundle.read_bytes()
+
+
+def test_a_bundle_gives_no_rights_back(sqlite: Catalog, bundle: Path, tmp_path: Path) -> None:
+    import_(sqlite, bundle)
+    set_consent(sqlite, "ink", Consent("withdrawn", date="2026-03-01"))
+    import_(sqlite, bundle)
+    import_(sqlite, bundle, name="another")
+    for style in ("ink", "another"):
+        with pytest.raises(IntegrityError, match="withdrawn since 2026-03-01"):
+            export(sqlite, style, tmp_path / f"{style}-again.zip")
+    assert not list(tmp_path.glob("*-again.zip"))
+
+
+def test_peft_loads_an_exported_folder(sqlite: Catalog, bundle: Path, tmp_path: Path) -> None:
+    import_(sqlite, bundle)
+    folder = export(sqlite, "ink", tmp_path / "ink")
+    net = PeftModel.from_pretrained(create_model("scan_tiny").netG_A, str(folder))
+    state = read_adapter(folder).state
+    ours = {name: p for name, p in net.named_parameters() if "lora_" in name}
+    assert ours
+    for name, value in ours.items():
+        assert torch.equal(value, state[name.replace(".default", "")])
+    with pytest.raises(ConflictError):
+        export(sqlite, "ink", tmp_path / "ink")
+
+
+def test_a_base_comes_along_and_goes_again_with_a_failed_import(
+    sqlite: Catalog, bundle: Path, fewshot_home: Path, tmp_path: Path
+) -> None:
+    packed = read(bundle)
+    base = find_file("scan_128.anime").read_bytes()
+    foreign = {
+        **packed.manifest,
+        "base": {"name": "studio.base", "sha256": create_model("scan_128.anime").sha256},
+    }
+    foreign.pop("files")
+    path = tmp_path / "foreign.zip"
+    path.write_bytes(pack(foreign, packed.files))
+    with pytest.raises(NotFoundError, match=r"studio\.base"):
+        import_(sqlite, path)
+    # The base is what it says, but the adapter in it is for another one.
+    path.write_bytes(pack(foreign, packed.files, base))
+    with pytest.raises(IntegrityError):
+        import_(sqlite, path)
+    path.write_bytes(pack(foreign, packed.files, base[:-1] + b"x"))
+    with pytest.raises(FewshotError):
+        import_(sqlite, path)
+    assert not list((fewshot_home / "base").glob("*"))
+    assert ls(sqlite).total == 0
+
+
+def evil(packed: Any) -> list[bytes]:
+    """Bundles that are whole, but not harmless."""
+    plain = {key: value for key, value in packed.manifest.items() if key != "files"}
+    files = dict(packed.files)
+    made = [
+        pack(plain, {**files, name: b"x"})
+        for name in (
+            "../up.json",
+            "/abs.json",
+            "a/b.json",
+            "C:\\x.json",
+            "run.py",
+            "x.bin",
+            ".json",
+            "\0.json",
+        )
+    ]
+    made += [pack({**plain, key: 3}, files) for key in ("name", "schema", "tags", "consent", "base")]
+    made += [pack({**plain, "name": "../up"}, files), pack({**plain, "tags": ["a b"]}, files)]
+    made += [pack({**plain, "base": {"name": "../b", "sha256": ""}}, files), pack(plain, {})]
+    made += [pack({**plain, "consent": {"status": "sold"}}, files)]
+    bomb = io.BytesIO()
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(MANIFEST, json.dumps({**packed.manifest}))
+        archive.writestr("adapter.json", b"\0" * 50_000_000)
+    link = io.BytesIO()
+    with zipfile.ZipFile(link, "w") as archive:
+        info = zipfile.ZipInfo("adapter.json")
+        info.external_attr = 0o120777 << 16
+        archive.writestr(info, "/etc/passwd")
+    return [*made, bomb.getvalue(), link.getvalue(), b"", b"PK", b"PK\5\6" + b"\0" * 18]
+
+
+def mutated(data: bytes, rng: random.Random) -> bytes:
+    """A few bytes changed, cut out, doubled or put elsewhere."""
+    kind, at = rng.randrange(5), rng.randrange(len(data))
+    if kind == 0:
+        return data[:at] + bytes([data[at] ^ (1 << rng.randrange(8))]) + data[at + 1 :]
+    if kind == 1:
+        return data[:at]
+    end = min(len(data), at + rng.randrange(1, 64))
+    if kind == 2:
+        return data[:at] + data[end:]
+    if kind == 3:
+        return data[:end] + data[at:]
+    return data[:at] + rng.randbytes(end - at) + data[end:]
+
+
+def snapshot(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and ".db" not in path.name
+    }
+
+
+def refusal(catalog: Catalog, path: Path) -> str:
+    """What to do about a bundle that was refused; empty if it was taken in."""
+    try:
+        import_(catalog, path)
+    except FewshotError as error:
+        return error.hint
+    return ""
+
+
+def refuse_all(catalog: Catalog, candidates: list[bytes], original: bytes, folder: Path) -> None:
+    before = snapshot(folder)
+    path = folder / "candidate.zip"
+    for number, data in enumerate(candidates):
+        if data == original:
+            continue
+        path.write_bytes(data)
+        assert refusal(catalog, path), f"candidate {number}"
+    path.unlink()
+    assert snapshot(folder) == before
+    assert ls(catalog).total == 0
+
+
+def test_evil_bundles_leave_nothing(sqlite: Catalog, bundle: Path, tmp_path: Path) -> None:
+    refuse_all(sqlite, evil(read(bundle)), bundle.read_bytes(), tmp_path)
+
+
+def test_changed_bundles_leave_nothing(sqlite: Catalog, bundle: Path, tmp_path: Path) -> None:
+    data, rng = bundle.read_bytes(), random.Random(0)
+    refuse_all(sqlite, [mutated(data, rng) for _ in range(60)], data, tmp_path)
+
+
+@pytest.mark.soak
+def test_many_changed_bundles_leave_nothing(sqlite: Catalog, bundle: Path, tmp_path: Path, soak: Any) -> None:
+    data, rng = bundle.read_bytes(), random.Random(soak.seed)
+    refuse_all(sqlite, [mutated(data, rng) for _ in range(5 * soak.count)], data, tmp_path)

@@ -1,0 +1,143 @@
+"""Rights and integrity where styles are used: `--style`, checkout, byte flips, a moved root, pictures."""
+
+import datetime
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from fewshot.catalog.adding import add
+from fewshot.catalog.changing import alias, rm, set_consent
+from fewshot.catalog.checkout import checkout
+from fewshot.catalog.listing import Filter, log, ls
+from fewshot.catalog.pictures import PictureSearch, like
+from fewshot.catalog.rights import Consent
+from fewshot.catalog.store import Catalog
+from fewshot.catalog.upkeep import verify
+from fewshot.errors import IntegrityError, NotFoundError, UsageError
+from fewshot.styles import load_style, resolve_style
+
+Make = Callable[..., Path]
+YESTERDAY = (datetime.datetime.now(datetime.UTC).date() - datetime.timedelta(days=1)).isoformat()
+TOMORROW = (datetime.datetime.now(datetime.UTC).date() + datetime.timedelta(days=1)).isoformat()
+
+
+def test_a_name_means_the_catalogue_before_a_run(make: Make, fewshot_home: Path) -> None:
+    run = fewshot_home / "runs" / "ink" / "adapter"
+    run.parent.mkdir(parents=True)
+    shutil.copytree(make("ink", 1), run)
+    assert resolve_style("ink") == run
+    catalog = Catalog()
+    add(catalog, make("ink", 2))
+    add(catalog, make("ink", 3))
+    alias(catalog, "ink@1", "approved")
+    first, latest = load_style("ink@approved"), load_style("ink")
+    assert first.sha256 != latest.sha256
+    assert load_style("ink@2").sha256 == latest.sha256
+    assert load_style(str(run)).folder == run
+    with pytest.raises(NotFoundError, match="final"):
+        load_style("ink@final")
+    with pytest.raises(NotFoundError):
+        load_style("other@1")
+
+
+@pytest.mark.parametrize(
+    "consent", [Consent("withdrawn"), Consent("granted", expires=YESTERDAY)], ids=["withdrawn", "expired"]
+)
+def test_without_consent_nothing_can_be_drawn_by_any_name(
+    make: Make, fewshot_home: Path, consent: Consent
+) -> None:
+    folder = make("ink", 1)
+    run = fewshot_home / "runs" / "mine" / "adapter"
+    run.parent.mkdir(parents=True)
+    shutil.copytree(folder, run)
+    catalog = Catalog()
+    add(catalog, folder)
+    add(catalog, folder, name="copy")
+    assert load_style("copy").name == "ink"
+    set_consent(catalog, "ink", consent)
+    for name in ("ink", "ink@1", "copy", "mine", str(folder)):
+        with pytest.raises(IntegrityError, match="may not be used") as caught:
+            load_style(name)
+        assert caught.value.exit_code == 6
+    assert log(catalog, "ink")[0]["detail"]["before"]["status"] == "granted"
+    wanted = "expired" if consent.expires else "withdrawn"
+    assert [row.name for row in ls(catalog, Filter(consent=wanted)).rows] == ["ink"]
+
+
+def test_the_last_day_still_counts() -> None:
+    assert not Consent("granted", expires=TOMORROW).refusal()
+    day = datetime.date(2026, 1, 31)
+    assert not Consent("granted", expires="2026-01-31").refusal(day)
+    assert Consent("granted", expires="2026-01-30").refusal(day)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"status": "sold"}, {"date": "31.1.2026"}, {"expires": "2026-02-30"}, {"evidence": "letter"}]
+)
+def test_odd_consents_are_refused(wrong: dict[str, str]) -> None:
+    with pytest.raises(UsageError):
+        Consent(**{"status": "granted", **wrong})  # type: ignore[arg-type]
+
+
+def test_unknown_consent_warns(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    add(Catalog(), make("ink", 1, consent="unknown"))
+    load_style("ink")
+    assert "fewshot catalog consent ink granted" in capsys.readouterr().err.replace("\n", " ")
+
+
+def test_any_flipped_byte_is_named_and_refused(catalog: Catalog, make: Make) -> None:
+    add(catalog, make("ink", 1))
+    assert catalog.blobs.folder is not None
+    rng = random.Random(0)
+    for path in sorted(p for p in catalog.blobs.folder.rglob("*") if p.is_file()):
+        intact = path.read_bytes()
+        at = rng.randrange(len(intact))
+        path.write_bytes(intact[:at] + bytes([intact[at] ^ (1 << rng.randrange(8))]) + intact[at + 1 :])
+        (problem,) = verify(catalog).problems
+        assert problem.style == "ink@1"
+        assert str(path) in problem.file
+        with pytest.raises(IntegrityError):
+            checkout(catalog, "ink")
+        path.unlink()
+        assert verify(catalog).problems[0].what == "missing"
+        path.write_bytes(intact)
+    folder, _ = checkout(catalog, "ink")
+    (folder / "preview.png").write_bytes(b"another")
+    assert (checkout(catalog, "ink")[0] / "preview.png").read_bytes() != b"another", "the cache is checked"
+
+
+def test_a_moved_root_is_one_change(catalog: Catalog, db: str, make: Make, tmp_path: Path) -> None:
+    add(catalog, make("ink", 1))
+    (tmp_path / "files").rename(tmp_path / "moved")
+    moved = Catalog(db, f"file://{tmp_path / 'moved'}")
+    assert verify(moved).problems == ()
+    assert checkout(moved, "ink")[0].is_dir()
+    assert verify(catalog).problems
+
+
+def test_pictures_find_their_style(catalog: Catalog, make: Make, small: ModuleType, db: str) -> None:
+    folders = {f"hand{seed}": make(f"hand{seed}", seed) for seed in range(12)}
+    for folder in folders.values():
+        add(catalog, folder)
+    search = PictureSearch(catalog, small.EXTRACTOR, small.DIM)
+    for name, folder in folders.items():
+        found = search.search(small.hand_of(folder), limit=3)
+        assert found[0].name == name
+        assert found[0].similarity > found[1].similarity
+    assert like(catalog, "hand3", search, limit=20)[0].name != "hand3"
+    # Another process, and another one that finds the stored index.
+    late = make("late", 99)
+    add(Catalog(db, catalog.blobs.root), late)
+    rm(catalog, "hand5")
+    for again in (search, PictureSearch(catalog, small.EXTRACTOR, small.DIM)):
+        assert again.search(small.hand_of(late))[0].name == "late"
+        assert "hand5" not in [hit.name for hit in again.search(small.hand_of(folders["hand5"]), limit=20)]
+    add(catalog, make("late", 100))
+    assert [hit.version for hit in search.search(small.hand_of(late), limit=20) if hit.name == "late"] == [2]
+    other = PictureSearch(catalog, "f" * 64, small.DIM)
+    assert other.search(np.ones((1, small.DIM), np.float32)) == []
