@@ -1,0 +1,16 @@
+"""The catalogue: a studio's styles in a database, their files under their hashes.
+
+    from fewshot.catalog.store import Catalog
+    from fewshot.catalog.adding import add
+    from fewshot.catalog.listing import ls, show
+
+    catalog = Catalog()                      # or Catalog("postgresql://…", "s3://bucket/styles")
+    add(catalog, Path("runs/ink"))           # ink@1
+    show(catalog, "ink@approved")
+
+`models` and `migrations` are the tables, `database` opens them, `blobs` holds files, `store` is both together.
+Verbs: `adding`, `listing` (ls, show, log), `pictures` (search), `changing` (tag, alias, consent, edit, rm), `bundle`
+(export, import), `upkeep` (verify, gc); `checkout` makes a folder of a version, `rights` says whether it may be
+used, and `use` is what the rest of the toolkit asks. Imports `base_models`, `eval` and the light parts of `fewshot`;
+`fewshot.styles` and `fewshot.cli` import it, inside functions.
+"""

@@ -54,7 +54,7 @@ def check_alias(name: str) -> str:
 
 
 def find_entry(session: Session, name: str, *, lock: bool = False) -> Entry:
-    """The entry of that name; locked, others that change it wait until this session ends.
+    """The entry of that name; locked, others that change it wait until the transaction ends.
 
     Raises:
         NotFoundError: there is none; the hint names the nearest.
