@@ -86,24 +86,20 @@ def outlier_loss(statistics: Sequence[Tensor], mean: Sequence[Tensor], spread: S
 
 
 def sliced_wasserstein(rows: Tensor, target: Tensor, directions: Tensor) -> Tensor:
-    """Sliced Wasserstein distance of each result's features to each drawing's (arXiv 2006.07229, eq. 4).
+    """Sliced Wasserstein distance of two sets of features (arXiv 2006.07229, eq. 4), a number without unit.
 
     Args:
-        rows: `(B, N, C)`, N features of each of B results.
-        target: `(M, N, C)`, of M drawings.
+        rows: `(N, C)`, of the results.
+        target: `(N, C)`, of the drawings.
         directions: `(C, P)`, each column of length one.
 
-    Returns:
-        `(B, M)`, numbers without unit.
-
-    Both sides are projected on each direction and sorted; the distance is the mean squared difference of what
-    ends up in the same place, divided by the variance over all drawings. Means and deviations tell less: they
-    miss that a drawing has few values, such as paper and ink, and nothing between.
+    Both sets are projected on each direction and sorted; the loss is the mean squared difference of what ends
+    up in the same place, divided by the target's variance. Means and deviations tell less: they miss that a
+    drawing has few values, such as paper and ink, and nothing between.
     """
     ours, theirs = (side @ directions for side in (rows, target))
-    spread = theirs.flatten(0, 1).var(0).mean().clamp_min(1e-6)
-    ours, theirs = (side.sort(1).values.flatten(1) for side in (ours, theirs))
-    return torch.stack([(ours - drawing).square().mean(1) for drawing in theirs], 1) / spread
+    apart = (ours.sort(0).values - theirs.sort(0).values).square().mean()
+    return apart / theirs.var(0).mean().clamp_min(1e-6)
 
 
 def content_loss(result: Tensor, photo: Tensor) -> Tensor:

@@ -13,12 +13,19 @@ if TYPE_CHECKING:
 
 _FIRST_COLUMNS = ("base", "adapter", "value", "low", "high", "ratio", "n", "n_references", "extractor")
 
+_HUB_LICENCES = {
+    *("apache-2.0", "mit", "bsd-3-clause", "gpl-3.0", "lgpl-3.0", "agpl-3.0", "cc0-1.0", "cc-by-3.0"),
+    *("cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nd-4.0", "cc-by-nc-sa-4.0"),
+}
+"""Of https://huggingface.co/docs/hub/repositories-licenses."""
+
 _TEMPLATE = """\
 ---
 base_model: {base}
 library_name: peft
-license: other
-tags: [fewshot-style]
+pipeline_tag: image-to-image
+{licence_lines}
+tags: [fewshot-style, style-adaptation, {kind}]
 ---
 
 # {name}
@@ -74,9 +81,18 @@ def write_card(record: Mapping[str, Any], config: PeftConfig) -> str:
         recipe_hash=record["recipe"]["hash"],
         seed=record["seed"],
         licence=record["licence"] or "not stated",
+        licence_lines=_licence_lines(record["licence"]),
+        kind=str(getattr(config.peft_type, "value", config.peft_type)).lower(),
         consent=record["consent"] or "not stated",
         metrics=_metrics_table(record["metrics"]),
     )
+
+
+def _licence_lines(licence: str) -> str:
+    """The licence as the Hugging Face hub reads it: an identifier it knows, or `other` and the words."""
+    if licence.lower() in _HUB_LICENCES:
+        return f"license: {licence.lower()}"
+    return f"license: other\nlicense_name: {json.dumps(licence or 'not stated', ensure_ascii=False)}"
 
 
 def _method(config: PeftConfig) -> str:

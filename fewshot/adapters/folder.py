@@ -30,6 +30,7 @@ from fewshot.adapters.adapter import Adapter, read_adapter
 from fewshot.adapters.attach import adapter_state, saved_names
 from fewshot.adapters.card import write_card
 from fewshot.adapters.files import CONFIG, FORMAT, RECORD, WEIGHTS, seal
+from fewshot.adapters.modelspec import modelspec, with_metadata
 from fewshot.adapters.swap import new_folder
 from fewshot.errors import BadInputError
 from fewshot.home import check_name
@@ -112,7 +113,7 @@ def write_adapter(
         "consent": consent,
     }
     files["README.md"] = write_card(record, config).encode()
-    files[WEIGHTS] = _weights(state, MAX_BYTES - _size(files, record))
+    files[WEIGHTS] = _weights(state, modelspec(record, config), MAX_BYTES - _size(files, record))
     record["files"] = {file: hashlib.sha256(content).hexdigest() for file, content in sorted(files.items())}
     files[RECORD] = _json(seal(record))
     folder = Path(folder)
@@ -177,13 +178,11 @@ def _config(config: PeftConfig, base_name: str, base_sha256: str) -> dict[str, A
     }
 
 
-def _weights(state: Mapping[str, Tensor], room: int) -> bytes:
-    # One metadata key only: safetensors writes several in random order. PEFT itself writes this one.
-    metadata = {"format": "pt"}
-    content = save({name: tensor.float() for name, tensor in state.items()}, metadata=metadata)
+def _weights(state: Mapping[str, Tensor], metadata: Mapping[str, str], room: int) -> bytes:
+    content = with_metadata(save({name: tensor.float() for name, tensor in state.items()}), metadata)
     if len(content) <= room:
         return content
-    content = save({name: tensor.half() for name, tensor in state.items()}, metadata=metadata)
+    content = with_metadata(save({name: tensor.half() for name, tensor in state.items()}), metadata)
     if len(content) > room and not _trains_everything(state):
         raise BadInputError(
             f"the adapter needs {len(content):,} bytes as float16, {max(room, 0):,} are left of the "

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -17,14 +16,12 @@ Features = Callable[[Tensor], list[Tensor]]
 
 PATCH = 5
 """Side of the pixel patches that are compared beside the features, px: a line and both its edges."""
-ROWS = 512
-"""Positions of each result and drawing that are compared on each layer."""
-CHOICE = 4
-"""Drawings among which each result finds its own, in each step."""
+ROWS = 1024
+"""Positions of a batch that are compared on each layer."""
 DIRECTIONS = 32
 """Random directions of each step."""
-_STORED = 1024
-"""Positions of each drawing that are kept for each layer."""
+_STORED = 65_536
+"""Positions of all drawings that are kept for each layer."""
 _BATCH = 16
 _LEAST_SPREAD = 0.1
 """Of a layer's root mean square: a few drawings agree by chance, and one drawing has no spread at all."""
@@ -42,12 +39,13 @@ class DrawingFeatures:
 
     def __init__(self, drawings: Tensor, features: Features, generator: torch.Generator, rows: bool) -> None:
         statistics, sampled = [], []
+        share = _STORED * _BATCH // max(len(drawings), _BATCH)
         with torch.no_grad():
             for part in drawings.split(_BATCH):
                 maps = features((part + 1) / 2)
                 statistics.append(style_statistics(maps))
                 if rows:
-                    sampled.append([r.half() for r in sample_rows(part, maps, _STORED, generator)])
+                    sampled.append([r.half() for r in sample_rows(part, maps, share, generator)])
         per_drawing = [torch.cat(layer) for layer in zip(*statistics, strict=True)]
         self.statistics = [layer.mean(0) for layer in per_drawing]
         self.spreads = [_spread(layer) for layer in per_drawing]
@@ -62,35 +60,23 @@ class DrawingFeatures:
         return outlier_loss(style_statistics(maps), self.statistics, self.spreads)
 
     def swd(self, results: Tensor, maps: list[Tensor], generator: torch.Generator) -> Tensor:
-        """`base_models.losses.sliced_wasserstein` of each result to the drawing that is matched with it.
+        """`base_models.losses.sliced_wasserstein` of pixel patches, and the mean of that of the maps.
 
-        Results are matched one to one with a random choice of drawings so that the sum is least. Compared
-        with all drawings at once, each result would have to hold the colours of all of them, as blotches.
-        Pixel patches count as much as all maps together: features alone let a pale skin pass for a brown one
-        where the contours agree.
+        Features alone let a pale skin pass for a brown one where the contours agree, so pixels count as much
+        as all maps together.
 
         Args:
             results: float `(B, 3, S, S)` in [-1, 1].
             maps: their features.
-            generator: CPU generator that chooses drawings, positions and directions.
+            generator: CPU generator that chooses positions and directions.
         """
-        chosen = _choice(len(self.rows[0]), len(results), generator)
-        apart = []
+        terms = []
         for ours, stored in zip(sample_rows(results, maps, ROWS, generator), self.rows, strict=True):
-            places = torch.randint(0, stored.shape[1], (ROWS,), generator=generator)
-            theirs = stored[chosen.to(stored.device)][:, places.to(stored.device)].float()
-            directions = F.normalize(torch.randn(ours.shape[2], DIRECTIONS, generator=generator), dim=0)
-            apart.append(sliced_wasserstein(ours, theirs, directions.to(ours.device)))
-        each = apart[0] + torch.stack(apart[1:]).mean(0)
-        matched = linear_sum_assignment(each.detach().float().cpu().numpy())
-        return each[tuple(torch.from_numpy(index).to(each.device) for index in matched)].mean()
-
-
-def _choice(drawings: int, results: int, generator: torch.Generator) -> Tensor:
-    """Indices of some drawings, at least one for each result: a drawing twice only if there are too few."""
-    count = max(results, min(CHOICE * results, drawings))
-    rounds = [torch.randperm(drawings, generator=generator) for _ in range(-(-count // drawings))]
-    return torch.cat(rounds)[:count]
+            chosen = torch.randint(0, len(stored), (len(ours),), generator=generator)
+            theirs = stored[chosen.to(stored.device)].float()
+            directions = torch.randn(ours.shape[1], DIRECTIONS, generator=generator)
+            terms.append(sliced_wasserstein(ours, theirs, F.normalize(directions, dim=0).to(ours.device)))
+        return terms[0] + torch.stack(terms[1:]).mean()
 
 
 def _spread(statistics: Tensor) -> Tensor:
@@ -101,30 +87,30 @@ def _spread(statistics: Tensor) -> Tensor:
 
 
 def sample_rows(images: Tensor, maps: list[Tensor], count: int, generator: torch.Generator) -> list[Tensor]:
-    """Pixel patches and features at random positions of each picture.
+    """Pixel patches and features at random positions.
 
     Args:
         images: `(B, 3, S, S)`.
         maps: `(B, C, h, w)` each.
-        count: positions on each layer of each picture.
+        count: positions on each layer, over the whole batch; fewer where there are not so many.
         generator: CPU generator.
 
     Returns:
-        `(B, count, PATCH**2 * 3)` and one `(B, count, C)` per map, float32.
+        `(count, PATCH**2 * 3)` and one `(count, C)` per map, float32.
     """
     batch, _, height, width = images.shape
     tops, lefts = (
-        torch.randint(0, side - PATCH + 1, (batch, count, 1, 1), generator=generator)
-        for side in (height, width)
+        torch.randint(0, side - PATCH + 1, (count, 1, 1), generator=generator) for side in (height, width)
     )
     along = torch.arange(PATCH)
-    which = torch.arange(batch)[:, None, None, None]
-    places = [index.to(images.device) for index in (which, tops + along[:, None], lefts + along)]
+    rows, columns = tops + along[:, None], lefts + along
+    which = torch.randint(0, batch, (count, 1, 1), generator=generator)
+    places = [index.to(images.device) for index in (which, rows, columns)]
     patches = images[places[0], :, places[1], places[2]]
-    return [patches.flatten(2).float(), *(_at_random(m, count, generator) for m in maps)]
+    return [patches.flatten(1).float(), *(_at_random(m, count, generator) for m in maps)]
 
 
 def _at_random(maps: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    flat = maps.permute(0, 2, 3, 1).flatten(1, 2)
-    chosen = torch.randint(0, flat.shape[1], (len(flat), count), generator=generator).to(flat.device)
-    return flat[torch.arange(len(flat), device=flat.device)[:, None], chosen].float()
+    flat = maps.permute(0, 2, 3, 1).flatten(0, 2)
+    chosen = torch.randint(0, len(flat), (count,), generator=generator)
+    return flat[chosen.to(flat.device)].float()
