@@ -15,7 +15,6 @@ from fewshot.catalog.names import find_version, parse
 from fewshot.catalog.rights import STATUSES, Consent
 from fewshot.catalog.store import Catalog, fold
 from fewshot.errors import UsageError
-from fewshot.output import format_value
 
 SORTS = ("name", "created", "size", "artist")
 """Beside the name of any metric."""
@@ -87,12 +86,18 @@ def ls(
     """
     wanted = wanted or Filter()
     with catalog.read() as session:
-        query = _filtered(wanted)
-        total = session.scalar(select(func.count()).select_from(query.subquery())) or 0
+        total = session.scalar(_filtered(wanted, func.count(Entry.id))) or 0
         column = _sort_column(session, sort)
+        # Rows are wide: order the keys alone, then read those of the page.
+        keys = _filtered(wanted, Entry.id, Version.id, column.label("value"))
+        if sort not in SORTS:
+            named = (Metric.version_id == Version.id) & (Metric.name == sort)
+            keys = keys.outerjoin(Metric, named)
         order = column.desc() if descending else column.asc()
-        query = query.add_columns(column.label("value")).order_by(order.nulls_last(), Entry.name)
-        found = session.execute(query.limit(limit).offset(offset)).all()
+        page = session.execute(
+            keys.order_by(order.nulls_last(), Entry.name).limit(limit).offset(offset)
+        ).all()
+        found = _rows(session, page)
         return Page(tuple(_listed(session, found, metric=sort not in SORTS)), total)
 
 
@@ -146,9 +151,18 @@ def log(catalog: Catalog, name: str = "", *, limit: int = 50) -> list[dict[str, 
         return [{column: getattr(row, column) for column in columns} for row in session.scalars(query)]
 
 
-def _filtered(wanted: Filter) -> Any:
+def _rows(session: Session, keys: Sequence[Any]) -> list[tuple[Entry, Version, float | None]]:
+    """The rows of keys `(entry, version, value)`, in their order."""
+    entries = session.scalars(select(Entry).where(Entry.id.in_([key[0] for key in keys])))
+    versions = session.scalars(select(Version).where(Version.id.in_([key[1] for key in keys])))
+    by_entry = {entry.id: entry for entry in entries}
+    by_version = {version.id: version for version in versions}
+    return [(by_entry[entry], by_version[version], value) for entry, version, value in keys]
+
+
+def _filtered(wanted: Filter, *columns: Any) -> Any:
     latest = (Version.entry_id == Entry.id) & (Version.number == Entry.latest)
-    query: Any = select(Entry, Version).join(Version, latest)
+    query: Any = select(*columns).select_from(Entry).join(Version, latest)
     for word in wanted.words:
         query = query.where(Entry.words.contains(fold(word), autoescape=True))
     for tag in wanted.tags:
@@ -182,12 +196,11 @@ def _sort_column(session: Session, sort: str) -> Any:
     }
     if sort in columns:
         return columns[sort]
-    known = session.scalars(select(Metric.name).distinct().order_by(Metric.name)).all()
-    if sort not in known:
+    if session.scalar(select(Metric.name).where(Metric.name == sort).limit(1)) is None:
+        known = session.scalars(select(Metric.name).distinct().order_by(Metric.name)).all()
         listed = ", ".join([*SORTS, *known][:16])
         raise UsageError(f"nothing can be sorted by {sort!r}", f"sort by one of {listed}")
-    metric = select(Metric.value).where(Metric.version_id == Version.id, Metric.name == sort)
-    return metric.scalar_subquery()
+    return Metric.value
 
 
 def _listed(session: Session, found: Sequence[Any], *, metric: bool) -> list[Listed]:
@@ -233,13 +246,3 @@ def _aliases(session: Session, ids: Sequence[int]) -> dict[int, list[str]]:
     for entry_id, name, number in session.execute(query):
         found.setdefault(entry_id, []).append(f"{name}={number}")
     return found
-
-
-def describe(event: dict[str, Any]) -> str:
-    """The detail of a line of the log in words."""
-    parts = [
-        f"{key} {format_value(value)}"
-        for key, value in event["detail"].items()
-        if value not in ("", [], None)
-    ]
-    return ", ".join(parts)

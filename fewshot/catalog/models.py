@@ -125,6 +125,7 @@ class Metric(Base):
     """One number of a version, by which lists can be sorted; `Version.metrics` has all that is known."""
 
     __tablename__ = "metric"
+    __table_args__ = (Index(None, "name", "value"),)
 
     version_id: Mapped[int] = mapped_column(ForeignKey("version.id", ondelete="CASCADE"), primary_key=True)
     name: Mapped[str] = mapped_column(NAME, primary_key=True)

@@ -24,6 +24,7 @@ from eval.style_vectors import Space
 from fewshot.catalog.models import Entry, Features, Generation, Version
 from fewshot.catalog.names import find_version, parse
 from fewshot.catalog.store import Catalog
+from fewshot.data.pictures import read_picture, to_square
 from fewshot.errors import NotFoundError
 from fewshot.evaluation.sources import gather
 from fewshot.home import cache_folder
@@ -170,9 +171,13 @@ def by_pictures(catalog: Catalog, paths: Sequence[Path], *, limit: int = 10) -> 
     Raises:
         NotFoundError, BadInputError: a picture is not there or cannot be read.
     """
-    pictures = [gather(path, SIZE).pixels for path in paths]
+    pictures = [gather(path, SIZE).pixels if path.is_dir() else _one(path) for path in paths]
     features = np.concatenate([extract(get_extractor("style"), pixels) for pixels in pictures])
     return open_search(catalog).search(features, limit=limit)
+
+
+def _one(path: Path) -> np.ndarray:
+    return to_square(read_picture(path).image, SIZE).transpose(2, 0, 1)[None]
 
 
 def open_search(catalog: Catalog) -> PictureSearch:

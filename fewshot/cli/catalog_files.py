@@ -1,12 +1,12 @@
 """The verbs of `fewshot catalog` about files: export, import, verify, gc, and the log."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from fewshot.cli.catalog_options import Db, Root, Style, open_catalog, tell_added
-from fewshot.output import Format, emit, notice, progress, warn
+from fewshot.output import Format, emit, format_value, notice, progress, warn
 
 
 def export(
@@ -89,13 +89,22 @@ def log(
     root: Root = None,
 ) -> None:
     """Who did what and when, newest first; nobody can change it."""
-    from fewshot.catalog.listing import describe
     from fewshot.catalog.listing import log as lines
 
     rows = lines(open_catalog(db, root), name, limit=limit)
     if format != "json":
-        rows = [row | {"detail": describe(row), "time": row["time"][:19]} for row in rows]
+        rows = [row | {"detail": _describe(row), "time": row["time"][:19]} for row in rows]
     emit(rows, ["time", "who", "verb", "entry", "version", "detail"], format)
+
+
+def _describe(event: dict[str, Any]) -> str:
+    """The detail of a line of the log in words."""
+    parts = [
+        f"{key} {format_value(value)}"
+        for key, value in event["detail"].items()
+        if value not in ("", [], None)
+    ]
+    return ", ".join(parts)
 
 
 def register(app: typer.Typer) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from base_models.registry import create_model
-from eval.features import extract
+from eval.features import extract, get_extractor
 from fewshot.adapters.folder import PREVIEW_BYTES, write_adapter
 from fewshot.data.check import check_folder
 from fewshot.data.style_set import StyleSet
@@ -52,7 +52,8 @@ def finish(job: Adaptation, *, name: str, licence: str, consent: str, overwrite:
         "photos": job.sources.origin,
         **job.validation.metrics(before, after),
     }
-    extractor = job.validation.extractors[0]
+    # The encoder of styles, in no loss: a catalogue is searched by it.
+    extractor = get_extractor("style")
     features = {
         "references": torch.from_numpy(extract(extractor, job.drawings.tensor())).half(),
         "results": torch.from_numpy(extract(extractor, after)).half(),

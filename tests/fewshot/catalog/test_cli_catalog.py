@@ -1,6 +1,7 @@
 """`fewshot catalog` as a person uses it."""
 
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+
+import fewshot.samples
 
 Make = Callable[..., Path]
 Cli = Callable[..., subprocess.CompletedProcess[str]]
@@ -88,3 +91,23 @@ def test_a_damaged_file_is_named_and_refused(
     photo = tmp_path / "me.png"
     Image.new("RGB", (40, 40)).save(photo)
     refused(cli("stylize", str(photo), "--style", "ink", "-o", str(tmp_path / "o.png")), 6, blob.name[:12])
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_adapt_puts_what_it_learned_into_the_catalogue(
+    cli: Cli, fewshot_home: Path, tmp_path: Path, processes: str
+) -> None:
+    drawings = Path(fewshot.samples.__file__).parent / "pictures" / "flat"
+    quickly = ("steps=2", "warmup_steps=1", "eval_every=2", "batch=2", "--processes", processes)
+    learned = cli("adapt", str(drawings), "--name", "flat", "--base", "scan_tiny", *quickly, "--catalog")
+    ok(learned)
+    assert learned.stderr.count("added flat@1") == 1
+    drawn = next(iter(sorted(drawings.iterdir())))
+    (first, *_) = json.loads(ok(cli("catalog", "search", "--picture", str(drawn), "--format", "json")))
+    assert (first["name"], first["version"]) == ("flat", 1)
+    assert first["similarity"] > 0.5
+    known = json.loads(ok(cli("catalog", "show", "flat", "--format", "json")))
+    assert len(known["references"]) > 1
+    assert known["metrics"]["steps"] == 2
+    shutil.rmtree(fewshot_home / "runs")
+    ok(cli("stylize", str(drawn), "--style", "flat", "--crop", "none", "-o", str(tmp_path / "out.png")))

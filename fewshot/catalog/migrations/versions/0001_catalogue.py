@@ -136,6 +136,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("version_id", "name", name=op.f("pk_metric")),
     )
+    op.create_index(op.f("ix_metric_name_value"), "metric", ["name", "value"], unique=False)
     op.execute(sa.text("INSERT INTO generation VALUES (1, 0, :name)").bindparams(name=secrets.token_hex(16)))
     _append_only()
 
