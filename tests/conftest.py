@@ -1,12 +1,16 @@
 """Fixtures for every test: a home folder of its own, the command line as a process, shared data, soaks."""
 
+import importlib.util
 import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -113,3 +117,39 @@ def soak(request: pytest.FixtureRequest) -> Soak:
     marker = request.node.get_closest_marker("soak")
     sample = marker.kwargs.get("sample", 3) if marker else 3
     return Soak(int(os.environ.get("SOAK_SEED", "0")), int(os.environ.get("SOAK_COUNT", sample)))
+
+
+def _load(path: Path) -> ModuleType:
+    # tests/ holds no packages, so a helper beside the tests is loaded by its path.
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def makers() -> ModuleType:
+    """`tests/fewshot/bad_pictures.py`."""
+    return _load(Path(__file__).parent / "fewshot" / "bad_pictures.py")
+
+
+@pytest.fixture(scope="session")
+def small() -> ModuleType:
+    """`tests/fewshot/small_adapters.py`."""
+    return _load(Path(__file__).parent / "fewshot" / "small_adapters.py")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """URL of a PostgreSQL server on this machine, gone after the tests; skips where the wheel is missing."""
+    with warnings.catch_warnings():
+        # Without XDG_RUNTIME_DIR, platformdirs says where it falls back to.
+        warnings.simplefilter("ignore")
+        pgserver = pytest.importorskip("pgserver")
+        # Not below pytest's folder, which every new session closes to others: root's server is another user.
+        with tempfile.TemporaryDirectory() as folder:
+            server = pgserver.get_server(Path(folder) / "data", cleanup_mode="delete")
+            yield server.get_uri()
+            server.cleanup()

@@ -70,7 +70,8 @@ def add_contents(catalog: Catalog, contents: Contents, name: str, facts: Facts, 
         check_alias(facts.alias)
     tags = [check_name(tag, "tag") for tag in facts.tags]
     relied_on = _put_new(catalog, contents)
-    with catalog.write() as session, catalog.files_held(session):
+    with catalog.write() as session:
+        catalog.hold_files(session)
         for path in relied_on:
             # Stored for another version, which may have been removed since.
             if not catalog.blobs.has(contents.hashes[path]):
@@ -79,7 +80,7 @@ def add_contents(catalog: Catalog, contents: Contents, name: str, facts: Facts, 
         version = _same(session, entry, contents)
         created = version is None
         if version is None:
-            version = _insert(catalog, session, entry, contents)
+            version = _insert(session, entry, contents)
         _state_facts(session, entry, contents, facts)
         session.flush()
         for tag in tags:
@@ -122,7 +123,7 @@ def _same(session: Session, entry: Entry, contents: Contents) -> Version | None:
     return session.scalar(query.order_by(Version.number.desc()).limit(1))
 
 
-def _insert(catalog: Catalog, session: Session, entry: Entry, contents: Contents) -> Version:
+def _insert(session: Session, entry: Entry, contents: Contents) -> Version:
     entry.numbered += 1
     entry.latest = entry.numbered
     recipe = contents.record.get("recipe") or {}

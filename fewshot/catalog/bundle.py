@@ -25,14 +25,12 @@ from sqlalchemy import select
 
 from base_models.registry import find_file
 from fewshot.adapters.files import CONFIG, WEIGHTS, verified
-from fewshot.adapters.swap import new_folder
 from fewshot.catalog.adding import Added, Facts, add_contents
 from fewshot.catalog.bundle_base import installed_base
-from fewshot.catalog.checkout import consent_for, stored_hashes
+from fewshot.catalog.checkout import allowed_version, stored_hashes, write_folder
 from fewshot.catalog.contents import MAX_BYTES, contents_of
 from fewshot.catalog.models import Tag
-from fewshot.catalog.names import find_version, parse
-from fewshot.catalog.rights import Consent, require
+from fewshot.catalog.rights import Consent
 from fewshot.catalog.store import Catalog
 from fewshot.errors import BadInputError, ConflictError, IntegrityError, NotFoundError, UsageError
 from fewshot.files import atomic_write_bytes
@@ -41,7 +39,6 @@ from fewshot.home import check_name, home
 SCHEMA = 1
 MANIFEST = "manifest.json"
 MAX_BUNDLE = MAX_BYTES + 64_000_000
-_MAX_MANIFEST = 4_000_000
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.(safetensors|json|toml|md|png)")
 _UNREADABLE = (
     *(zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError, OSError),
@@ -75,9 +72,7 @@ def export(
     if out.exists() and not overwrite:
         raise ConflictError(f"{out} exists already", "choose another -o, or replace it with --overwrite")
     with catalog.read() as session:
-        entry, version = find_version(session, parse(text))
-        consent = consent_for(session, version.tensors_sha256, Consent.from_dict(entry.consent))
-        require(f"{entry.name}@{version.number}", consent)
+        entry, version, consent = allowed_version(session, text)
         hashes = stored_hashes(session, version)
         tags = session.scalars(select(Tag.tag).where(Tag.entry_id == entry.id).order_by(Tag.tag))
         manifest = {
@@ -96,9 +91,7 @@ def export(
         base = find_file(version.base_name, (home() / "base",)).read_bytes() if with_base else None
         atomic_write_bytes(out, pack(manifest, files, base))
     else:
-        with new_folder(out, overwrite=overwrite) as temporary:
-            for path, data in files.items():
-                (temporary / path).write_bytes(data)
+        write_folder(out, files, overwrite=overwrite)
     with catalog.write() as session:
         catalog.record(session, "export", entry.name, {"with_base": with_base}, version.number)
     return out

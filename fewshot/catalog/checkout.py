@@ -28,17 +28,28 @@ def checkout(catalog: Catalog, text: str) -> tuple[Path, Consent]:
         IntegrityError: no consent, or a stored file is missing or damaged.
     """
     with catalog.read() as session:
-        entry, version = find_version(session, parse(text))
-        consent = consent_for(session, version.tensors_sha256, Consent.from_dict(entry.consent))
-        require(f"{entry.name}@{version.number}", consent)
+        _, version, consent = allowed_version(session, text)
         hashes = stored_hashes(session, version)
         folder = cache_folder() / "styles" / version.files_sha256
     files = {path: catalog.blobs.get(sha256) for path, sha256 in hashes.items()}
     if not _is_intact(folder, hashes):
-        with new_folder(folder, overwrite=True) as temporary:
-            for path, data in files.items():
-                (temporary / path).write_bytes(data)
+        write_folder(folder, files, overwrite=True)
     return folder, consent
+
+
+def allowed_version(session: Session, text: str) -> tuple[Entry, Version, Consent]:
+    """The version that `text` means and the consent to it; raises IntegrityError where that refuses."""
+    entry, version = find_version(session, parse(text))
+    consent = consent_for(session, version.tensors_sha256, Consent.from_dict(entry.consent))
+    require(f"{entry.name}@{version.number}", consent)
+    return entry, version, consent
+
+
+def write_folder(folder: Path, files: Mapping[str, bytes], *, overwrite: bool) -> None:
+    """Write a version's files as one folder, which appears whole or not at all."""
+    with new_folder(folder, overwrite=overwrite) as temporary:
+        for path, data in files.items():
+            (temporary / path).write_bytes(data)
 
 
 def consent_for(session: Session, tensors_sha256: str, own: Consent) -> Consent:

@@ -1,4 +1,4 @@
-"""`Catalog`: one database and one root of files, and every verb of `fewshot catalog` as a method."""
+"""`Catalog`: one database and one root of files, which every verb of `fewshot catalog` takes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import datetime
 import getpass
 import os
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import select, text, update
@@ -59,8 +59,7 @@ class Catalog:
         """See `Database.write`."""
         return self.database.write()
 
-    @contextlib.contextmanager
-    def files_held(self, session: Session, *, alone: bool = False) -> Iterator[None]:
+    def hold_files(self, session: Session, *, alone: bool = False) -> None:
         """Until the session ends, no stray file is removed; `alone`: no version is added either.
 
         SQLite has one writer, so there the session itself is that lock.
@@ -68,7 +67,6 @@ class Catalog:
         if self.database.postgres:
             shared = "" if alone else "_shared"
             session.execute(text(f"SELECT pg_advisory_xact_lock{shared}(:key)"), {"key": _FILES_LOCK})
-        yield
 
     def record(
         self, session: Session, verb: str, entry: str, detail: Mapping[str, Any], version: int | None = None

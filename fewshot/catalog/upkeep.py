@@ -10,7 +10,6 @@ from itertools import islice
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from fewshot.catalog.blobs import Stored
 from fewshot.catalog.models import Alias, Entry, Features, File, Version
 from fewshot.catalog.store import Catalog
 
@@ -63,7 +62,7 @@ def verify(catalog: Catalog, on_done: Callable[[int], object] = lambda _: None) 
         used = _used(session)
         versions = session.scalar(select(func.count()).select_from(Version)) or 0
         problems = list(_wrong_rows(session, postgres=catalog.database.postgres))
-    stray = sum(not _is_used(found, used) for found in catalog.blobs.all())
+    stray = sum(found.sha256 not in used for found in catalog.blobs.all())
     with ThreadPoolExecutor(_THREADS) as pool:
         for done, (sha256, wrong) in enumerate(
             zip(used, pool.map(catalog.blobs.check, used), strict=True), 1
@@ -78,12 +77,13 @@ def gc(catalog: Catalog, *, grace: float = GRACE) -> Collected:
     """Remove stored files that nothing refers to and that are older than `grace` seconds."""
     with catalog.read() as session:
         used = _used(session)
-    stray = [found for found in catalog.blobs.all() if not _is_used(found, used)]
+    stray = [found for found in catalog.blobs.all() if found.sha256 not in used]
     old = iter([found for found in stray if found.age >= grace])
     removed = 0
     while part := list(islice(old, _PART)):
         # Nothing is added meanwhile, so what has no row now will have none when it is gone.
-        with catalog.write() as session, catalog.files_held(session, alone=True):
+        with catalog.write() as session:
+            catalog.hold_files(session, alone=True)
             hashes = [found.sha256 for found in part if found.sha256]
             again = set(session.scalars(select(File.sha256).where(File.sha256.in_(hashes))))
             for found in part:
@@ -108,10 +108,6 @@ def _used(session: Session) -> dict[str, list[tuple[str, str]]]:
     for sha256, name, number, path in session.execute(query):
         used.setdefault(sha256, []).append((f"{name}@{number}", path))
     return used
-
-
-def _is_used(found: Stored, used: dict[str, list[tuple[str, str]]]) -> bool:
-    return found.sha256 in used
 
 
 def _wrong_rows(session: Session, *, postgres: bool) -> Iterator[Problem]:

@@ -8,16 +8,12 @@ around a point of its own. Searches are those of a person, each time for somethi
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import os
 import shutil
 import statistics
-import tempfile
 import time
-import warnings
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -32,30 +28,6 @@ from fewshot.catalog.store import Catalog
 STYLES = int(os.environ.get("CATALOG_STYLES", "10000"))
 ROUNDS = 100
 WORDS = ("ink", "wash", "soft", "hard", "paper", "noir", "tea", "dawn", "fog", "rust")
-
-
-@pytest.fixture(scope="module")
-def small() -> ModuleType:
-    """`tests/fewshot/small_adapters.py`."""
-    path = Path(__file__).parents[1] / "fewshot" / "small_adapters.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[str]:
-    """URL of a PostgreSQL server on this machine."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        pgserver = pytest.importorskip("pgserver")
-        with tempfile.TemporaryDirectory() as folder:
-            server = pgserver.get_server(Path(folder) / "data", cleanup_mode="delete")
-            yield server.get_uri()
-            server.cleanup()
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

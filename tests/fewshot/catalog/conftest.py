@@ -1,6 +1,5 @@
 """Catalogues on SQLite and on a real PostgreSQL server, and adapters to put into them."""
 
-import importlib.util
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,18 +11,6 @@ import pytest
 from fewshot.catalog.store import Catalog
 
 Make = Callable[..., Path]
-
-
-@pytest.fixture(scope="session")
-def small() -> ModuleType:
-    """`tests/fewshot/small_adapters.py`."""
-    path = Path(__file__).parents[1] / "small_adapters.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="session")
