@@ -21,6 +21,7 @@ from PIL import Image
 
 from base_models.registry import create_model
 from fewshot.adapters.adapter import read_adapter
+from fewshot.consent import Consent
 from fewshot.data.pictures import list_pictures, open_picture, to_square
 from fewshot.errors import ConflictError, FewshotError, UsageError
 from fewshot.evaluation.comparison import Comparison, compare
@@ -114,7 +115,7 @@ def run_demo(
                 overwrite=True,
                 max_minutes=minutes,
                 licence="CC0-1.0 drawings made by this project",
-                consent="self",
+                consent=Consent("self"),
             )
         except FewshotError as error:
             if error.exit_code == 130:

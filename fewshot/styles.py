@@ -6,10 +6,12 @@ import contextlib
 import difflib
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fewshot.errors import IntegrityError, NotFoundError, UsageError
+from fewshot.consent import Consent, require
+from fewshot.errors import NotFoundError, UsageError
 from fewshot.home import home, run_folder
 
 if TYPE_CHECKING:
@@ -46,9 +48,9 @@ def parse_style(text: str) -> tuple[str, float]:
     return ref, weight
 
 
-def resolve_style(ref: str) -> Path:
+def resolve_style(ref: str) -> tuple[Path, Consent | None]:
     """The adapter folder that `ref` means: a path to one (or to its run), a catalogued style
-    (`name[@alias]`), a run of that name; in this order.
+    (`name[@alias]`), a run of that name; in this order. With it, for a catalogued style, the consent to it.
 
     Raises:
         NotFoundError: none of them; the hint names the nearest run.
@@ -60,7 +62,7 @@ def resolve_style(ref: str) -> Path:
     path = Path(ref).expanduser()
     for folder in (path, path / "adapter"):
         if is_adapter(folder):
-            return folder
+            return folder, None
     if _looks_like_path(ref):
         if path.exists():
             raise NotFoundError(
@@ -74,7 +76,7 @@ def resolve_style(ref: str) -> Path:
     with contextlib.suppress(UsageError):
         run = run_folder(ref)
         if is_adapter(run / "adapter"):
-            return run / "adapter"
+            return run / "adapter", None
         if run.is_dir():
             raise NotFoundError(
                 f"the run {ref} has no finished adapter yet",
@@ -88,27 +90,21 @@ def load_style(ref: str) -> Adapter:
 
     Raises:
         NotFoundError: there is none.
-        IntegrityError: damaged, changed, or its consent was withdrawn.
+        IntegrityError: damaged, changed, or without consent: that of the catalogue for a catalogued style
+            (it may have been renewed there), else that of adapter.json and of all that the catalogue knows
+            of these weights.
     """
-    from fewshot.adapters.adapter import read_adapter
-    from fewshot.adapters.files import WEIGHTS
+    from fewshot.adapters.adapter import adapter_of
+    from fewshot.adapters.files import WEIGHTS, read_files
     from fewshot.catalog.use import require_consent
 
-    adapter = read_adapter(resolve_style(ref))
-    check_consent(adapter)
-    require_consent(adapter.name, (adapter.folder / WEIGHTS).read_bytes())
-    return adapter
-
-
-def check_consent(adapter: Adapter) -> None:
-    """Raise IntegrityError when the artist has withdrawn consent."""
-    from fewshot.adapters.files import WITHDRAWN
-
-    if adapter.consent == WITHDRAWN:
-        raise IntegrityError(
-            f"the style {adapter.name} may not be used: the artist's consent is withdrawn ({adapter.folder})",
-            "choose another style, or ask the artist",
-        )
+    folder, consent = resolve_style(ref)
+    files = read_files(folder)
+    if consent is None:
+        require(files.name, files.consent)
+        require_consent(files.name, files.contents[WEIGHTS])
+        return adapter_of(files)
+    return replace(adapter_of(files), consent=consent)
 
 
 def finished_runs() -> list[str]:

@@ -11,7 +11,8 @@ import safetensors
 from safetensors.torch import load
 from torch import Tensor
 
-from fewshot.adapters.files import HINT, WEIGHTS, read_files
+from fewshot.adapters.files import HINT, WEIGHTS, AdapterFiles, read_files
+from fewshot.consent import UNKNOWN, Consent
 from fewshot.errors import IntegrityError
 
 
@@ -35,11 +36,8 @@ class Adapter:
     """Over tensors and configuration: adapters with the same one draw the same."""
     record: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """adapter.json; empty for a plain PEFT folder."""
-
-    @property
-    def consent(self) -> str:
-        """The artist's consent in the words of adapter.json; empty when nothing is stated."""
-        return str(self.record.get("consent") or "")
+    consent: Consent = UNKNOWN
+    """The artist's: what the catalogue knows of a catalogued style, what adapter.json says of others."""
 
     @property
     def licence(self) -> str:
@@ -49,7 +47,11 @@ class Adapter:
 
 def read_adapter(folder: str | Path) -> Adapter:
     """Read and verify an adapter folder; raises as `fewshot.adapters.files.read_files` does."""
-    files = read_files(folder)
+    return adapter_of(read_files(folder))
+
+
+def adapter_of(files: AdapterFiles) -> Adapter:
+    """The same from files that were read already."""
     try:
         state = load(files.contents[WEIGHTS])
     except safetensors.SafetensorError as error:
@@ -63,4 +65,5 @@ def read_adapter(folder: str | Path) -> Adapter:
         state=state,
         sha256=files.sha256,
         record=files.record,
+        consent=files.consent,
     )

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from fewshot.adapters.modelspec import peft_type
+from fewshot.consent import Consent
 from fewshot.output import format_value
 
 if TYPE_CHECKING:
@@ -82,8 +84,8 @@ def write_card(record: Mapping[str, Any], config: PeftConfig) -> str:
         seed=record["seed"],
         licence=record["licence"] or "not stated",
         licence_lines=_licence_lines(record["licence"]),
-        kind=str(getattr(config.peft_type, "value", config.peft_type)).lower(),
-        consent=record["consent"] or "not stated",
+        kind=peft_type(config).lower(),
+        consent=Consent.from_dict(record["consent"]),
         metrics=_metrics_table(record["metrics"]),
     )
 
@@ -96,7 +98,7 @@ def _licence_lines(licence: str) -> str:
 
 
 def _method(config: PeftConfig) -> str:
-    kind = str(getattr(config.peft_type, "value", config.peft_type))
+    kind = peft_type(config)
     if kind == "LORA":
         words = "rank-stabilised LoRA" if config.use_rslora else "LoRA"
         return f"{words} of rank {config.r}, alpha {config.lora_alpha:g}"

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fewshot.errors import IntegrityError, NotFoundError
+from fewshot.consent import Consent
+from fewshot.errors import IntegrityError, NotFoundError, UsageError
 
 WEIGHTS, CONFIG, RECORD = "adapter_model.safetensors", "adapter_config.json", "adapter.json"
 FORMAT = 1
-WITHDRAWN = "withdrawn"
 HINT = "copy the whole folder again from where it came from, or train it again: fewshot adapt"
 
 
@@ -39,6 +39,11 @@ class AdapterFiles:
     """adapter.json; empty for a plain PEFT folder."""
     contents: Mapping[str, bytes] = field(repr=False)
     """Every file that belongs to it, as it was when it was verified."""
+
+    @property
+    def consent(self) -> Consent:
+        """What adapter.json says of the artist's consent."""
+        return Consent.from_dict(self.record.get("consent") or {})
 
     @property
     def sha256(self) -> str:
@@ -119,8 +124,12 @@ def _recorded(folder: Path, read: Callable[[str], bytes | None]) -> tuple[dict[s
     if text is None:
         return {}, {name: needed(name) for name in (CONFIG, WEIGHTS)}
     contents, record = {RECORD: text}, _parse(path, text)
+    try:
+        consent = Consent.from_dict(record.get("consent") or {})
+    except UsageError as error:
+        raise IntegrityError(f"{path}: {error}", HINT) from None
     # A withdrawal is honoured however it was written down, so it needs no seal.
-    if record.get("consent") != WITHDRAWN and seal(record)["sha256"] != record.get("sha256"):
+    if consent.status != "withdrawn" and seal(record)["sha256"] != record.get("sha256"):
         raise IntegrityError(f"{path}: was changed after it was written (its sha256 does not match)", HINT)
     files = record.get("files")
     if not isinstance(files, dict) or not {WEIGHTS, CONFIG} <= files.keys():

@@ -30,8 +30,9 @@ from fewshot.adapters.adapter import Adapter, read_adapter
 from fewshot.adapters.attach import adapter_state, saved_names
 from fewshot.adapters.card import write_card
 from fewshot.adapters.files import CONFIG, FORMAT, RECORD, WEIGHTS, seal
-from fewshot.adapters.modelspec import modelspec, with_metadata
+from fewshot.adapters.modelspec import modelspec, peft_type, with_metadata
 from fewshot.adapters.swap import new_folder
+from fewshot.consent import Consent
 from fewshot.errors import BadInputError
 from fewshot.home import check_name
 
@@ -66,7 +67,7 @@ def write_adapter(
     style_features: Mapping[str, Tensor],
     extractor_sha256: str,
     licence: str,
-    consent: str,
+    consent: Consent,
     overwrite: bool = False,
 ) -> Adapter:
     """Write a complete adapter folder and read it back, verified, before it takes its place.
@@ -80,7 +81,7 @@ def write_adapter(
         preview_png: a PNG file's content.
         style_features: such as `references` `(n, d)` and `results` `(m, d)`, from the extractor of that
             sha256.
-        consent: of the artist; `withdrawn` refuses every use.
+        consent: of the artist.
         overwrite: replace an adapter that is there.
 
     Raises:
@@ -110,7 +111,7 @@ def write_adapter(
         "extractor_sha256": extractor_sha256,
         "versions": _versions(),
         "licence": licence,
-        "consent": consent,
+        "consent": consent.to_dict(),
     }
     files["README.md"] = write_card(record, config).encode()
     files[WEIGHTS] = _weights(state, modelspec(record, config), MAX_BYTES - _size(files, record))
@@ -169,9 +170,9 @@ def _config(config: PeftConfig, base_name: str, base_sha256: str) -> dict[str, A
     }
     if values.get("modules_to_save"):
         values["modules_to_save"] = sorted(values["modules_to_save"])
-    values["peft_type"] = getattr(values["peft_type"], "value", values["peft_type"])
     return {
         **values,
+        "peft_type": peft_type(config),
         "base_model_name_or_path": base_name,
         "revision": base_sha256,
         "inference_mode": True,

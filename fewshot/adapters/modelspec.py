@@ -16,9 +16,14 @@ if TYPE_CHECKING:
 KEY = "modelspec"
 
 
+def peft_type(config: PeftConfig) -> str:
+    """PEFT's word for a method, such as `LORA`, whether it is an enum or read from a file."""
+    return str(getattr(config.peft_type, "value", config.peft_type))
+
+
 def modelspec(record: Mapping[str, Any], config: PeftConfig) -> dict[str, str]:
     """Header metadata from adapter.json's content and PEFT's configuration; `format` is PEFT's own."""
-    base, method = record["base"]["name"], str(getattr(config.peft_type, "value", config.peft_type)).lower()
+    base, method = record["base"]["name"], peft_type(config).lower()
     known = {
         "sai_model_spec": "1.0.1",
         "architecture": f"{base}/{method}",

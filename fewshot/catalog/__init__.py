@@ -10,7 +10,7 @@
 
 `models` and `migrations` are the tables, `database` opens them, `blobs` holds files, `store` is both.
 Verbs: `adding`, `listing` (ls, show, log), `pictures` (search), `changing` (tag, alias, consent, edit, rm),
-`bundle` (export, import), `upkeep` (verify, gc). `checkout` makes a folder of a version, `rights` says if it
-may be used, `use` is what the rest of the toolkit asks. Imports `base_models`, `eval` and what is light in
-`fewshot`; `fewshot.styles` and `fewshot.cli` import it, in functions.
+`bundle` (export, import), `upkeep` (verify, gc). `checkout` makes a folder of a version if its artist agrees
+(`fewshot.consent`), `use` is what the rest of the toolkit asks. Imports `base_models`, `eval` and what is
+light in `fewshot`; `fewshot.styles` and `fewshot.cli` import it, in functions.
 """

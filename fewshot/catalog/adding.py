@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from fewshot.catalog.contents import Contents, numbers, read_contents
 from fewshot.catalog.models import Alias, Entry, Features, File, Metric, Tag, Version
 from fewshot.catalog.names import check_alias
-from fewshot.catalog.rights import Consent, stricter
 from fewshot.catalog.store import Catalog, features_changed, now, remember_words
+from fewshot.consent import Consent, stricter
 from fewshot.home import check_name
 
 
@@ -31,7 +31,7 @@ class Facts:
     consent: Consent | None = None
     """Said now: it replaces what was known."""
     stated: Consent | None = None
-    """Said by whoever passed the files on: it counts where nothing is known, and where it refuses."""
+    """Said by whoever passed the files on: it counts where nothing is known, and where it is withdrawn."""
 
 
 @dataclass(frozen=True)
@@ -173,11 +173,11 @@ def _state_facts(session: Session, entry: Entry, contents: Contents, facts: Fact
         given = getattr(facts, field)
         known_words = getattr(entry, field) or str(stated.get(field) or "")
         setattr(entry, field, known_words if given is None else given)
-    said = facts.stated or Consent.from_dict({"status": stated.get("consent")})
+    said = facts.stated or Consent.from_dict(stated.get("consent") or {})
     known = Consent.from_dict(entry.consent)
     if facts.consent is not None:
         known = facts.consent
     elif known == Consent():
         known = said
     # A folder that says `withdrawn` withdraws, whoever adds it.
-    entry.consent = (stricter(known, said) if said.refusal() else known).to_dict()
+    entry.consent = (stricter(known, said) if said.status == "withdrawn" else known).to_dict()

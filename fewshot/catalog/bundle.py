@@ -23,18 +23,17 @@ from typing import Any
 
 from sqlalchemy import select
 
-from base_models.registry import find_file
 from fewshot.adapters.files import CONFIG, WEIGHTS, verified
 from fewshot.catalog.adding import Added, Facts, add_contents
-from fewshot.catalog.bundle_base import installed_base
+from fewshot.catalog.bundle_base import installed_base, packed_base
 from fewshot.catalog.checkout import allowed_version, stored_hashes, write_folder
 from fewshot.catalog.contents import MAX_BYTES, contents_of
 from fewshot.catalog.models import Tag
-from fewshot.catalog.rights import Consent
 from fewshot.catalog.store import Catalog
+from fewshot.consent import Consent
 from fewshot.errors import BadInputError, ConflictError, IntegrityError, NotFoundError, UsageError
 from fewshot.files import atomic_write_bytes
-from fewshot.home import check_name, home
+from fewshot.home import check_name
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
@@ -65,9 +64,9 @@ def export(
     """Write a version as a bundle (`out` ends in `.zip`) or as a PEFT folder.
 
     Raises:
-        NotFoundError: no such style, version or alias, or its base is not here.
+        NotFoundError: no such style, version or alias, or its base is no file here.
         ConflictError: `out` exists.
-        IntegrityError: no consent, or a stored file is missing or damaged.
+        IntegrityError: no consent, a stored file is missing or damaged, or the base here is another one.
     """
     if out.exists() and not overwrite:
         raise ConflictError(f"{out} exists already", "choose another -o, or replace it with --overwrite")
@@ -75,6 +74,7 @@ def export(
         entry, version, consent = allowed_version(session, text)
         hashes = stored_hashes(session, version)
         tags = session.scalars(select(Tag.tag).where(Tag.entry_id == entry.id).order_by(Tag.tag))
+        base = {"name": version.base_name, "sha256": version.base_sha256}
         manifest = {
             "schema": SCHEMA,
             "name": entry.name,
@@ -84,12 +84,11 @@ def export(
             "notes": entry.notes,
             "tags": list(tags),
             "consent": consent.to_dict(),
-            "base": {"name": version.base_name, "sha256": version.base_sha256},
+            "base": base,
         }
     files = {path: catalog.blobs.get(sha256) for path, sha256 in hashes.items()}
     if out.suffix.lower() == ".zip":
-        base = find_file(version.base_name, (home() / "base",)).read_bytes() if with_base else None
-        atomic_write_bytes(out, pack(manifest, files, base))
+        atomic_write_bytes(out, pack(manifest, files, packed_base(base) if with_base else None))
     else:
         write_folder(out, files, overwrite=overwrite)
     with catalog.write() as session:

@@ -9,8 +9,8 @@ from sqlalchemy import delete, func, select
 from fewshot.catalog.adding import Facts
 from fewshot.catalog.models import Alias, Tag, Version
 from fewshot.catalog.names import Reference, check_alias, find_entry, find_version, parse
-from fewshot.catalog.rights import Consent
 from fewshot.catalog.store import Catalog, features_changed, remember_words
+from fewshot.consent import Consent
 from fewshot.errors import ConflictError, NotFoundError, UsageError
 from fewshot.home import check_name
 

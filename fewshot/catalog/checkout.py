@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 from fewshot.adapters.swap import new_folder
 from fewshot.catalog.models import Entry, File, Version
 from fewshot.catalog.names import find_version, parse
-from fewshot.catalog.rights import Consent, require, stricter
 from fewshot.catalog.store import Catalog
+from fewshot.consent import Consent, require, stricter
 from fewshot.home import cache_folder
 
 

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from fewshot.catalog.adding import twins
 from fewshot.catalog.models import Alias, Entry, Event, File, Metric, Tag, Version
 from fewshot.catalog.names import find_version, parse
-from fewshot.catalog.rights import STATUSES, Consent
 from fewshot.catalog.store import Catalog, fold
+from fewshot.consent import STATUSES, Consent
 from fewshot.errors import UsageError
 
 SORTS = ("name", "created", "size", "artist")

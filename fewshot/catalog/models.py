@@ -53,7 +53,7 @@ class Entry(Base):
     latest: Mapped[int | None] = mapped_column(Integer)
     """The highest number there is; None when every version was removed, and no list shows the entry."""
     consent: Mapped[dict[str, Any]] = mapped_column(JSON)
-    """As `rights.Consent`."""
+    """As `fewshot.consent.Consent`."""
     words: Mapped[str] = mapped_column(Text, default="")
     """What a search for words looks at: name, artist, licence, notes and tags, case folded."""
 

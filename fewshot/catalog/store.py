@@ -18,7 +18,7 @@ from fewshot.catalog.blobs import Blobs
 from fewshot.catalog.database import Database
 from fewshot.catalog.models import Entry, Event, Generation, Tag
 from fewshot.catalog.place import database_url, files_root
-from fewshot.catalog.rights import Consent
+from fewshot.consent import Consent
 
 _FILES_LOCK = 0x66657774
 """PostgreSQL advisory lock: shared by those that add files, alone for the one that removes stray ones."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from fewshot.catalog.place import is_there
+from fewshot.consent import Consent, require
 from fewshot.errors import NotFoundError, UsageError
 from fewshot.output import warn
 
 
-def catalogued(ref: str) -> Path | None:
-    """The folder of a catalogued style, checked and allowed; None where the catalogue knows no such name.
+def catalogued(ref: str) -> tuple[Path, Consent] | None:
+    """The folder of a catalogued style, checked and allowed, and the consent to it; None where the catalogue
+    knows no such name.
 
     Raises:
         NotFoundError: the style has no such version or alias.
@@ -41,7 +43,7 @@ def catalogued(ref: str) -> Path | None:
     if consent.status == "unknown":
         said = f"fewshot catalog consent {reference.name} granted --by ARTIST"
         warn(f"nobody wrote down whether the artist of {ref} agrees; if so: {said}")
-    return folder
+    return folder, consent
 
 
 def require_consent(name: str, weights: bytes) -> None:
@@ -50,7 +52,6 @@ def require_consent(name: str, weights: bytes) -> None:
         return
     from fewshot.catalog.checkout import consent_for
     from fewshot.catalog.contents import tensors_sha256
-    from fewshot.catalog.rights import Consent, require
     from fewshot.catalog.store import Catalog
 
     catalog = Catalog()

@@ -3,13 +3,12 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from fewshot.cli.rights_options import ConsentBy, ConsentExpires, ConsentStatus, Licence, consent_of
 from fewshot.output import Format, emit, format_seconds, notice, warn
-
-Consent = Literal["granted", "self", "public-domain", "unknown"]
 
 
 def adapt(
@@ -44,8 +43,10 @@ def adapt(
     processes: Annotated[
         int, typer.Option(min=1, help="Train with this many processes on this machine.")
     ] = 1,
-    licence: Annotated[str, typer.Option(help="Licence of the drawings: SPDX id or words.")] = "unknown",
-    consent: Annotated[Consent, typer.Option(help="The artist's consent to this style.")] = "unknown",
+    licence: Licence = "unknown",
+    consent: ConsentStatus = "unknown",
+    consent_by: ConsentBy = "",
+    consent_expires: ConsentExpires = "",
     catalog: Annotated[
         bool, typer.Option("--catalog", help="Add the style to the catalogue when it is done.")
     ] = False,
@@ -63,7 +64,7 @@ def adapt(
     if not name:
         raise UsageError("the style has no name", "add --name, such as --name mine")
     chosen = apply_overrides(load_recipe(recipe, recipes_folder()), overrides or [])
-    name = check_name(name)
+    name, rights = check_name(name), consent_of(consent, consent_by, consent_expires)
     if dry_run:
         from fewshot.training.plan import plan_adaptation
 
@@ -93,7 +94,7 @@ def adapt(
         overwrite=overwrite,
         max_minutes=minutes,
         licence=licence,
-        consent=consent,
+        consent=rights,
     )
     notice(
         f"{outcome.steps} steps in {format_seconds(outcome.seconds)}, previews in {outcome.run / 'samples'}"

@@ -76,7 +76,7 @@ def consent(
     Exit code 2: an unknown status, or no date. 4: no such style.
     """
     from fewshot.catalog.changing import set_consent
-    from fewshot.catalog.rights import Consent
+    from fewshot.consent import Consent
 
     if evidence and Path(evidence).is_file():
         evidence = hashlib.sha256(Path(evidence).read_bytes()).hexdigest()

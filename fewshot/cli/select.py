@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fewshot.cli.adapt import Consent
+from fewshot.cli.rights_options import ConsentBy, ConsentExpires, ConsentStatus, Licence, consent_of
 from fewshot.output import Format, emit, notice
 
 if TYPE_CHECKING:
@@ -68,8 +68,10 @@ def select(
         bool, typer.Option("--overwrite", help="Replace a finished style of this name.")
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of folds and sampled knobs.")] = 0,
-    licence: Annotated[str, typer.Option(help="Licence of the drawings: SPDX id or words.")] = "unknown",
-    consent: Annotated[Consent, typer.Option(help="The artist's consent to this style.")] = "unknown",
+    licence: Licence = "unknown",
+    consent: ConsentStatus = "unknown",
+    consent_by: ConsentBy = "",
+    consent_expires: ConsentExpires = "",
     format: Annotated[Format, typer.Option(help="How the result is printed.")] = "table",
 ) -> None:
     """Find the recipe that suits these drawings, and learn the style with it.
@@ -79,6 +81,7 @@ def select(
     """
     from fewshot.selection import select_recipe
 
+    rights = consent_of(consent, consent_by, consent_expires)
     found = select_recipe(
         drawings,
         name=name,
@@ -99,7 +102,7 @@ def select(
         overwrite=overwrite,
         seed=seed,
         licence=licence,
-        consent=consent,
+        consent=rights,
     )
     notice(f"report: {found.report}")
     if format == "path":

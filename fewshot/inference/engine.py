@@ -12,9 +12,10 @@ from torch.nn import functional as F
 from base_models.registry import create_model
 from fewshot.adapters.adapter import Adapter
 from fewshot.adapters.algebra import blend
+from fewshot.consent import require
 from fewshot.errors import IntegrityError, UsageError
 from fewshot.home import home
-from fewshot.styles import check_consent, load_style, parse_style
+from fewshot.styles import load_style, parse_style
 
 if TYPE_CHECKING:
     from base_models.checkpoint import BaseModel
@@ -38,7 +39,7 @@ class Engine:
         self, base: BaseModel, styles: Sequence[tuple[Adapter, float]] = (), *, device: str = "cpu"
     ) -> None:
         for adapter, _ in styles:
-            check_consent(adapter)
+            require(adapter.name, adapter.consent)
         self.base_name = base.name
         self.styles = tuple((adapter.name, weight) for adapter, weight in styles)
         self.size: int = base.netG_A.size

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from base_models.registry import create_model
+from fewshot.consent import UNKNOWN, Consent
 from fewshot.data.packs import load_pack
 from fewshot.data.style_set import FEW, StyleSet
 from fewshot.errors import BadInputError, UsageError
@@ -77,7 +78,7 @@ def select_recipe(
     overwrite: bool = False,
     seed: int = 0,
     licence: str = "unknown",
-    consent: str = "unknown",
+    consent: Consent = UNKNOWN,
 ) -> Selection:
     """Try recipes on folds of the drawings, prune the poor ones, recommend one, and train it on all drawings.
 

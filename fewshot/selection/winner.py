@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from fewshot.consent import UNKNOWN, Consent
 from fewshot.errors import ConflictError
 from fewshot.home import run_folder
 from fewshot.output import notice
@@ -32,7 +33,7 @@ class Style:
     """Replace a style of that name."""
     licence: str = "unknown"
     """Of the drawings."""
-    consent: str = "unknown"
+    consent: Consent = UNKNOWN
     """The artist's."""
 
 

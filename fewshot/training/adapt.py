@@ -12,6 +12,7 @@ import torch
 from base_models.registry import create_model
 from eval.features import extract, get_extractor
 from fewshot.adapters.folder import PREVIEW_BYTES, write_adapter
+from fewshot.consent import UNKNOWN, Consent
 from fewshot.data.check import check_folder
 from fewshot.data.style_set import StyleSet
 from fewshot.errors import ConflictError
@@ -41,7 +42,7 @@ class AdaptOutcome:
     """Training time over all calls."""
 
 
-def finish(job: Adaptation, *, name: str, licence: str, consent: str, overwrite: bool) -> AdaptOutcome:
+def finish(job: Adaptation, *, name: str, licence: str, consent: Consent, overwrite: bool) -> AdaptOutcome:
     """Write the adapter folder from the best weights and the run's own files."""
     before, after = job.results_of_base(), job.results_of_best()
     metrics = {
@@ -107,7 +108,7 @@ def adapt_style(
     overwrite: bool = False,
     max_minutes: float | None = None,
     licence: str = "unknown",
-    consent: str = "unknown",
+    consent: Consent = UNKNOWN,
 ) -> AdaptOutcome:
     """Adapt a base to one artist and write `FEWSHOT_HOME/runs/<name>/`.
 

@@ -13,13 +13,14 @@ from PIL import Image
 from safetensors.numpy import load, save
 
 from base_models.registry import create_model
+from eval.style_encoder import DIM
 from fewshot.adapters.attach import attach_adapter
 from fewshot.adapters.files import RECORD, WEIGHTS, seal
 from fewshot.adapters.folder import write_adapter
+from fewshot.consent import Consent
 
 FEATURES = "style_features.safetensors"
 EXTRACTOR = "e" * 64
-DIM = 32
 
 
 def write_template(folder: Path) -> Path:
@@ -45,7 +46,7 @@ def write_template(folder: Path) -> Path:
         style_features={"references": torch.ones(3, DIM), "results": torch.ones(2, DIM)},
         extractor_sha256=EXTRACTOR,
         licence="CC0-1.0",
-        consent="granted",
+        consent=Consent("granted"),
     )
     return folder
 

@@ -15,6 +15,7 @@ from base_models.registry import create_model
 from fewshot.adapters.adapter import Adapter
 from fewshot.adapters.attach import attach_adapter
 from fewshot.adapters.folder import write_adapter
+from fewshot.consent import Consent
 
 Train = Callable[..., PeftModel]
 Write = Callable[..., Adapter]
@@ -70,7 +71,7 @@ def write(base: BaseModel, train: Train) -> Write:
             "style_features": {"references": torch.ones(2, 4), "results": torch.zeros(3, 4)},
             "extractor_sha256": "c" * 64,
             "licence": "CC0-1.0",
-            "consent": "granted",
+            "consent": Consent("granted"),
         }
         weights = changes.pop("weights", None)
         if weights is None:

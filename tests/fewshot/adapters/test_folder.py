@@ -20,6 +20,7 @@ from fewshot.adapters.attach import METHODS, adapter_state, attach_adapter
 from fewshot.adapters.files import seal
 from fewshot.adapters.folder import MAX_BYTES
 from fewshot.adapters.swap import new_folder
+from fewshot.consent import Consent
 from fewshot.errors import BadInputError, ConflictError, IntegrityError, NotFoundError, UsageError
 
 FILES = {
@@ -46,7 +47,7 @@ def test_the_folder_holds_all_files_and_reads_back(
     assert names(tmp_path) == {"ink"}
     read = read_adapter(tmp_path / "ink")
     assert (read.name, read.base_name, read.base_sha256) == ("ink", "scan_tiny", base.sha256)
-    assert (read.licence, read.consent, read.sha256) == ("CC0-1.0", "granted", written.sha256)
+    assert (read.licence, read.consent.status, read.sha256) == ("CC0-1.0", "granted", written.sha256)
     assert read.folder == written.folder == tmp_path / "ink"
     assert read.record["references"] == ["a" * 64, "b" * 64]
     assert set(read.record["files"]) == FILES - {"adapter.json"}
@@ -119,7 +120,7 @@ def test_a_plain_peft_folder_is_read(
     train().save_pretrained(str(tmp_path / "plain"), save_embedding_layers=False)
     adapter = read_adapter(tmp_path / "plain")
     assert (adapter.name, adapter.base_name, adapter.base_sha256) == ("plain", "scan_tiny", base.sha256)
-    assert adapter.consent == adapter.licence == ""
+    assert (adapter.consent, adapter.licence) == (Consent(), "")
 
 
 def test_a_plain_peft_folder_without_a_base_is_refused(

@@ -15,6 +15,7 @@ from fewshot.adapters.adapter import Adapter, read_adapter
 from fewshot.adapters.algebra import blend
 from fewshot.adapters.attach import METHODS, adapter_state, saved_names
 from fewshot.adapters.folder import MAX_BYTES
+from fewshot.consent import Consent
 from fewshot.data.augment import to_float, to_uint8
 from fewshot.data.style_set import StyleSet
 from fewshot.samples import sample_folder
@@ -82,6 +83,6 @@ def test_the_state_of_a_run_comes_back(tmp_path: Path, method: str) -> None:
 
 def test_the_card_names_the_method(tmp_path: Path) -> None:
     run = job(tmp_path, "rslora")
-    outcome = finish(run, name="x", licence="", consent="", overwrite=False)
+    outcome = finish(run, name="x", licence="", consent=Consent(), overwrite=False)
     alpha = run.recipe.alpha
     assert f"rank-stabilised LoRA of rank 6, alpha {alpha:g}" in (outcome.adapter / "README.md").read_text()

@@ -17,11 +17,12 @@ from base_models.registry import create_model, find_file
 from fewshot.adapters.adapter import read_adapter
 from fewshot.catalog.adding import Facts, add
 from fewshot.catalog.bundle import MANIFEST, export, import_, pack, read
+from fewshot.catalog.bundle_base import packed_base
 from fewshot.catalog.changing import set_consent
 from fewshot.catalog.listing import ls, show
-from fewshot.catalog.rights import Consent
 from fewshot.catalog.store import Catalog
 from fewshot.catalog.upkeep import verify
+from fewshot.consent import Consent
 from fewshot.errors import ConflictError, FewshotError, IntegrityError, NotFoundError
 
 Make = Callable[..., Path]
@@ -106,6 +107,18 @@ def test_a_base_comes_along_and_goes_again_with_a_failed_import(
         import_(sqlite, path)
     assert not list((fewshot_home / "base").glob("*"))
     assert ls(sqlite).total == 0
+
+
+def test_only_the_base_that_a_style_was_made_for_is_packed(fewshot_home: Path) -> None:
+    own = create_model("scan_128.anime").sha256
+    assert packed_base({"name": "scan_128.anime", "sha256": own}) == find_file("scan_128.anime").read_bytes()
+    with pytest.raises(IntegrityError, match="expected 000000000000"):
+        packed_base({"name": "scan_128.anime", "sha256": "0" * 64})
+    damaged = fewshot_home / "base" / "studio.base.safetensors"
+    damaged.parent.mkdir(parents=True, exist_ok=True)
+    damaged.write_bytes(find_file("scan_128.anime").read_bytes()[:-1] + b"x")
+    with pytest.raises(IntegrityError, match="damaged"):
+        packed_base({"name": "studio.base", "sha256": own})
 
 
 def evil(packed: Any) -> list[bytes]:

@@ -9,9 +9,9 @@ from sqlalchemy import text
 from fewshot.catalog.adding import Facts, add
 from fewshot.catalog.changing import alias, edit, rm, tag, unalias
 from fewshot.catalog.listing import Filter, log, ls, show
-from fewshot.catalog.rights import Consent
 from fewshot.catalog.store import Catalog
 from fewshot.catalog.upkeep import gc, verify
+from fewshot.consent import Consent
 from fewshot.errors import ConflictError, IntegrityError, NotFoundError, UsageError
 
 Make = Callable[..., Path]

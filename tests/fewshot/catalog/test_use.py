@@ -10,15 +10,17 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from base_models.registry import create_model
 from fewshot.catalog.adding import add
 from fewshot.catalog.changing import alias, rm, set_consent
 from fewshot.catalog.checkout import checkout
 from fewshot.catalog.listing import Filter, log, ls
 from fewshot.catalog.pictures import PictureSearch, like
-from fewshot.catalog.rights import Consent
 from fewshot.catalog.store import Catalog
 from fewshot.catalog.upkeep import verify
+from fewshot.consent import Consent
 from fewshot.errors import IntegrityError, NotFoundError, UsageError
+from fewshot.inference.engine import Engine
 from fewshot.styles import load_style, resolve_style
 
 Make = Callable[..., Path]
@@ -30,7 +32,7 @@ def test_a_name_means_the_catalogue_before_a_run(make: Make, fewshot_home: Path)
     run = fewshot_home / "runs" / "ink" / "adapter"
     run.parent.mkdir(parents=True)
     shutil.copytree(make("ink", 1), run)
-    assert resolve_style("ink") == run
+    assert resolve_style("ink") == (run, None)
     catalog = Catalog()
     add(catalog, make("ink", 2))
     add(catalog, make("ink", 3))
@@ -67,6 +69,38 @@ def test_without_consent_nothing_can_be_drawn_by_any_name(
     assert log(catalog, "ink")[0]["detail"]["before"]["status"] == "granted"
     wanted = "expired" if consent.expires else "withdrawn"
     assert [row.name for row in ls(catalog, Filter(consent=wanted)).rows] == ["ink"]
+
+
+def test_a_consent_that_a_folder_states_expires_and_can_be_renewed_in_the_catalogue(
+    make: Make, tmp_path: Path
+) -> None:
+    folder = make("ink", 1, consent={"status": "granted", "by": "Ann", "expires": YESTERDAY})
+    with pytest.raises(IntegrityError, match=f"expired on {YESTERDAY}") as caught:
+        load_style(str(folder))
+    assert caught.value.exit_code == 6
+    catalog = Catalog()
+    add(catalog, folder)
+    with pytest.raises(IntegrityError, match=f"expired on {YESTERDAY}"):
+        load_style("ink")
+    set_consent(catalog, "ink", Consent("granted", by="Ann", expires=TOMORROW))
+    add(catalog, folder)
+    style = load_style("ink")
+    assert style.consent.expires == TOMORROW
+    Engine(create_model("scan_tiny"), [(style, 1.0)])
+    with pytest.raises(IntegrityError):
+        load_style(str(folder))
+
+
+@pytest.mark.parametrize("odd", ["sold", ["granted"], {"status": "granted", "expires": "soon"}])
+def test_a_folder_with_an_odd_consent_is_refused(make: Make, odd: object) -> None:
+    with pytest.raises(IntegrityError, match=r"adapter\.json: the consent"):
+        load_style(str(make("ink", 1, consent=odd)))
+
+
+def test_consent_in_words() -> None:
+    said = Consent("granted", by="Ann", date="2026-01-31", scope="prints", expires="2027-01-31")
+    assert str(said) == "granted by Ann on 2026-01-31 until 2027-01-31 for: prints"
+    assert str(Consent()) == "unknown"
 
 
 def test_the_last_day_still_counts() -> None:

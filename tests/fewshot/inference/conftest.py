@@ -12,6 +12,7 @@ from base_models.registry import create_model
 from fewshot.adapters.adapter import Adapter
 from fewshot.adapters.attach import attach_adapter
 from fewshot.adapters.folder import write_adapter
+from fewshot.consent import Consent, Status
 from fewshot.home import run_folder
 
 MakeStyle = Callable[..., Adapter]
@@ -22,7 +23,7 @@ MakePhoto = Callable[..., Path]
 def make_style(fewshot_home: Path) -> MakeStyle:
     """Write an adapter as the finished run `name`, its tensors drawn from `seed`."""
 
-    def make(name: str, seed: int = 0, base_name: str = "scan_tiny", consent: str = "granted") -> Adapter:
+    def make(name: str, seed: int = 0, base_name: str = "scan_tiny", consent: Status = "granted") -> Adapter:
         base = create_model(base_name)
         preview = io.BytesIO()
         Image.new("RGB", (8, 8)).save(preview, "PNG")
@@ -49,7 +50,7 @@ def make_style(fewshot_home: Path) -> MakeStyle:
             style_features={"references": torch.zeros(1, 2)},
             extractor_sha256="0",
             licence="CC0-1.0",
-            consent=consent,
+            consent=Consent(consent),
         )
 
     return make

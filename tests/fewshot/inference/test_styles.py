@@ -61,7 +61,7 @@ def test_a_run_is_found_by_name_and_by_path(make_style: MakeStyle, tmp_path: Pat
     adapter: Adapter = make_style("墨絵 2".replace(" ", "_"))
     run = run_folder("墨絵_2")
     for ref in ("墨絵_2", str(run), str(run / "adapter")):
-        assert resolve_style(ref) == run / "adapter"
+        assert resolve_style(ref) == (run / "adapter", None)
         assert load_style(ref).sha256 == adapter.sha256
     assert finished_runs() == ["墨絵_2"]
 
@@ -72,7 +72,7 @@ def test_a_folder_of_drawings_of_that_name_does_not_hide_the_run(
     make_style("ink")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "ink").mkdir()
-    assert resolve_style("ink") == run_folder("ink") / "adapter"
+    assert resolve_style("ink")[0] == run_folder("ink") / "adapter"
 
 
 def test_an_unknown_style_suggests_the_nearest(make_style: MakeStyle) -> None:
@@ -114,7 +114,7 @@ def test_withdrawn_consent_refuses(make_style: MakeStyle, sealed: bool) -> None:
     path = make_style("ink").folder / "adapter.json"
     record = json.loads(path.read_text()) | {"consent": "withdrawn"}
     path.write_text(json.dumps(seal(record) if sealed else record))
-    assert read_adapter(path.parent).consent == "withdrawn"
+    assert read_adapter(path.parent).consent.status == "withdrawn"
     with pytest.raises(IntegrityError, match="consent is withdrawn"):
         load_style("ink")
 

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from base_models.registry import create_model
 from fewshot.adapters.adapter import read_adapter
+from fewshot.consent import Consent
 from fewshot.data.style_set import StyleSet
 from fewshot.errors import BadInputError, ConflictError, IntegrityError, UsageError
 from fewshot.home import run_folder
@@ -51,7 +52,7 @@ def job(tmp_path: Path, *overrides: str, count: int = 6) -> Adaptation:
 
 
 def test_the_run_folder_holds_adapter_previews_log_and_recipe(tmp_path: Path) -> None:
-    outcome = adapt(drawings(tmp_path, 8), licence="CC0-1.0", consent="self")
+    outcome = adapt(drawings(tmp_path, 8), licence="CC0-1.0", consent=Consent("self", by="Ann"))
     assert outcome.adapter == run_folder("mine") / "adapter"
     assert outcome.steps == 4
     adapter = read_adapter(outcome.adapter)

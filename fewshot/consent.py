@@ -39,7 +39,9 @@ class Consent:
 
     def __post_init__(self) -> None:
         if self.status not in STATUSES:
-            raise UsageError(f"consent {self.status!r} is unknown", f"write one of {', '.join(STATUSES)}")
+            raise UsageError(
+                f"the consent's status {self.status!r} is unknown", f"write one of {', '.join(STATUSES)}"
+            )
         for name in ("date", "expires"):
             value = getattr(self, name)
             if value and not _is_day(value):
@@ -54,14 +56,24 @@ class Consent:
             )
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Consent:
-        """As `to_dict` wrote it; unknown keys are left out, so that a newer bundle can be read."""
+    def from_dict(cls, values: Mapping[str, Any] | str) -> Consent:
+        """As `to_dict` wrote it, or its status alone; unknown keys are left out, so that what a newer release
+        wrote can be read."""
+        if isinstance(values, str):
+            values = {"status": values}
+        if not isinstance(values, Mapping):
+            raise UsageError(f"the consent is a {type(values).__name__}", "expected a status, or an object")
         known = {name: str(values.get(name) or "") for name in cls.__dataclass_fields__}
         return cls(**{**known, "status": known["status"] or "unknown"})  # type: ignore[arg-type]
 
     def to_dict(self) -> dict[str, str]:
         """What JSON can hold."""
         return asdict(self)
+
+    def __str__(self) -> str:
+        """In words, for cards."""
+        said = (("by", self.by), ("on", self.date), ("until", self.expires), ("for:", self.scope))
+        return " ".join([self.status, *(f"{word} {value}" for word, value in said if value)])
 
     def expired(self, today: datetime.date | None = None) -> bool:
         """Whether its last day is over."""
@@ -77,13 +89,17 @@ class Consent:
         return ""
 
 
+UNKNOWN = Consent()
+"""Nothing was said."""
+
+
 def require(name: str, consent: Consent) -> None:
     """Raise IntegrityError when a style may not be used, exported or shown."""
     refusal = consent.refusal()
     if refusal:
         raise IntegrityError(
             f"the style {name} may not be used: {refusal}",
-            f"choose another style, or ask the artist; `fewshot catalog log {name}` tells what happened",
+            "choose another style, or ask the artist; for a catalogued one `fewshot catalog log` tells more",
         )
 
 
