@@ -18,7 +18,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from eval.errors import EvalError
-from eval.features import extract, get_extractor
+from eval.features import Extractor, extract, get_extractor
 from eval.retrieval import StyleIndex
 from eval.style_vectors import Space
 from fewshot.catalog.models import Entry, Features, Generation, Version
@@ -61,13 +61,13 @@ class PictureSearch:
 
     Args:
         catalog: what is searched.
-        extractor_sha256: which features; those of other networks are left out.
-        dim: numbers per feature.
+        encoder: whose features are compared; those of other networks are left out. By default the shipped
+            style encoder, which `fewshot adapt` stores features of.
     """
 
-    def __init__(self, catalog: Catalog, extractor_sha256: str, dim: int) -> None:
-        self.catalog = catalog
-        self.space = Space("style", extractor_sha256, dim)
+    def __init__(self, catalog: Catalog, encoder: Extractor | None = None) -> None:
+        self.catalog, self.encoder = catalog, encoder or get_extractor("style")
+        self.space = Space("style", self.encoder.sha256, self.encoder.dim)
         self.generation = -1
         self.index = StyleIndex(self.space)
         self._names: dict[str, tuple[str, int]] = {}
@@ -145,13 +145,13 @@ class PictureSearch:
         return bool(gallery)
 
 
-def like(catalog: Catalog, text: str, search: PictureSearch, *, limit: int = 10) -> list[Similar]:
+def like(search: PictureSearch, text: str, *, limit: int = 10) -> list[Similar]:
     """The styles like one that is in the catalogue, by its reference pictures, or results where it has none.
 
     Raises:
         NotFoundError: no such style, version or alias, or it has no features of that network.
     """
-    with catalog.read() as session:
+    with search.catalog.read() as session:
         entry, version = find_version(session, parse(text))
         same = (Features.version_id == version.id) & (Features.extractor_sha256 == search.space.sha256)
         block = session.scalars(select(Features).where(same).order_by(Features.kind)).first()
@@ -165,25 +165,19 @@ def like(catalog: Catalog, text: str, search: PictureSearch, *, limit: int = 10)
     return search.search(rows, limit=limit, leave_out=name)
 
 
-def by_pictures(catalog: Catalog, paths: Sequence[Path], *, limit: int = 10) -> list[Similar]:
+def by_pictures(search: PictureSearch, paths: Sequence[Path], *, limit: int = 10) -> list[Similar]:
     """The styles like drawings: files, or folders of them.
 
     Raises:
         NotFoundError, BadInputError: a picture is not there or cannot be read.
     """
     pictures = [gather(path, SIZE).pixels if path.is_dir() else _one(path) for path in paths]
-    features = np.concatenate([extract(get_extractor("style"), pixels) for pixels in pictures])
-    return open_search(catalog).search(features, limit=limit)
+    features = np.concatenate([extract(search.encoder, pixels) for pixels in pictures])
+    return search.search(features, limit=limit)
 
 
 def _one(path: Path) -> np.ndarray:
     return to_square(read_picture(path).image, SIZE).transpose(2, 0, 1)[None]
-
-
-def open_search(catalog: Catalog) -> PictureSearch:
-    """A search by the shipped style encoder, which `fewshot adapt` stores features of."""
-    encoder = get_extractor("style")
-    return PictureSearch(catalog, encoder.sha256, encoder.dim)
 
 
 def _best_of_each(hits: Sequence[Hit]) -> dict[str, list[float]]:

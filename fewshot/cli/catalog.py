@@ -142,14 +142,11 @@ def search(
     if words or tag:
         ls(words, tag, limit=limit, format=format, db=db, root=root)
         return
-    from fewshot.catalog.pictures import by_pictures, open_search
+    from fewshot.catalog.pictures import PictureSearch, by_pictures
     from fewshot.catalog.pictures import like as by_style
 
-    catalog = open_catalog(db, root)
-    if picture:
-        found = by_pictures(catalog, picture, limit=limit)
-    else:
-        found = by_style(catalog, str(like), open_search(catalog), limit=limit)
+    index = PictureSearch(open_catalog(db, root))
+    found = by_pictures(index, picture, limit=limit) if picture else by_style(index, str(like), limit=limit)
     emit(
         [vars(row) | {"path": row.name} for row in found],
         ["name", "version", "similarity", "pictures"],

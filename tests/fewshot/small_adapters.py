@@ -14,13 +14,15 @@ from safetensors.numpy import load, save
 
 from base_models.registry import create_model
 from eval.style_encoder import DIM
+from eval.style_encoder import WEIGHTS as ENCODER
+from eval.weight_files import file_sha256
 from fewshot.adapters.attach import attach_adapter
 from fewshot.adapters.files import RECORD, WEIGHTS, seal
 from fewshot.adapters.folder import write_adapter
 from fewshot.consent import Consent
 
 FEATURES = "style_features.safetensors"
-EXTRACTOR = "e" * 64
+EXTRACTOR = file_sha256(ENCODER)
 
 
 def write_template(folder: Path) -> Path:

@@ -1,5 +1,6 @@
 """Rights and integrity where styles are used: `--style`, checkout, byte flips, a moved root, pictures."""
 
+import dataclasses
 import datetime
 import random
 import shutil
@@ -158,20 +159,20 @@ def test_pictures_find_their_style(catalog: Catalog, make: Make, small: ModuleTy
     folders = {f"hand{seed}": make(f"hand{seed}", seed) for seed in range(12)}
     for folder in folders.values():
         add(catalog, folder)
-    search = PictureSearch(catalog, small.EXTRACTOR, small.DIM)
+    search = PictureSearch(catalog)
     for name, folder in folders.items():
         found = search.search(small.hand_of(folder), limit=3)
         assert found[0].name == name
         assert found[0].similarity > found[1].similarity
-    assert like(catalog, "hand3", search, limit=20)[0].name != "hand3"
+    assert like(search, "hand3", limit=20)[0].name != "hand3"
     # Another process, and another one that finds the stored index.
     late = make("late", 99)
     add(Catalog(db, catalog.blobs.root), late)
     rm(catalog, "hand5")
-    for again in (search, PictureSearch(catalog, small.EXTRACTOR, small.DIM)):
+    for again in (search, PictureSearch(catalog)):
         assert again.search(small.hand_of(late))[0].name == "late"
         assert "hand5" not in [hit.name for hit in again.search(small.hand_of(folders["hand5"]), limit=20)]
     add(catalog, make("late", 100))
     assert [hit.version for hit in search.search(small.hand_of(late), limit=20) if hit.name == "late"] == [2]
-    other = PictureSearch(catalog, "f" * 64, small.DIM)
+    other = PictureSearch(catalog, dataclasses.replace(search.encoder, sha256="f" * 64))
     assert other.search(np.ones((1, small.DIM), np.float32)) == []
