@@ -51,7 +51,7 @@ def check_name(name: str, what: str = "name") -> str:
             a name that Windows keeps for devices (a style made here must unpack there).
     """
     name = unicodedata.normalize("NFC", name)
-    hint = "use letters, digits, '.', '_' and '-', starting with a letter or digit: --name my-style"
+    hint = "use letters, digits, '.', '_' and '-', starting with a letter or digit, such as soft-ink"
     if not name:
         raise UsageError(f"the {what} is empty", hint)
     bad = sorted({char for char in name if not _allowed(char)})

@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from fewshot.catalog.adding import twins
+from fewshot.catalog.checkout import consent_for
 from fewshot.catalog.models import Alias, Entry, Event, File, Metric, Tag, Version
 from fewshot.catalog.names import find_version, parse
 from fewshot.catalog.store import Catalog, fold
@@ -122,7 +123,9 @@ def show(catalog: Catalog, text: str) -> dict[str, Any]:
             "artist": entry.artist,
             "licence": entry.licence,
             "consent": entry.consent,
-            "refused": Consent.from_dict(entry.consent).refusal(),
+            "refused": consent_for(
+                session, version.tensors_sha256, Consent.from_dict(entry.consent)
+            ).refusal(),
             "tags": _tags(session, [entry.id]).get(entry.id, []),
             "notes": entry.notes,
             "created": version.created,

@@ -86,8 +86,9 @@ def find_version(session: Session, reference: Reference, *, lock: bool = False) 
         )
         aliases = session.scalars(select(Alias.name).where(Alias.entry_id == entry.id).order_by(Alias.name))
         there = [*map(str, numbers), *aliases]
+        what = f"alias {reference.which!r}" if reference.number is None else f"version {reference.number}"
         raise NotFoundError(
-            f"the style {entry.name} has no {reference.which!r}",
+            f"the style {entry.name} has no {what}",
             f"it has {', '.join(f'{entry.name}@{which}' for which in there[:8])}",
         )
     return entry, version

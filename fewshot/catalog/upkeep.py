@@ -52,11 +52,11 @@ class Collected:
     """Stray files that are too young to be removed."""
 
 
-def verify(catalog: Catalog, on_done: Callable[[int], object] = lambda _: None) -> Verified:
+def verify(catalog: Catalog, on_done: Callable[[int, int], object] = lambda done, total: None) -> Verified:
     """Read every stored file and compare it with its hash, and every row with those it belongs to.
 
     Args:
-        on_done: called with the number of files that were read.
+        on_done: called with the number of files that were read, and that of all.
     """
     with catalog.read() as session:
         used = _used(session)
@@ -69,7 +69,7 @@ def verify(catalog: Catalog, on_done: Callable[[int], object] = lambda _: None) 
         ):
             where = catalog.blobs.where(sha256)
             problems += [Problem(style, f"{path} ({where})", wrong) for style, path in used[sha256] if wrong]
-            on_done(done)
+            on_done(done, len(used))
     return Verified(versions, len(used), stray, tuple(problems))
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from fewshot.cli import catalog_changes, catalog_files
-from fewshot.cli.catalog_options import Db, Root, Style, open_catalog, tell_added
+from fewshot.cli.catalog_options import Db, Root, Style, open_catalog, short_hash, tell_added
 from fewshot.output import Format, emit, notice, progress
 
 app = typer.Typer(no_args_is_help=True, help="Keep styles: versions, search, rights, bundles.")
@@ -77,8 +77,7 @@ def ls(
     rows = [vars(row) | {"path": row.name, sort: getattr(row, sort, row.value)} for row in found.rows]
     columns = _MORE if format == "json" else _COLUMNS
     emit(_short(rows, format), columns + [sort] * (sort not in columns), format)
-    shown = f"{offset + 1}-{offset + len(rows)} of {found.total}" if rows else f"none of {found.total}"
-    notice(shown + (f"; the next: --page {page + 1}" if offset + len(rows) < found.total else ""))
+    _tell_page(found.total, offset, len(rows), page)
 
 
 @app.command("show")
@@ -96,12 +95,15 @@ def show(
     import sys
 
     from fewshot.catalog.listing import show as known
+    from fewshot.consent import Consent
 
     facts = known(open_catalog(db, root), style)
     if format == "json":
         sys.stdout.write(json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
         return
-    facts["consent"] = ", ".join(f"{key} {value}" for key, value in facts["consent"].items() if value)
+    facts["consent"] = str(Consent.from_dict(facts["consent"]))
+    for key in ("base_sha256", "recipe_hash", "tensors_sha256"):
+        facts[key] = short_hash(facts[key])
     facts["files"] = [f"{file['path']} ({file['size']:,} B)" for file in facts["files"]]
     facts["metrics"] = ", ".join(f"{key} {value:.4g}" for key, value in _numbers(facts["metrics"]).items())
     facts["references"] = f"{len(facts['references'])} drawings, by hash in --format json"
@@ -152,6 +154,17 @@ def search(
         ["name", "version", "similarity", "pictures"],
         format,
     )
+
+
+def _tell_page(total: int, offset: int, shown: int, page: int) -> None:
+    """Which part of the list this was, and how to see more."""
+    if shown:
+        more = f"; the next: --page {page + 1}" if offset + shown < total else ""
+        notice(f"{offset + 1}-{offset + shown} of {total}{more}")
+    elif total:
+        notice(f"page {page} is past the end: there are {total} in all")
+    else:
+        notice("no style is like that; `fewshot catalog add RUN` adds one")
 
 
 def _short(rows: list[dict[str, Any]], format: Format) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fewshot.cli.catalog_options import Db, Root, Style, open_catalog, tell_added
+from fewshot.cli.catalog_options import Db, Root, Style, open_catalog, short_hash, tell_added
 from fewshot.output import Format, emit, format_value, notice, progress, warn
 
 
@@ -56,7 +56,12 @@ def verify(
     from fewshot.catalog.upkeep import verify as look
 
     with progress("verifying", 0) as bar:
-        found = look(open_catalog(db, root), bar.update)
+
+        def tell(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done)
+
+        found = look(open_catalog(db, root), tell)
     rows = [vars(problem) for problem in found.problems]
     if rows or format == "json":
         emit(rows, ["style", "file", "what"], format)
@@ -99,12 +104,16 @@ def log(
 
 def _describe(event: dict[str, Any]) -> str:
     """The detail of a line of the log in words."""
-    parts = [
-        f"{key} {format_value(value)}"
-        for key, value in event["detail"].items()
-        if value not in ("", [], None)
-    ]
-    return ", ".join(parts)
+    from fewshot.consent import Consent
+
+    detail = {key: value for key, value in event["detail"].items() if value not in ("", [], None, False)}
+    if event["verb"] == "consent":
+        return " → ".join(str(Consent.from_dict(detail[key])) for key in ("before", "after"))
+    if event["verb"] == "edit":
+        return ", ".join(f"{key} {before!r} → {after!r}" for key, (before, after) in detail.items())
+    if "files" in detail:
+        detail["files"] = short_hash(detail["files"])
+    return ", ".join(f"{key} {format_value(value)}" for key, value in detail.items())
 
 
 def register(app: typer.Typer) -> None:

@@ -47,3 +47,8 @@ def tell_added(added: Added) -> None:
     notice(f"added {label}" if added.created else f"{label} is exactly this already; no new version was made")
     for other in added.duplicates:
         warn(f"{label} has the same weights as {other}: a withdrawal of either refuses both")
+
+
+def short_hash(sha256: str) -> str:
+    """A sha256 as a person reads it; JSON has it whole."""
+    return f"{sha256[:12]}…" if sha256 else ""

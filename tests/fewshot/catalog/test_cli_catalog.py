@@ -58,6 +58,20 @@ def test_from_an_adapter_to_a_drawing_and_back(cli: Cli, make: Make, tmp_path: P
     assert "0 problems" in cli("catalog", "verify").stderr
 
 
+def test_what_a_person_reads(cli: Cli, make: Make) -> None:
+    assert "no style is like that" in cli("catalog", "ls").stderr
+    first = make("ink", 1)
+    ok(cli("catalog", "add", str(first)))
+    twin = cli("catalog", "add", str(first), "--name", "copy")
+    assert "copy@1 has the same weights as ink@1" in twin.stderr
+    ok(cli("catalog", "consent", "ink", "withdrawn", "--by", "Ann", "--date", "2026-01-31"))
+    said = ok(cli("catalog", "log", "ink"))
+    assert "granted → withdrawn by Ann on 2026-01-31" in " ".join(said.split())
+    shown = ok(cli("catalog", "show", "copy"))
+    assert "withdrawn since 2026-01-31" in " ".join(shown.split())
+    assert "page 2 is past the end: there are 2 in all" in cli("catalog", "ls", "--page", "2").stderr
+
+
 @pytest.mark.parametrize(
     ("command", "code", "word"),
     [
