@@ -116,6 +116,19 @@ def create_model(name: str | Path, *, folders: Sequence[Path] = (), seed: int = 
     return load_checkpoint(find_file(str(name), folders))
 
 
+def same_model(name: str, sha256: str, folders: Sequence[Path] = ()) -> str:
+    """The name under which a model is known here: `name`, unless only another file has that identity.
+
+    Args:
+        name: what it was called where it came from.
+        sha256: its identity; empty where that is not known.
+        folders: further folders with trained files.
+    """
+    models = [model for model in list_models(folders) if sha256 and model.sha256 == sha256]
+    names = [model.name for model in models]
+    return names[0] if names and name not in names else name
+
+
 def find_file(name: str, folders: Sequence[Path] = ()) -> Path:
     """The weight file of a trained model.
 

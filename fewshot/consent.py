@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from fewshot.errors import IntegrityError, UsageError
+from fewshot.home import check_text
 
 Status = Literal["granted", "self", "public-domain", "unknown", "withdrawn"]
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -21,7 +22,8 @@ class Consent:
     """What the artist agreed to.
 
     Raises:
-        UsageError: an unknown status, a date that is none, or an evidence that is no sha256.
+        UsageError: an unknown status, a date that is none, an evidence that is no sha256, or text that cannot
+            be stored.
     """
 
     status: Status = "unknown"
@@ -42,6 +44,8 @@ class Consent:
             raise UsageError(
                 f"the consent's status {self.status!r} is unknown", f"write one of {', '.join(STATUSES)}"
             )
+        for name in ("by", "scope"):
+            check_text(getattr(self, name), f"consent's {name}")
         for name in ("date", "expires"):
             value = getattr(self, name)
             if value and not _is_day(value):
@@ -79,6 +83,10 @@ class Consent:
         """Whether its last day is over."""
         today = today or datetime.datetime.now(datetime.UTC).date()
         return bool(self.expires) and datetime.date.fromisoformat(self.expires) < today
+
+    def state(self, today: datetime.date | None = None) -> str:
+        """The status as it counts today: `expired` where its last day is over."""
+        return "expired" if self.status != "withdrawn" and self.expired(today) else self.status
 
     def refusal(self, today: datetime.date | None = None) -> str:
         """Why it forbids every use, in words; empty where it does not."""

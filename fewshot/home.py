@@ -71,6 +71,17 @@ def check_name(name: str, what: str = "name") -> str:
     return name
 
 
+def check_text(text: str, what: str) -> str:
+    """`text` if every database and file can hold it; raises UsageError otherwise."""
+    from fewshot.strict_json import check_storable
+
+    try:
+        check_storable(text)
+    except ValueError as error:
+        raise UsageError(f"the {what} cannot be stored: {error}", "write it in plain letters") from None
+    return text
+
+
 def _allowed(char: str) -> bool:
     # Scripts such as Devanagari write vowels as combining marks (category M), which isalnum() refuses.
     return char in "._-" or char.isalnum() or unicodedata.category(char).startswith("M")

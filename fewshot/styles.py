@@ -104,7 +104,7 @@ def load_style(ref: str) -> Adapter:
         require(files.name, files.consent)
         require_consent(files.name, files.contents[WEIGHTS])
         return adapter_of(files)
-    return replace(adapter_of(files), consent=consent)
+    return replace(adapter_of(files), name=ref, consent=consent)
 
 
 def finished_runs() -> list[str]:

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from fewshot.adapters.modelspec import peft_type
 from fewshot.consent import Consent
 from fewshot.output import format_value
-
-if TYPE_CHECKING:
-    from peft import PeftConfig
 
 _FIRST_COLUMNS = ("base", "adapter", "value", "low", "high", "ratio", "n", "n_references", "extractor")
 
@@ -27,23 +23,16 @@ base_model: {base}
 library_name: peft
 pipeline_tag: image-to-image
 {licence_lines}
-tags: [fewshot-style, style-adaptation, {kind}]
+tags: {tags}
 ---
 
 # {name}
 
-A small adapter that makes the base model `{base}` draw photos in one artist's style, learned from
-{references} drawings in {steps} steps.
-
-![drawings and results](preview.png)
+A small adapter that makes the base model `{base}` draw photos in one artist's style{learned}
 
 | | |
 |---|---|
-| base | `{base}`, sha256 `{base_sha256}` |
-| method | {method} |
-| recipe | `recipe.toml`, hash `{recipe_hash}`, seed {seed} |
-| licence | {licence} |
-| consent of the artist | {consent} |
+{facts}
 
 ## Scores
 
@@ -71,23 +60,43 @@ Strength and blending are fewshot's: `--style ./{name}:0.5 --style other`.
 """
 
 
-def write_card(record: Mapping[str, Any], config: PeftConfig) -> str:
-    """The card's text from adapter.json's content and PEFT's configuration."""
+def write_card(record: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    """The card's text from the contents of adapter.json and adapter_config.json.
+
+    Whatever `record` does not know, since others made the adapter, is left out; `artist` and `tags` are what
+    a catalogue knows besides.
+    """
+    tags = ["fewshot-style", "style-adaptation", str(config["peft_type"]).lower(), *record.get("tags", ())]
     return _TEMPLATE.format(
         name=record["name"],
         base=record["base"]["name"],
-        base_sha256=record["base"]["sha256"],
-        method=_method(config),
-        references=len(record["references"]),
-        steps=record["steps"],
-        recipe_hash=record["recipe"]["hash"],
-        seed=record["seed"],
-        licence=record["licence"] or "not stated",
+        learned=_learned(record),
         licence_lines=_licence_lines(record["licence"]),
-        kind=peft_type(config).lower(),
-        consent=Consent.from_dict(record["consent"]),
-        metrics=_metrics_table(record["metrics"]),
+        tags=json.dumps(tags, ensure_ascii=False),
+        facts="\n".join(
+            f"| {what} | {_cell(value)} |" for what, value in _facts(record, config).items() if value
+        ),
+        metrics=_metrics_table(record.get("metrics") or {}),
     )
+
+
+def _learned(record: Mapping[str, Any]) -> str:
+    if "steps" not in record:
+        return "."
+    preview = "\n\n![drawings and results](preview.png)"
+    return f", learned from\n{len(record['references'])} drawings in {record['steps']} steps.{preview}"
+
+
+def _facts(record: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, str]:
+    base, recipe = record["base"], record.get("recipe")
+    return {
+        "artist": record.get("artist", ""),
+        "base": f"`{base['name']}`, sha256 `{base['sha256']}`",
+        "method": _method(config),
+        "recipe": f"`recipe.toml`, hash `{recipe['hash']}`, seed {record['seed']}" if recipe else "",
+        "licence": record["licence"] or "not stated",
+        "consent of the artist": str(Consent.from_dict(record["consent"])),
+    }
 
 
 def _licence_lines(licence: str) -> str:
@@ -97,15 +106,15 @@ def _licence_lines(licence: str) -> str:
     return f"license: other\nlicense_name: {json.dumps(licence or 'not stated', ensure_ascii=False)}"
 
 
-def _method(config: PeftConfig) -> str:
-    kind = peft_type(config)
+def _method(config: Mapping[str, Any]) -> str:
+    kind = config["peft_type"]
     if kind == "LORA":
-        words = "rank-stabilised LoRA" if config.use_rslora else "LoRA"
-        return f"{words} of rank {config.r}, alpha {config.lora_alpha:g}"
+        words = "rank-stabilised LoRA" if config.get("use_rslora") else "LoRA"
+        return f"{words} of rank {config['r']}, alpha {config['lora_alpha']:g}"
     if kind in ("LOKR", "LOHA"):
-        return f"{'LoKr' if kind == 'LOKR' else 'LoHa'} of rank {config.r}, alpha {config.alpha:g}"
+        return f"{'LoKr' if kind == 'LOKR' else 'LoHa'} of rank {config['r']}, alpha {config['alpha']:g}"
     if kind == "BOFT":
-        return f"BOFT with blocks of {config.boft_block_size}, {config.boft_n_butterfly_factor} factor"
+        return f"BOFT with blocks of {config['boft_block_size']}, {config['boft_n_butterfly_factor']} factor"
     return "trained copies of whole layers (LN tuning)" if kind == "LN_TUNING" else kind
 
 

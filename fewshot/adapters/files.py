@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fewshot.adapters.record import check_record
 from fewshot.consent import Consent
-from fewshot.errors import IntegrityError, NotFoundError, UsageError
+from fewshot.errors import IntegrityError, NotFoundError
+from fewshot.strict_json import loads
 
 WEIGHTS, CONFIG, RECORD = "adapter_model.safetensors", "adapter_config.json", "adapter.json"
 FORMAT = 1
@@ -83,16 +85,17 @@ def verified(folder: Path, read: Callable[[str], bytes | None]) -> AdapterFiles:
     config = _parse(folder / CONFIG, contents[CONFIG])
     base = record.get("base") or {}
     base_name = base.get("name") or config.get("base_model_name_or_path")
-    if not base_name:
+    base_sha256 = base.get("sha256") or config.get("revision") or ""
+    if not base_name or not isinstance(base_name, str):
         raise IntegrityError(
-            f"{folder / CONFIG}: base_model_name_or_path is empty, so its base is unknown",
+            f"{folder / CONFIG}: base_model_name_or_path is {base_name!r:.80}, so its base is unknown",
             "write the base's name there, such as scan_128.anime; `fewshot base ls` lists them",
         )
     return AdapterFiles(
         folder=folder,
         name=str(record.get("name") or _folder_name(folder)),
-        base_name=str(base_name),
-        base_sha256=str(base.get("sha256") or config.get("revision") or ""),
+        base_name=base_name,
+        base_sha256=str(base_sha256),
         config=config,
         record=record,
         contents=contents,
@@ -104,6 +107,13 @@ def seal(record: Mapping[str, Any]) -> dict[str, Any]:
     rest = {key: value for key, value in record.items() if key != "sha256"}
     text = json.dumps(rest, sort_keys=True, ensure_ascii=False)
     return {**rest, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+
+
+def record_bytes(record: Mapping[str, Any]) -> bytes:
+    """adapter.json's content, sealed."""
+    return (
+        json.dumps(seal(record), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    ).encode()
 
 
 def is_adapter(folder: Path) -> bool:
@@ -125,18 +135,17 @@ def _recorded(folder: Path, read: Callable[[str], bytes | None]) -> tuple[dict[s
         return {}, {name: needed(name) for name in (CONFIG, WEIGHTS)}
     contents, record = {RECORD: text}, _parse(path, text)
     try:
-        consent = Consent.from_dict(record.get("consent") or {})
-    except UsageError as error:
+        check_record(record)
+    except ValueError as error:
         raise IntegrityError(f"{path}: {error}", HINT) from None
     # A withdrawal is honoured however it was written down, so it needs no seal.
-    if consent.status != "withdrawn" and seal(record)["sha256"] != record.get("sha256"):
+    withdrawn = Consent.from_dict(record.get("consent") or {}).status == "withdrawn"
+    if not withdrawn and seal(record)["sha256"] != record.get("sha256"):
         raise IntegrityError(f"{path}: was changed after it was written (its sha256 does not match)", HINT)
     files = record.get("files")
     if not isinstance(files, dict) or not {WEIGHTS, CONFIG} <= files.keys():
         raise IntegrityError(f"{path}: lists no checksums for {WEIGHTS} and {CONFIG}", HINT)
     for name, expected in files.items():
-        if Path(name).name != name:
-            raise IntegrityError(f"{path}: lists {name!r}, which is no file of this folder", HINT)
         contents[name] = needed(name)
         found = hashlib.sha256(contents[name]).hexdigest()
         if found != expected:
@@ -156,11 +165,11 @@ def _read(path: Path) -> bytes | None:
 
 def _parse(path: Path, content: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(content)
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise IntegrityError(f"{path}: damaged; expected a JSON object", HINT)
+        value = loads(content)
+        if not isinstance(value, dict):
+            raise ValueError(f"it is a {type(value).__name__}")
+    except ValueError as error:
+        raise IntegrityError(f"{path}: damaged; expected a JSON object ({error!s:.80})", HINT) from None
     return value
 
 

@@ -29,9 +29,9 @@ from torch import Tensor
 from fewshot.adapters.adapter import Adapter, read_adapter
 from fewshot.adapters.attach import adapter_state, saved_names
 from fewshot.adapters.card import write_card
-from fewshot.adapters.files import CONFIG, FORMAT, RECORD, WEIGHTS, seal
-from fewshot.adapters.modelspec import modelspec, peft_type, with_metadata
-from fewshot.adapters.swap import new_folder
+from fewshot.adapters.files import CONFIG, FORMAT, RECORD, WEIGHTS, record_bytes
+from fewshot.adapters.modelspec import modelspec, with_metadata
+from fewshot.adapters.swap import replacing_folder
 from fewshot.consent import Consent
 from fewshot.errors import BadInputError
 from fewshot.home import check_name
@@ -92,8 +92,10 @@ def write_adapter(
     name = check_name(name)
     state, config = _state_and_config(weights, config)
     _require_finite(state)
+    saved = _config(config, base_name, base_sha256)
+    method = str(saved["peft_type"]).lower()
     files: dict[str, bytes] = {
-        CONFIG: _json(_config(config, base_name, base_sha256)),
+        CONFIG: _json(saved),
         "recipe.toml": recipe_toml.encode(),
         "metrics.json": _json(metrics),
         "preview.png": preview_png,
@@ -113,12 +115,12 @@ def write_adapter(
         "licence": licence,
         "consent": consent.to_dict(),
     }
-    files["README.md"] = write_card(record, config).encode()
-    files[WEIGHTS] = _weights(state, modelspec(record, config), MAX_BYTES - _size(files, record))
+    files["README.md"] = write_card(record, saved).encode()
+    files[WEIGHTS] = _weights(state, modelspec(record, method), MAX_BYTES - _size(files, record))
     record["files"] = {file: hashlib.sha256(content).hexdigest() for file, content in sorted(files.items())}
-    files[RECORD] = _json(seal(record))
+    files[RECORD] = record_bytes(record)
     folder = Path(folder)
-    with new_folder(folder, overwrite=overwrite) as temporary:
+    with replacing_folder(folder, overwrite=overwrite) as temporary:
         for file, content in files.items():
             (temporary / file).write_bytes(content)
         adapter = read_adapter(temporary)
@@ -172,7 +174,7 @@ def _config(config: PeftConfig, base_name: str, base_sha256: str) -> dict[str, A
         values["modules_to_save"] = sorted(values["modules_to_save"])
     return {
         **values,
-        "peft_type": peft_type(config),
+        "peft_type": str(getattr(config.peft_type, "value", config.peft_type)),
         "base_model_name_or_path": base_name,
         "revision": base_sha256,
         "inference_mode": True,

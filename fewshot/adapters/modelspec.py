@@ -8,22 +8,14 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from peft import PeftConfig
+from typing import Any
 
 KEY = "modelspec"
 
 
-def peft_type(config: PeftConfig) -> str:
-    """PEFT's word for a method, such as `LORA`, whether it is an enum or read from a file."""
-    return str(getattr(config.peft_type, "value", config.peft_type))
-
-
-def modelspec(record: Mapping[str, Any], config: PeftConfig) -> dict[str, str]:
-    """Header metadata from adapter.json's content and PEFT's configuration; `format` is PEFT's own."""
-    base, method = record["base"]["name"], peft_type(config).lower()
+def modelspec(record: Mapping[str, Any], method: str) -> dict[str, str]:
+    """Header metadata from adapter.json's content and the method, such as `lora`; `format` is PEFT's own."""
+    base = record["base"]["name"]
     known = {
         "sai_model_spec": "1.0.1",
         "architecture": f"{base}/{method}",

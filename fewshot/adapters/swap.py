@@ -21,7 +21,7 @@ _LEFTOVER_SECONDS = 24 * 3600
 
 
 @contextlib.contextmanager
-def new_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
+def replacing_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
     """Yield an empty folder beside `folder`; when the block ends well, it becomes `folder`, else it is
     removed.
 

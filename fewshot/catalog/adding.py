@@ -10,16 +10,20 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from fewshot.catalog.contents import Contents, numbers, read_contents
-from fewshot.catalog.models import Alias, Entry, Features, File, Metric, Tag, Version
+from fewshot.catalog.models import Alias, Entry, Features, File, Metric, Tag, Version, Weights
 from fewshot.catalog.names import check_alias
 from fewshot.catalog.store import Catalog, features_changed, now, remember_words
-from fewshot.consent import Consent, stricter
-from fewshot.home import check_name
+from fewshot.consent import UNKNOWN, Consent, stricter
+from fewshot.home import check_name, check_text
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What is said of a style beside its files; what is left out stays as it is."""
+    """What is said of a style beside its files; what is left out stays as it is.
+
+    Raises:
+        UsageError: text that cannot be stored.
+    """
 
     artist: str | None = None
     licence: str | None = None
@@ -32,6 +36,10 @@ class Facts:
     """Said now: it replaces what was known."""
     stated: Consent | None = None
     """Said by whoever passed the files on: it counts where nothing is known, and where it is withdrawn."""
+
+    def __post_init__(self) -> None:
+        for name in ("artist", "licence", "notes"):
+            check_text(getattr(self, name) or "", name)
 
 
 @dataclass(frozen=True)
@@ -66,15 +74,14 @@ def add(catalog: Catalog, folder: Path, *, name: str | None = None, facts: Facts
 
 def add_contents(catalog: Catalog, contents: Contents, name: str, facts: Facts, verb: str) -> Added:
     """The same for files that are in memory; `verb` goes into the log."""
-    if facts.alias:
-        check_alias(facts.alias)
+    alias = facts.alias and check_alias(facts.alias)
     tags = [check_name(tag, "tag") for tag in facts.tags]
-    relied_on = _put_new(catalog, contents)
+    _put_all(catalog, contents)
     with catalog.write() as session:
         catalog.hold_files(session)
-        for path in relied_on:
-            # Stored for another version, which may have been removed since.
-            if not catalog.blobs.has(contents.hashes[path]):
+        for path, sha256 in contents.hashes.items():
+            # `gc` may have taken it for a stray file until now; from here on it waits.
+            if not catalog.blobs.has(sha256):
                 catalog.blobs.put(contents.files[path])
         entry = catalog.entry_to_change(session, name)
         version = _same(session, entry, contents)
@@ -85,8 +92,8 @@ def add_contents(catalog: Catalog, contents: Contents, name: str, facts: Facts, 
         session.flush()
         for tag in tags:
             session.merge(Tag(entry_id=entry.id, tag=tag))
-        if facts.alias:
-            session.merge(Alias(entry_id=entry.id, name=facts.alias, version_id=version.id))
+        if alias:
+            session.merge(Alias(entry_id=entry.id, name=alias, version_id=version.id))
         session.flush()
         remember_words(session, entry)
         duplicates = tuple(f"{other}@{number}" for other, number in twins(session, version))
@@ -106,15 +113,15 @@ def twins(session: Session, version: Version) -> list[tuple[str, int]]:
     return [(name, number) for name, number in session.execute(query)]
 
 
-def _put_new(catalog: Catalog, contents: Contents) -> list[str]:
-    """Store the files that no version has yet; the paths of the others."""
+def _put_all(catalog: Catalog, contents: Contents) -> None:
+    """Store the files. One that other versions have is read instead, and put again if it is damaged."""
+    catalog.claim_root()
     with catalog.read() as session:
         query = select(File.sha256).where(File.sha256.in_(set(contents.hashes.values()))).distinct()
         known = set(session.scalars(query))
     for path, sha256 in contents.hashes.items():
-        if sha256 not in known:
+        if sha256 not in known or catalog.blobs.check(sha256):
             catalog.blobs.put(contents.files[path])
-    return [path for path, sha256 in contents.hashes.items() if sha256 in known]
 
 
 def _same(session: Session, entry: Entry, contents: Contents) -> Version | None:
@@ -142,6 +149,7 @@ def _insert(session: Session, entry: Entry, contents: Contents) -> Version:
     )
     session.add(version)
     session.flush()
+    session.merge(Weights(tensors_sha256=contents.tensors_sha256, entry_id=entry.id))
     session.add_all(
         File(version_id=version.id, path=path, sha256=sha256, size=len(contents.files[path]))
         for path, sha256 in contents.hashes.items()
@@ -173,11 +181,12 @@ def _state_facts(session: Session, entry: Entry, contents: Contents, facts: Fact
         given = getattr(facts, field)
         known_words = getattr(entry, field) or str(stated.get(field) or "")
         setattr(entry, field, known_words if given is None else given)
-    said = facts.stated or Consent.from_dict(stated.get("consent") or {})
-    known = Consent.from_dict(entry.consent)
-    if facts.consent is not None:
-        known = facts.consent
-    elif known == Consent():
-        known = said
+    said = Consent.from_dict(stated.get("consent") or {})
+    if facts.stated is not None:
+        said = stricter(facts.stated, said) if said.status == "withdrawn" else facts.stated
+    known = Consent.from_dict(entry.consent) if entry.consent else said
+    known = facts.consent or known
     # A folder that says `withdrawn` withdraws, whoever adds it.
-    entry.consent = (stricter(known, said) if said.status == "withdrawn" else known).to_dict()
+    known = stricter(known, said) if said.status == "withdrawn" else known
+    if known != UNKNOWN or facts.consent is not None:
+        entry.consent = known.to_dict()

@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,12 @@ from fewshot.files import atomic_write_bytes, clear_write_errors
 from fewshot.home import cache_folder
 
 _HINT = "`fewshot catalog verify` names everything that is damaged; put those files back from a backup"
-_DIGITS = frozenset("0123456789abcdef")
+_OURS = re.compile(
+    r"(?:^|/)(?P<two>[0-9a-f]{2})/(?P<part>\.?)(?P<sha256>(?P=two)[0-9a-f]{62})(?(part)(?:$|\.\w*$)|$)"
+)
+_OWNER = "catalogue"
+"""The file in the root that says whose it is."""
+_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,7 @@ class Stored:
     path: str
     """Where it is, for `Blobs.remove`."""
     sha256: str
-    """What its name promises; empty when the name is none of ours, such as half a file left by a kill."""
+    """What its name promises; empty for half a file that a kill left."""
     age: float
     """Seconds since it was written."""
 
@@ -60,7 +66,7 @@ class Blobs:
         """
         sha256 = hashlib.sha256(data).hexdigest()
         if self.folder is not None:
-            atomic_write_bytes(self._file(sha256), data)
+            self._write(self._file(sha256), data)
         else:
             with self._clear_errors("write"):
                 self._fs.pipe_file(self._key(sha256), data)
@@ -105,23 +111,61 @@ class Blobs:
         """The place of a content, for messages."""
         return str(self._file(sha256)) if self.folder is not None else self._key(sha256)
 
+    @property
+    def owner_path(self) -> str:
+        """The file that says whose the root is."""
+        return f"{self.folder or self._prefix}/{_OWNER}"
+
+    def owner(self) -> str:
+        """Name of the catalogue that the root belongs to; empty as long as it belongs to none."""
+        try:
+            if self.folder is not None:
+                return Path(self.owner_path).read_text(errors="replace").strip()
+            with self._clear_errors("read"):
+                return self._fs.cat_file(self.owner_path).decode(errors="replace").strip()
+        except FileNotFoundError:
+            return ""
+
+    def set_owner(self, name: str) -> None:
+        """Say which catalogue the root belongs to.
+
+        Raises:
+            BadInputError: the place cannot be written to.
+        """
+        if self.folder is not None:
+            atomic_write_bytes(Path(self.owner_path), name.encode())
+            return
+        with self._clear_errors("write"):
+            self._fs.pipe_file(self.owner_path, name.encode())
+
+    def age(self, path: str) -> float | None:
+        """Seconds since a file that `all` named was written; None when it is gone."""
+        try:
+            if self.folder is not None:
+                return time.time() - Path(path).stat().st_mtime
+            with self._clear_errors("read"):
+                self._fs.invalidate_cache()
+                return time.time() - _written(self._fs.info(path))
+        except FileNotFoundError:
+            return None
+
     def all(self) -> Iterator[Stored]:
-        """Every file under the root, in no order."""
+        """Every file under the root that was written by `put`, in no order; others are none of ours."""
         now = time.time()
         if self.folder is not None:
             for folder, _, names in os.walk(self.folder):
                 for name in names:
-                    path = Path(folder, name)
+                    path, ours = Path(folder, name), _OURS.search(f"{Path(folder).name}/{name}")
                     with contextlib.suppress(FileNotFoundError):
-                        yield Stored(str(path), _named(name), now - path.stat().st_mtime)
+                        if ours:
+                            yield Stored(str(path), _sha256(ours), now - path.stat().st_mtime)
             return
         with self._clear_errors("read"):
             self._fs.invalidate_cache()
             found = self._fs.find(self._prefix, detail=True)
         for path, info in found.items():
-            written = info.get("LastModified") or info.get("mtime") or info.get("created")
-            stamp = written.timestamp() if hasattr(written, "timestamp") else float(written or now)
-            yield Stored(path, _named(path.rpartition("/")[2]), now - stamp)
+            if ours := _OURS.search(path):
+                yield Stored(path, _sha256(ours), now - _written(info))
 
     def remove(self, path: str) -> None:
         """Remove a file that `all` named; one that is gone already is no error."""
@@ -131,6 +175,15 @@ class Blobs:
             return
         with contextlib.suppress(FileNotFoundError), self._clear_errors("read"):
             self._fs.rm_file(path)
+
+    def _write(self, path: Path, data: bytes) -> None:
+        for _ in range(_TRIES):
+            # `gc` without grace may remove the half-written file of somebody else, which this one is to it.
+            with contextlib.suppress(FileNotFoundError):
+                return atomic_write_bytes(path, data)
+        raise BadInputError(
+            f"cannot write {path}: it is removed again and again", "stop other `gc` and try again"
+        )
 
     def _file(self, sha256: str) -> Path:
         assert self.folder is not None
@@ -176,8 +229,14 @@ def _checked(data: bytes | None, sha256: str, where: str) -> bytes:
     return data
 
 
-def _named(name: str) -> str:
-    return name if len(name) == 64 and set(name) <= _DIGITS else ""
+def _sha256(ours: re.Match[str]) -> str:
+    return "" if ours["part"] else ours["sha256"]
+
+
+def _written(info: Mapping[str, Any]) -> float:
+    """When a remote file was written, in seconds; now where its system does not say."""
+    written: Any = info.get("LastModified") or info.get("mtime") or info.get("created") or time.time()
+    return float(written.timestamp() if hasattr(written, "timestamp") else written)
 
 
 def _local(root: str) -> Path | None:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import re
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -23,22 +22,24 @@ from typing import Any
 
 from sqlalchemy import select
 
-from fewshot.adapters.files import CONFIG, WEIGHTS, verified
+from fewshot.adapters.files import CONFIG, WEIGHTS, is_adapter, verified
+from fewshot.adapters.record import FILE_NAME, HASH
 from fewshot.catalog.adding import Added, Facts, add_contents
-from fewshot.catalog.bundle_base import installed_base, packed_base
-from fewshot.catalog.checkout import allowed_version, stored_hashes, write_folder
+from fewshot.catalog.bundle_base import install_base, packed_base, unpacked_base
+from fewshot.catalog.checkout import allowed_version, stored_files, stored_hashes, write_folder
 from fewshot.catalog.contents import MAX_BYTES, contents_of
 from fewshot.catalog.models import Tag
+from fewshot.catalog.restated import restated
 from fewshot.catalog.store import Catalog
 from fewshot.consent import Consent
 from fewshot.errors import BadInputError, ConflictError, IntegrityError, NotFoundError, UsageError
 from fewshot.files import atomic_write_bytes
 from fewshot.home import check_name
+from fewshot.strict_json import loads
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
 MAX_BUNDLE = MAX_BYTES + 64_000_000
-_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.(safetensors|json|toml|md|png)")
 _UNREADABLE = (
     *(zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError, OSError),
     *(ValueError, KeyError, TypeError, AttributeError, OverflowError, UsageError),
@@ -63,37 +64,53 @@ def export(
 ) -> Path:
     """Write a version as a bundle (`out` ends in `.zip`) or as a PEFT folder.
 
+    A folder's card and adapter.json state what the catalogue knows of rights. The log has its line before
+    there is a file.
+
     Raises:
         NotFoundError: no such style, version or alias, or its base is no file here.
-        ConflictError: `out` exists.
+        ConflictError: `out` exists, or is to be replaced and is no adapter.
         IntegrityError: no consent, a stored file is missing or damaged, or the base here is another one.
+        UsageError: a base is wanted in a folder.
     """
-    if out.exists() and not overwrite:
-        raise ConflictError(f"{out} exists already", "choose another -o, or replace it with --overwrite")
+    zipped = out.suffix.lower() == ".zip"
+    if with_base and not zipped:
+        raise UsageError(f"{out}: a folder has no room for a base", "write a bundle: -o NAME.zip --with-base")
+    _refuse_to_replace(out, zipped, overwrite)
     with catalog.read() as session:
         entry, version, consent = allowed_version(session, text)
         hashes = stored_hashes(session, version)
         tags = session.scalars(select(Tag.tag).where(Tag.entry_id == entry.id).order_by(Tag.tag))
-        base = {"name": version.base_name, "sha256": version.base_sha256}
-        manifest = {
-            "schema": SCHEMA,
+        facts = {
             "name": entry.name,
-            "version": version.number,
             "artist": entry.artist,
             "licence": entry.licence,
-            "notes": entry.notes,
             "tags": list(tags),
             "consent": consent.to_dict(),
-            "base": base,
+            "base": (base := {"name": version.base_name, "sha256": version.base_sha256}),
         }
-    files = {path: catalog.blobs.get(sha256) for path, sha256 in hashes.items()}
-    if out.suffix.lower() == ".zip":
-        atomic_write_bytes(out, pack(manifest, files, packed_base(base) if with_base else None))
-    else:
-        write_folder(out, files, overwrite=overwrite)
+    files = stored_files(catalog, version, hashes)
+    packed = packed_base(base) if with_base else None
     with catalog.write() as session:
         catalog.record(session, "export", entry.name, {"with_base": with_base}, version.number)
+    if zipped:
+        manifest = {"schema": SCHEMA, "version": version.number, "notes": entry.notes, **facts}
+        atomic_write_bytes(out, pack(manifest, files, packed))
+    else:
+        write_folder(out, restated(files, facts), overwrite=overwrite)
     return out
+
+
+def _refuse_to_replace(out: Path, zipped: bool, overwrite: bool) -> None:
+    if not out.exists():
+        return
+    if not overwrite:
+        raise ConflictError(f"{out} exists already", "choose another -o, or replace it with --overwrite")
+    if zipped != out.is_file() or (out.is_dir() and any(out.iterdir()) and not is_adapter(out)):
+        raise ConflictError(
+            f"{out} is no adapter and no bundle, and would be lost; expected one to replace",
+            "choose another -o",
+        )
 
 
 def import_(catalog: Catalog, path: Path, *, name: str | None = None) -> Added:
@@ -104,19 +121,26 @@ def import_(catalog: Catalog, path: Path, *, name: str | None = None) -> Added:
 
     Raises:
         NotFoundError: no such file, or the bundle's base is neither here nor in it.
+        BadInputError: larger than a bundle can be.
         IntegrityError: not a bundle, or changed since it was written.
+        UsageError: a name that cannot be one.
     """
     bundle = read(path)
-    with installed_base(bundle.manifest["base"], bundle.base):
-        where = Path(path.name)
-        contents = contents_of(verified(where, bundle.files.get))
-        if {"name": contents.base_name, "sha256": contents.base_sha256} != bundle.manifest["base"]:
-            raise IntegrityError(f"{path}: the manifest names another base than the adapter", _HINT)
-        words = {key: bundle.manifest[key] for key in ("artist", "licence", "notes")}
-        contents = replace(contents, record={**contents.record, **words})
-        stated = Consent.from_dict(bundle.manifest["consent"])
-        facts = Facts(tags=bundle.manifest["tags"], stated=stated)
-        return add_contents(catalog, contents, check_name(name or bundle.manifest["name"]), facts, "import")
+    manifest = bundle.manifest
+    files = verified(Path(path.name), bundle.files.get)
+    # A plain PEFT folder may not know its base's hash.
+    files = replace(files, base_sha256=files.base_sha256 or manifest["base"]["sha256"])
+    if {"name": files.base_name, "sha256": files.base_sha256} != manifest["base"]:
+        raise IntegrityError(f"{path}: the manifest names another base than the adapter", _HINT)
+    with unpacked_base(manifest["base"], bundle.base) as folder:
+        contents = contents_of(files, *([folder] if folder else []))
+    words = {key: manifest[key] for key in ("artist", "licence", "notes")}
+    contents = replace(contents, record={**contents.record, **words})
+    facts = Facts(tags=manifest["tags"], stated=Consent.from_dict(manifest["consent"]))
+    if bundle.base is not None:
+        # Last of all: what follows is one transaction, and a base without a style does no harm.
+        install_base(manifest["base"], bundle.base)
+    return add_contents(catalog, contents, check_name(name or manifest["name"]), facts, "import")
 
 
 def pack(manifest: Mapping[str, Any], files: Mapping[str, bytes], base: bytes | None = None) -> bytes:
@@ -153,7 +177,7 @@ def read(path: Path) -> Bundle:
     data = path.read_bytes()
     try:
         members = _members(data)
-        manifest = json.loads(members.pop(MANIFEST, b""))
+        manifest = loads(members.pop(MANIFEST, b""))
         bundle = _understood(manifest, members)
     except _UNREADABLE as error:
         raise IntegrityError(f"{path}: no intact bundle ({error!s:.100})", _HINT) from None
@@ -183,22 +207,34 @@ def _understood(manifest: dict[str, Any], members: dict[str, bytes]) -> Bundle:
         raise ValueError("its manifest is no object with a schema")
     if manifest["schema"] > SCHEMA:
         raise ValueError(f"made by a newer fewshot: schema {manifest['schema']}, expected {SCHEMA}")
-    strings = [manifest[key] for key in ("name", "artist", "licence", "notes")] + list(manifest["tags"])
-    if not all(isinstance(text, str) for text in strings) or set(manifest["base"]) != {"name", "sha256"}:
+    texts = [manifest[key] for key in ("name", "artist", "licence", "notes")]
+    base, tags = manifest["base"], manifest["tags"]
+    if (
+        set(base) != {"name", "sha256"}
+        or not isinstance(tags, list)
+        or not isinstance(manifest["consent"], dict)
+    ):
         raise ValueError("its manifest has values of another kind")
-    if not isinstance(manifest["consent"], dict) or not isinstance(manifest["tags"], list):
+    if not all(isinstance(text, str) for text in (*texts, *tags, *base.values())):
         raise ValueError("its manifest has values of another kind")
-    base = members.pop(_base_path(manifest), None)
+    if base["name"].endswith(".netD") or not HASH.fullmatch(base["sha256"]):
+        raise ValueError("its base has the name of discriminators, or no sha256")
+    check_name(manifest["name"])
+    Consent.from_dict(manifest["consent"])
+    for tag in tags:
+        check_name(tag, "tag")
+    base_file = members.pop(_base_path(manifest), None)
     files = manifest["files"]
     if set(files) != set(members) or not {WEIGHTS, CONFIG} <= set(files):
         raise ValueError("its manifest lists other files than it holds")
     for path, facts in files.items():
-        if not _FILE.fullmatch(path):
+        if not FILE_NAME.fullmatch(path):
             raise ValueError(f"{path!r} is no file of an adapter")
         if facts != {"sha256": hashlib.sha256(members[path]).hexdigest(), "size": len(members[path])}:
             raise ValueError(f"{path} is damaged or changed")
-    return Bundle(manifest, members, base)
+    return Bundle(manifest, members, base_file)
 
 
 def _base_path(manifest: Mapping[str, Any]) -> str:
+    """Where the base lies in a bundle; raises UsageError for a name that cannot be one."""
     return f"base/{check_name(str(manifest['base']['name']), 'base')}.safetensors"

@@ -8,7 +8,7 @@ from sqlalchemy import delete, func, select
 
 from fewshot.catalog.adding import Facts
 from fewshot.catalog.models import Alias, Tag, Version
-from fewshot.catalog.names import Reference, check_alias, find_entry, find_version, parse
+from fewshot.catalog.names import LATEST, Reference, check_alias, find_entry, find_version, parse, parse_whole
 from fewshot.catalog.store import Catalog, features_changed, remember_words
 from fewshot.consent import Consent
 from fewshot.errors import ConflictError, NotFoundError, UsageError
@@ -22,14 +22,15 @@ def tag(catalog: Catalog, name: str, add: Sequence[str] = (), remove: Sequence[s
         NotFoundError: no such style.
         UsageError: a word with spaces or signs.
     """
-    fresh = [check_name(word, "tag") for word in add]
+    fresh, gone = ([check_name(word, "tag") for word in words] for words in (add, remove))
     with catalog.write() as session:
-        entry = find_entry(session, parse(name).name, lock=True)
+        entry = find_entry(session, parse_whole(name), lock=True)
         mine = Tag.entry_id == entry.id
         before = set(session.scalars(select(Tag.tag).where(mine)))
-        session.execute(delete(Tag).where(mine, Tag.tag.in_(list(remove))))
-        after = (before - set(remove)) | set(fresh)
-        session.add_all(Tag(entry_id=entry.id, tag=word) for word in sorted(after - (before - set(remove))))
+        kept = before - set(gone)
+        session.execute(delete(Tag).where(mine, Tag.tag.in_(gone)))
+        after = kept | set(fresh)
+        session.add_all(Tag(entry_id=entry.id, tag=word) for word in sorted(after - kept))
         session.flush()
         remember_words(session, entry)
         if after != before:
@@ -45,7 +46,7 @@ def alias(catalog: Catalog, text: str, name: str) -> int:
         UsageError: a name that is reserved: `latest`, a number.
         NotFoundError: no such style or version.
     """
-    check_alias(name)
+    name = check_alias(name)
     with catalog.write() as session:
         entry, version = find_version(session, parse(text), lock=True)
         there = session.get(Alias, (entry.id, name))
@@ -59,7 +60,8 @@ def alias(catalog: Catalog, text: str, name: str) -> int:
 def unalias(catalog: Catalog, text: str, name: str) -> None:
     """Take an alias away; raises NotFoundError where there is none of that name."""
     with catalog.write() as session:
-        entry = find_entry(session, parse(text).name, lock=True)
+        entry = find_entry(session, parse_whole(text), lock=True)
+        name = check_name(name, "alias")
         there = session.get(Alias, (entry.id, name))
         if there is None:
             raise NotFoundError(
@@ -73,11 +75,15 @@ def unalias(catalog: Catalog, text: str, name: str) -> None:
 def set_consent(catalog: Catalog, name: str, consent: Consent) -> None:
     """Write down what the artist agreed to; the log keeps what was there before.
 
+    It is about the weights, and so outlives them: also for a style whose versions were all removed.
+
     Raises:
-        NotFoundError: no such style.
+        NotFoundError: there never was such a style.
+        UsageError: `name@3`: consent is to the style, not to a version.
     """
+    name = parse_whole(name)
     with catalog.write() as session:
-        entry = find_entry(session, parse(name).name, lock=True)
+        entry = find_entry(session, name, lock=True, emptied=True)
         before, entry.consent = entry.consent, consent.to_dict()
         catalog.record(session, "consent", entry.name, {"before": before, "after": entry.consent})
 
@@ -89,7 +95,7 @@ def edit(catalog: Catalog, name: str, facts: Facts) -> None:
         NotFoundError: no such style.
     """
     with catalog.write() as session:
-        entry = find_entry(session, parse(name).name, lock=True)
+        entry = find_entry(session, parse_whole(name), lock=True)
         changed = {}
         for field in ("artist", "licence", "notes"):
             value = getattr(facts, field)
@@ -104,14 +110,15 @@ def edit(catalog: Catalog, name: str, facts: Facts) -> None:
 def rm(catalog: Catalog, text: str) -> list[int]:
     """Remove one version, or with a bare name all of them; the numbers that are gone.
 
-    The files stay until `gc`. The log stays for good, and the numbers are never given again.
+    The files stay until `gc`. The log and the consent stay for good, and the numbers are never given again.
 
     Raises:
+        UsageError: `name@alias`.
         ConflictError: an alias points to one of them; nothing is removed then.
         NotFoundError: no such style or version.
     """
     reference = parse(text)
-    if reference.which and reference.number is None:
+    if reference.which not in ("", LATEST) and reference.number is None:
         raise UsageError(
             f"{text}: an alias is no version", f"remove the alias with: fewshot catalog alias {text} --remove"
         )

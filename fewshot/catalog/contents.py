@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
+import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import safetensors
 
-from base_models.registry import CheckpointError, create_model, list_models
-from fewshot.adapters.files import HINT, WEIGHTS, AdapterFiles, read_files
+from base_models.registry import CheckpointError, create_model, list_models, same_model
+from fewshot.adapters.files import CONFIG, HINT, WEIGHTS, AdapterFiles, read_files
 from fewshot.errors import BadInputError, IntegrityError, NotFoundError
 from fewshot.home import home
+
+if TYPE_CHECKING:
+    from base_models.checkpoint import BaseModel
 
 FEATURES = "style_features.safetensors"
 MAX_BYTES = 256_000_000
@@ -102,44 +105,45 @@ def read_contents(folder: Path) -> Contents:
     return contents_of(files)
 
 
-def contents_of(files: AdapterFiles) -> Contents:
-    """The same from files that were read already."""
+def contents_of(files: AdapterFiles, *further: Path) -> Contents:
+    """The same from files that were read already; `further` are folders with bases beside this machine's."""
     size = sum(map(len, files.contents.values()))
     if size > MAX_BYTES:
         raise BadInputError(
             f"{files.folder}: {size:,} bytes; expected an adapter of at most {MAX_BYTES:,}",
             "train it with a smaller rank: fewshot adapt … rank=8",
         )
-    known = base_sha256(files.base_name)
-    if files.base_sha256 and files.base_sha256 != known:
+    base = _known_base(files.base_name, files.base_sha256, (home() / "base", *further))
+    if files.base_sha256 and files.base_sha256 != base.sha256:
         raise IntegrityError(
             f"{files.folder}: made for a {files.base_name} of sha256 {files.base_sha256[:12]}…; "
-            f"here it is {known[:12]}…",
+            f"here it is {base.sha256[:12]}…",
             "put the base that it was trained on into FEWSHOT_HOME/base, or train it again",
         )
-    if not files.record:
-        _try_on(files)
-    return Contents(files.name, files.base_name, known, files.record, files.contents)
+    _try_on(files, base)
+    return Contents(files.name, files.base_name, base.sha256, files.record, files.contents)
 
 
-def base_sha256(name: str) -> str:
-    """Identity of a base on this machine.
+def _known_base(name: str, sha256: str, folders: tuple[Path, ...]) -> BaseModel:
+    """The base of that hash, or else of that name; raises NotFoundError and IntegrityError."""
+    files = [path for folder in folders for path in sorted(folder.glob("*.safetensors"))]
+    stats = [(path, path.stat()) for path in files]
+    state = tuple((str(path), stat.st_mtime_ns, stat.st_size) for path, stat in stats)
+    return _load_base(name, sha256, folders, state)
 
-    Raises:
-        NotFoundError: there is none of that name.
-    """
-    return _base_sha256(name, home() / "base")
 
-
-@lru_cache
-def _base_sha256(name: str, folder: Path) -> str:
-    models = {model.name: model for model in list_models((folder,))}
-    if name not in models:
+@lru_cache(2)
+def _load_base(name: str, sha256: str, folders: tuple[Path, ...], state: tuple[Any, ...]) -> BaseModel:
+    """`state` changes with the files, so that a base that was replaced is read again."""
+    here = same_model(name, sha256, folders)
+    if here not in {model.name for model in list_models(folders)}:
         raise NotFoundError(
             f"its base {name!r} is not known here", "`fewshot base ls` lists the bases; import it --with-base"
         )
-    # A random model has no file, and so no stored hash.
-    return models[name].sha256 or create_model(name).sha256
+    try:
+        return create_model(here, folders=folders)
+    except CheckpointError as error:
+        raise IntegrityError(str(error), error.hint) from None
 
 
 def tensors_sha256(weights: bytes) -> str:
@@ -157,7 +161,7 @@ def numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
     for key, value in metrics.items():
         if isinstance(value, Mapping):
             found |= {f"{key}.{inner}": number for inner, number in numbers(value).items()}
-        elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        elif isinstance(value, int | float) and not isinstance(value, bool):
             found[str(key)] = float(value)
     return {name[:200]: value for name, value in found.items()}
 
@@ -169,12 +173,16 @@ def _tensors(data: bytes, name: str) -> dict[str, dict[str, Any]]:
         raise IntegrityError(f"{name}: damaged ({error!s:.80})", HINT) from None
 
 
-def _try_on(files: AdapterFiles) -> None:
-    """Refuse a folder by others whose tensors do not fit: our own was tried when it was written."""
-    from fewshot.adapters.adapter import read_adapter
-    from fewshot.adapters.algebra import blend
+def _try_on(files: AdapterFiles, base: BaseModel) -> None:
+    """Refuse tensors that do not fit the base, whoever sealed the folder."""
+    from fewshot.adapters.adapter import adapter_of
+    from fewshot.adapters.algebra import deltas
 
-    try:
-        blend(create_model(files.base_name, folders=(home() / "base",)), [(read_adapter(files.folder), 1.0)])
-    except CheckpointError as error:
-        raise IntegrityError(str(error), error.hint) from None
+    with tempfile.TemporaryDirectory() as folder:
+        # PEFT merges some methods, and reads nothing but folders.
+        for name in (CONFIG, WEIGHTS):
+            Path(folder, name).write_bytes(files.contents[name])
+        try:
+            deltas(replace(adapter_of(files), folder=Path(folder)), base)
+        except IntegrityError as error:
+            raise IntegrityError(str(error).replace(folder, str(files.folder)), error.hint) from None

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import re
+import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy import URL, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.orm import Session
 
 from fewshot.errors import BadInputError, IntegrityError, NotFoundError, UsageError
 from fewshot.files import clear_write_errors
 
-HEAD = "0001"
-"""The newest migration; a test compares it with the folder."""
+REVISIONS = ("0001",)
+"""The migrations in their order; a test compares them with the folder."""
+HEAD = REVISIONS[-1]
 _WAIT = 60
 """Seconds that a writer waits for another one."""
 _MIGRATION_LOCK = 0x66657773
 """PostgreSQL advisory lock, held by the one that migrates."""
-_PASSWORD = re.compile(r"(?<=:)[^:@/]*(?=@)")
+_SECRETS = re.compile(r"(?i)((?:password|passfile|sslkey|sslpassword)=)[^&]*")
 
 
 class Database:
@@ -38,7 +41,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.engine = _engine(url)
-        self.where = _PASSWORD.sub("***", str(url))
+        self.where = _shown(url)
         self.postgres = self.engine.dialect.name == "postgresql"
         with self._clear_errors():
             self._migrate()
@@ -82,11 +85,17 @@ class Database:
             found = _revision(connection)
             if found == HEAD:
                 return
-            if found is not None and found > HEAD:
+            if found is not None and found not in REVISIONS:
                 raise IntegrityError(
-                    f"{self.where}: this catalogue was made by a newer fewshot (its tables are {found}, "
-                    f"expected at most {HEAD})",
-                    "update fewshot: pip install -U fewshot-style",
+                    f"{self.where}: its tables are of the state {found!r}, expected at most {HEAD}: a "
+                    "catalogue of a newer fewshot, or of something else",
+                    "update fewshot (pip install -U fewshot-style), or name another database",
+                )
+            others = [] if found else inspect(connection).get_table_names()
+            if others:
+                raise IntegrityError(
+                    f"{self.where}: no catalogue, it has tables of something else ({', '.join(others[:4])})",
+                    "name another database: --db or FEWSHOT_CATALOG_DB",
                 )
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
@@ -101,7 +110,7 @@ class Database:
             if "malformed" in str(error) or "not a database" in str(error):
                 raise IntegrityError(
                     f"{self.where}: damaged, or no catalogue ({error.orig})",
-                    "put a backup of the file in its place, or name another one with --db",
+                    "put a backup of the file in its place, or name another one: --db or FEWSHOT_CATALOG_DB",
                 ) from None
             raise
 
@@ -113,47 +122,65 @@ class Database:
             )
         if "readonly" in said or "full" in said:
             return BadInputError(
-                f"cannot write {self.where}: {said}", "free some space, or name another place with --db"
+                f"cannot write {self.where}: {said}",
+                "free some space, or name another place: --db or FEWSHOT_CATALOG_DB",
             )
         return NotFoundError(
-            f"{self.where}: cannot be opened ({said})", "check the path, or that the server runs, and --db"
+            f"{self.where}: cannot be opened ({said})",
+            "check the path, or that the server runs, and --db or FEWSHOT_CATALOG_DB",
         )
 
 
 def _engine(url: str) -> Engine:
     if "://" not in url:
-        url = f"sqlite:///{Path(url).expanduser().absolute()}"
+        return _sqlite(Path(url).expanduser().absolute())
     try:
         parsed = make_url(url)
         kind = parsed.get_backend_name()
-        if kind == "sqlite":
-            return _sqlite(str(parsed.database or ""))
+        if kind == "sqlite" and parsed.database:
+            return _sqlite(Path(parsed.database).absolute())
         if kind == "postgresql":
             return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
-    except (ArgumentError, NoSuchModuleError):
+    except (ArgumentError, NoSuchModuleError, ValueError):
         pass
     except ModuleNotFoundError:
         raise UsageError(
             "PostgreSQL needs the package psycopg", 'install it: pip install "fewshot-style[postgres]"'
         ) from None
     raise UsageError(
-        f"--db {_PASSWORD.sub('***', url)!r} is no database for a catalogue",
-        "write a path, sqlite:///PATH or postgresql://USER@HOST/NAME",
+        f"{_shown(url)!r} is no database for a catalogue",
+        "write --db or FEWSHOT_CATALOG_DB as a path, sqlite:///PATH or postgresql://USER@HOST/NAME",
     )
 
 
-def _sqlite(database: str) -> Engine:
-    path = Path(database)
-    with clear_write_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _WAIT})
+def _shown(url: str) -> str:
+    """A URL for messages, without its password; one that cannot be read is not shown beyond its kind."""
+    if "://" not in url:
+        return url
+    try:
+        return _SECRETS.sub(r"\1***", make_url(url).render_as_string(hide_password=True))
+    except (ArgumentError, ValueError):
+        return f"{url.partition('://')[0]}://…"
+
+
+def _sqlite(path: Path) -> Engine:
+    try:
+        with clear_write_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError:
+        raise BadInputError(
+            f"cannot write {path}: no folder can be made there",
+            "name another database: --db or FEWSHOT_CATALOG_DB",
+        ) from None
+    engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": _WAIT})
 
     @event.listens_for(engine, "connect")
     def _connected(connection: Any, _: Any) -> None:
         # Transactions are begun below and nowhere else: Python's own would begin too late to be safe.
         connection.isolation_level = None
-        for pragma in ("foreign_keys=ON", "journal_mode=WAL", "synchronous=FULL"):
+        for pragma in ("foreign_keys=ON", "synchronous=FULL"):
             connection.execute(f"PRAGMA {pragma}")
+        _write_ahead(connection)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:
@@ -161,6 +188,19 @@ def _sqlite(database: str) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def _write_ahead(connection: Any) -> None:
+    """Let readers work beside a writer. To change the mode takes a lock that SQLite does not wait for."""
+    end = time.monotonic() + _WAIT
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > end:
+                raise
+            time.sleep(0.02)
 
 
 def _revision(bind: Any) -> str | None:

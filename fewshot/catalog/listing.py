@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +14,7 @@ from sqlalchemy.orm import Session
 from fewshot.catalog.adding import twins
 from fewshot.catalog.checkout import consent_for
 from fewshot.catalog.models import Alias, Entry, Event, File, Metric, Tag, Version
-from fewshot.catalog.names import find_version, parse
+from fewshot.catalog.names import find_version, parse, parse_whole
 from fewshot.catalog.store import Catalog, fold
 from fewshot.consent import STATUSES, Consent
 from fewshot.errors import UsageError
@@ -34,7 +36,7 @@ class Filter:
     base: str = ""
     """Of the latest version."""
     consent: str = ""
-    """A status; `expired` for those whose last day is over."""
+    """A status as it counts today; `expired` for those whose last day is over."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Listed:
     artist: str
     licence: str
     consent: str
-    """The status, or `expired`."""
+    """The status as it counts today, or `expired`."""
     tags: tuple[str, ...]
     aliases: tuple[str, ...]
     """As `approved=3`."""
@@ -102,6 +104,12 @@ def ls(
         return Page(tuple(_listed(session, found, metric=sort not in SORTS)), total)
 
 
+def names(catalog: Catalog, wanted: Filter) -> frozenset[str]:
+    """The styles that a filter leaves; raises UsageError for an unknown consent."""
+    with catalog.read() as session:
+        return frozenset(session.scalars(_filtered(wanted, Entry.name)))
+
+
 def show(catalog: Catalog, text: str) -> dict[str, Any]:
     """Everything that is known of one version.
 
@@ -122,7 +130,7 @@ def show(catalog: Catalog, text: str) -> dict[str, Any]:
             "aliases": aliases,
             "artist": entry.artist,
             "licence": entry.licence,
-            "consent": entry.consent,
+            "consent": Consent.from_dict(entry.consent).to_dict(),
             "refused": consent_for(
                 session, version.tensors_sha256, Consent.from_dict(entry.consent)
             ).refusal(),
@@ -149,7 +157,7 @@ def log(catalog: Catalog, name: str = "", *, limit: int = 50) -> list[dict[str, 
     with catalog.read() as session:
         query = select(Event).order_by(Event.id.desc()).limit(limit)
         if name:
-            query = query.where(Event.entry == parse(name).name)
+            query = query.where(Event.entry == parse_whole(name))
         columns = ("id", "time", "who", "verb", "entry", "version", "detail")
         return [{column: getattr(row, column) for column in columns} for row in session.scalars(query)]
 
@@ -169,7 +177,7 @@ def _filtered(wanted: Filter, *columns: Any) -> Any:
     for word in wanted.words:
         query = query.where(Entry.words.contains(fold(word), autoescape=True))
     for tag in wanted.tags:
-        tagged = select(Tag.entry_id).where(Tag.tag == tag)
+        tagged = select(Tag.entry_id).where(Tag.tag == unicodedata.normalize("NFC", tag))
         query = query.where(Entry.id.in_(tagged))
     if wanted.artist:
         query = query.where(Entry.artist == wanted.artist)
@@ -181,13 +189,14 @@ def _filtered(wanted: Filter, *columns: Any) -> Any:
 
 
 def _consent(wanted: str) -> Any:
-    expires = Entry.consent["expires"].as_string()
-    today = func.substr(func.current_date(), 1, 10)
-    if wanted == "expired":
-        return (expires != "") & (expires < today)
-    if wanted not in STATUSES:
+    if wanted not in (*STATUSES, "expired"):
         raise UsageError(f"consent {wanted!r} is unknown", f"write one of {', '.join(STATUSES)}, expired")
-    return Entry.consent["status"].as_string() == wanted
+    # As `Consent.state`: a withdrawal cannot expire. An entry that nobody said anything of has no status.
+    status = func.coalesce(Entry.consent["status"].as_string(), "unknown")
+    last_day = func.coalesce(Entry.consent["expires"].as_string(), "")
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    expired = (status != "withdrawn") & (last_day != "") & (last_day < today)
+    return expired if wanted == "expired" else (status == wanted) & ~expired
 
 
 def _sort_column(session: Session, sort: str) -> Any:
@@ -211,14 +220,13 @@ def _listed(session: Session, found: Sequence[Any], *, metric: bool) -> list[Lis
     tags, aliases = _tags(session, ids), _aliases(session, ids)
     rows = []
     for entry, version, value in found:
-        consent = Consent.from_dict(entry.consent)
         rows.append(
             Listed(
                 name=entry.name,
                 version=version.number,
                 artist=entry.artist,
                 licence=entry.licence,
-                consent="expired" if consent.expired() else consent.status,
+                consent=Consent.from_dict(entry.consent).state(),
                 tags=tuple(tags.get(entry.id, ())),
                 aliases=tuple(aliases.get(entry.id, ())),
                 base=version.base_name,

@@ -53,7 +53,7 @@ class Entry(Base):
     latest: Mapped[int | None] = mapped_column(Integer)
     """The highest number there is; None when every version was removed, and no list shows the entry."""
     consent: Mapped[dict[str, Any]] = mapped_column(JSON)
-    """As `fewshot.consent.Consent`."""
+    """As `fewshot.consent.Consent`; empty as long as nobody said anything."""
     words: Mapped[str] = mapped_column(Text, default="")
     """What a search for words looks at: name, artist, licence, notes and tags, case folded."""
 
@@ -85,6 +85,15 @@ class Version(Base):
     metrics: Mapped[dict[str, Any]] = mapped_column(JSON)
     references: Mapped[list[str]] = mapped_column(JSON)
     """sha256 of the drawings it was trained on."""
+
+
+class Weights(Base):
+    """Weights that an entry has or had. Rows outlive their versions, and with them a withdrawal does."""
+
+    __tablename__ = "weights"
+
+    tensors_sha256: Mapped[str] = mapped_column(HASH, primary_key=True)
+    entry_id: Mapped[int] = mapped_column(ForeignKey("entry.id"), primary_key=True)
 
 
 class File(Base):

@@ -13,7 +13,11 @@ from fewshot.catalog.models import Alias, Entry, Version
 from fewshot.errors import NotFoundError, UsageError
 from fewshot.home import check_name
 
-_NUMBER = re.compile(r"v?(\d{1,9})")
+LATEST = "latest"
+"""Means the version with the highest number."""
+_NUMBER = re.compile(r"v?([0-9]+)")
+_HIGHEST = 2**31 - 1
+"""Of what a column of numbers holds; no version has it."""
 
 
 @dataclass(frozen=True)
@@ -22,13 +26,13 @@ class Reference:
 
     name: str
     which: str = ""
-    """A version number, an alias, or nothing for the latest."""
+    """A version number, an alias, `latest`, or nothing: the style as a whole, or its latest version."""
 
     @property
     def number(self) -> int | None:
         """The version number that `which` is, as `3` or `v3`."""
         found = _NUMBER.fullmatch(self.which)
-        return int(found[1]) if found else None
+        return min(int(found[1][:18]), _HIGHEST) if found else None
 
     def __str__(self) -> str:
         return f"{self.name}@{self.which}" if self.which else self.name
@@ -39,13 +43,22 @@ def parse(text: str) -> Reference:
     name, at, which = text.partition("@")
     if at and not which:
         raise UsageError(f"{text!r} has nothing after the @", f"write {name}, {name}@3 or {name}@ALIAS")
-    which = "" if which == "latest" else which
     return Reference(check_name(name), which and check_name(which, "alias"))
+
+
+def parse_whole(text: str) -> str:
+    """The name of a style, for what is done to all its versions; raises UsageError for `name@3`."""
+    reference = parse(text)
+    if reference.which:
+        raise UsageError(
+            f"{text} is one version; this is kept for the style as a whole", f"write {reference.name}"
+        )
+    return reference.name
 
 
 def check_alias(name: str) -> str:
     """An alias that may be given; raises UsageError for those that already mean something."""
-    if name == "latest" or _NUMBER.fullmatch(name):
+    if name == LATEST or _NUMBER.fullmatch(name):
         raise UsageError(
             f"the alias {name!r} is reserved: it means a version already",
             "choose a word, such as approved or v3-final",
@@ -53,15 +66,18 @@ def check_alias(name: str) -> str:
     return check_name(name, "alias")
 
 
-def find_entry(session: Session, name: str, *, lock: bool = False) -> Entry:
+def find_entry(session: Session, name: str, *, lock: bool = False, emptied: bool = False) -> Entry:
     """The entry of that name; locked, others that change it wait until the transaction ends.
+
+    Args:
+        emptied: also one whose versions were all removed.
 
     Raises:
         NotFoundError: there is none; the hint names the nearest.
     """
     query = select(Entry).where(Entry.name == name)
     entry = session.scalar(query.with_for_update() if lock else query)
-    if entry is None or entry.latest is None:
+    if entry is None or (entry.latest is None and not emptied):
         raise NotFoundError(f"there is no style {name!r} in the catalogue", _nearest(session, name))
     return entry
 
@@ -74,7 +90,7 @@ def find_version(session: Session, reference: Reference, *, lock: bool = False) 
     """
     entry = find_entry(session, reference.name, lock=lock)
     query = select(Version).where(Version.entry_id == entry.id)
-    number = reference.number if reference.which else entry.latest
+    number = entry.latest if reference.which in ("", LATEST) else reference.number
     if number is not None:
         version = session.scalar(query.where(Version.number == number))
     else:
@@ -86,9 +102,9 @@ def find_version(session: Session, reference: Reference, *, lock: bool = False) 
         )
         aliases = session.scalars(select(Alias.name).where(Alias.entry_id == entry.id).order_by(Alias.name))
         there = [*map(str, numbers), *aliases]
-        what = f"alias {reference.which!r}" if reference.number is None else f"version {reference.number}"
+        kind = "alias" if reference.number is None else "version"
         raise NotFoundError(
-            f"the style {entry.name} has no {what}",
+            f"the style {entry.name} has no {kind} {reference.which}",
             f"it has {', '.join(f'{entry.name}@{which}' for which in there[:8])}",
         )
     return entry, version

@@ -1,13 +1,13 @@
 """Search by picture: which style is like these drawings, or like that other style?
 
-The features lie in the database. The FAISS index over them is a cache: it carries the generation at which it
-was made and is brought up to date when the database has a newer one.
+The features lie in the database. The FAISS index over them is a cache: a search knows the generation that it
+has seen, and brings the index up to date when the database has another one.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,11 +37,19 @@ SIZE = 128
 PER_STYLE = 3
 """Pictures of a style that count: the best ones, so that a large set is no handicap."""
 _SHORTLIST = 256
-"""Pictures that are looked at for each query."""
+"""Pictures that are looked at for each query, at first; more where they are of too few styles."""
 _STALE = 100
 """Versions of the past that an index may hold before it is made anew."""
 _ROWS = 500
 """Versions whose features are read at once."""
+
+
+Only = Callable[[str], bool]
+"""Whether a style, by its name, is wanted in an answer."""
+
+
+def _every(name: str) -> bool:
+    return True
 
 
 @dataclass(frozen=True)
@@ -71,20 +79,30 @@ class PictureSearch:
         self.generation = -1
         self.index = StyleIndex(self.space)
         self._names: dict[str, tuple[str, int]] = {}
+        """Name and number of every style's latest version, by its key in the index."""
 
-    def search(self, features: np.ndarray, *, limit: int = 10, leave_out: str = "") -> list[Similar]:
+    def search(self, features: np.ndarray, *, limit: int = 10, only: Only = _every) -> list[Similar]:
         """The styles nearest to features `(Q, D)` of one or more pictures, nearest first.
 
         Args:
-            leave_out: name of a style that is not wanted in the answer.
+            only: which styles, by name, are wanted in the answer.
         """
         self.update()
         if not len(self.index) or not len(features):
             return []
+        shortlist = _SHORTLIST
+        while True:
+            found = [hit for hit in self._ranked(features, shortlist) if only(hit.name)]
+            if len(found) >= limit or shortlist >= len(self.index):
+                return found[:limit]
+            shortlist *= 8
+
+    def _ranked(self, features: np.ndarray, shortlist: int) -> list[Similar]:
+        """The styles of the nearest `shortlist` pictures to each query."""
         sums: dict[str, float] = {}
         seen: dict[str, int] = {}
         floor = 0.0
-        for hits in self.index.search(features, _SHORTLIST):
+        for hits in self.index.search(features, min(shortlist, len(self.index))):
             best = _best_of_each(hits)
             # A style that is not on the list is at most as near as the last one there.
             floor += hits[-1].cosine
@@ -95,12 +113,11 @@ class PictureSearch:
                 seen[style] = seen.get(style, 0) + len(cosines)
         ranked = sorted(sums, key=lambda style: (-sums[style], style))
         # The cache may still hold versions that were removed or are no longer the latest.
-        named = [(style, *self._names[style]) for style in ranked if style in self._names]
         return [
-            Similar(name, number, (sums[style] + floor) / len(features), seen[style])
-            for style, name, number in named
-            if name != leave_out
-        ][:limit]
+            Similar(*self._names[style], (sums[style] + floor) / len(features), seen[style])
+            for style in ranked
+            if style in self._names
+        ]
 
     def update(self) -> None:
         """Bring the index up to date with the database, which costs one query when it is."""
@@ -126,17 +143,19 @@ class PictureSearch:
         have = set(self.index.styles)
         if len(have - self._names.keys()) > max(_STALE, 0.1 * len(self._names)):
             self.index, have = StyleIndex(self.space), set()
-        missing = sorted(int(style) for style in self._names.keys() - have)
+        missing = {_row(style): style for style in self._names.keys() - have}
+        rows_of = sorted(missing)
         gallery: dict[str, np.ndarray] = {}
         names: dict[str, list[str]] = {}
-        for start in range(0, len(missing), _ROWS):
-            part = missing[start : start + _ROWS]
+        for start in range(0, len(rows_of), _ROWS):
+            part = rows_of[start : start + _ROWS]
             of_ours = Features.extractor_sha256 == self.space.sha256
             query = select(Features).where(Features.version_id.in_(part), of_ours)
             for block in session.scalars(query):
                 if block.dim != self.space.dim:
                     continue
-                style, rows = str(block.version_id), np.frombuffer(block.data, "<f2").reshape(-1, block.dim)
+                style = missing[block.version_id]
+                rows = np.frombuffer(block.data, "<f2").reshape(-1, block.dim)
                 known = gallery.get(style)
                 gallery[style] = rows if known is None else np.concatenate([known, rows])
                 names.setdefault(style, []).extend(f"{block.kind}/{row}" for row in range(len(rows)))
@@ -145,7 +164,7 @@ class PictureSearch:
         return bool(gallery)
 
 
-def like(search: PictureSearch, text: str, *, limit: int = 10) -> list[Similar]:
+def like(search: PictureSearch, text: str, *, limit: int = 10, only: Only = _every) -> list[Similar]:
     """The styles like one that is in the catalogue, by its reference pictures, or results where it has none.
 
     Raises:
@@ -158,14 +177,20 @@ def like(search: PictureSearch, text: str, *, limit: int = 10) -> list[Similar]:
         if block is None:
             raise NotFoundError(
                 f"{text} has no style features",
-                "search with its drawings instead: fewshot catalog search DIR",
+                "search with its drawings instead: fewshot catalog search --picture DIR",
             )
         rows = np.frombuffer(block.data, "<f2").reshape(block.count, block.dim).astype(np.float32)
         name = entry.name
-    return search.search(rows, limit=limit, leave_out=name)
+    return search.search(rows, limit=limit, only=lambda other: other != name and only(other))
 
 
-def by_pictures(search: PictureSearch, paths: Sequence[Path], *, limit: int = 10) -> list[Similar]:
+def by_pictures(
+    search: PictureSearch,
+    paths: Sequence[Path],
+    *,
+    limit: int = 10,
+    only: Only = _every,
+) -> list[Similar]:
     """The styles like drawings: files, or folders of them.
 
     Raises:
@@ -173,7 +198,7 @@ def by_pictures(search: PictureSearch, paths: Sequence[Path], *, limit: int = 10
     """
     pictures = [gather(path, SIZE).pixels if path.is_dir() else _one(path) for path in paths]
     features = np.concatenate([extract(search.encoder, pixels) for pixels in pictures])
-    return search.search(features, limit=limit)
+    return search.search(features, limit=limit, only=only)
 
 
 def _one(path: Path) -> np.ndarray:
@@ -190,7 +215,15 @@ def _best_of_each(hits: Sequence[Hit]) -> dict[str, list[float]]:
 
 
 def _latest(session: Session) -> dict[str, tuple[str, int]]:
-    """Name and number of every style's latest version, by its row's id."""
+    """Name and number of every style's latest version, by its key.
+
+    The key holds the row and the hash of the files: where a backup of the database took the place of a newer
+    one, a row means another version than the index knows.
+    """
     latest = (Version.entry_id == Entry.id) & (Version.number == Entry.latest)
-    query = select(Version.id, Entry.name, Version.number).join(Version, latest)
-    return {str(id_): (name, number) for id_, name, number in session.execute(query)}
+    query = select(Version.id, Version.files_sha256, Entry.name, Version.number).join(Version, latest)
+    return {f"{id_}-{sha256[:16]}": (name, number) for id_, sha256, name, number in session.execute(query)}
+
+
+def _row(key: str) -> int:
+    return int(key.partition("-")[0])

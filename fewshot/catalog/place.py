@@ -16,7 +16,8 @@ def files_root() -> str:
     return os.environ.get("FEWSHOT_CATALOG_ROOT") or str(home() / "adapters")
 
 
-def is_there() -> bool:
-    """Whether a catalogue is in use on this machine."""
-    url = database_url()
-    return "://" in url or Path(url).exists()
+def is_there(url: str = "") -> bool:
+    """Whether there is a catalogue, at `url` or where this machine has its own. A server is not asked."""
+    url = url or database_url()
+    path = url.removeprefix("sqlite:///")
+    return "://" in path or Path(path).expanduser().exists()

@@ -18,7 +18,8 @@ from fewshot.catalog.blobs import Blobs
 from fewshot.catalog.database import Database
 from fewshot.catalog.models import Entry, Event, Generation, Tag
 from fewshot.catalog.place import database_url, files_root
-from fewshot.consent import Consent
+from fewshot.errors import ConflictError
+from fewshot.home import check_text
 
 _FILES_LOCK = 0x66657774
 """PostgreSQL advisory lock: shared by those that add files, alone for the one that removes stray ones."""
@@ -45,7 +46,8 @@ class Catalog:
     def __init__(self, db: str | None = None, root: str | None = None, who: str | None = None) -> None:
         self.database = Database(db or database_url())
         self.blobs = Blobs(root or files_root())
-        self.who = who or _user()
+        self.who = check_text(who or _user(), "user's name")
+        self._root_is_ours = False
 
     def close(self) -> None:
         """Give the database's connections back."""
@@ -59,11 +61,47 @@ class Catalog:
         """See `Database.write`."""
         return self.database.write()
 
+    def identity(self) -> str:
+        """The random name that this catalogue was given when it was made."""
+        with self.read() as session:
+            return session.scalars(select(Generation.catalogue)).one()
+
+    def claim_root(self) -> None:
+        """Make sure that the files' root is this catalogue's: `gc` of another would take them for stray.
+
+        Raises:
+            ConflictError: it belongs to another catalogue.
+        """
+        if self._root_is_ours:
+            return
+        if not self.blobs.owner():
+            self.blobs.set_owner(self.identity())
+        self.check_root()
+        self._root_is_ours = True
+
+    def check_root(self) -> None:
+        """Raise ConflictError where the files' root belongs to another catalogue."""
+        if wrong := self.wrong_root():
+            raise ConflictError(
+                f"the files under {self.blobs.root} cannot be changed: {wrong}",
+                "name the database they belong to with --db, or another place for files with --root",
+            )
+
+    def wrong_root(self) -> str:
+        """Why the files' root cannot be this catalogue's, in words; empty if it is, or is nobody's yet."""
+        owner, own = self.blobs.owner(), self.identity()
+        if not owner or owner == own:
+            return ""
+        return (
+            f"{self.blobs.owner_path} says that they are of catalogue {owner[:40]!r}, and this one is {own!r}"
+        )
+
     def hold_files(self, session: Session, *, alone: bool = False) -> None:
         """Until the session ends, no stray file is removed; `alone`: no version is added either.
 
-        SQLite has one writer, so there the session itself is that lock.
+        SQLite has one writer, so there the transaction itself is that lock, which has to begin now.
         """
+        session.connection()
         if self.database.postgres:
             shared = "" if alone else "_shared"
             session.execute(text(f"SELECT pg_advisory_xact_lock{shared}(:key)"), {"key": _FILES_LOCK})
@@ -78,7 +116,7 @@ class Catalog:
     def entry_to_change(self, session: Session, name: str) -> Entry:
         """The entry of that name, made if there is none, and locked until the session ends."""
         insert = postgresql.insert if self.database.postgres else sqlite.insert
-        values = {"name": name, "created": now(), "consent": Consent().to_dict()}
+        values = {"name": name, "created": now(), "consent": {}}
         fresh = {"artist": "", "licence": "", "notes": "", "numbered": 0, "words": ""}
         session.execute(insert(Entry).values(**values, **fresh).on_conflict_do_nothing())
         return session.scalars(select(Entry).where(Entry.name == name).with_for_update()).one()

@@ -62,19 +62,35 @@ def verify(catalog: Catalog, on_done: Callable[[int, int], object] = lambda done
         used = _used(session)
         versions = session.scalar(select(func.count()).select_from(Version)) or 0
         problems = list(_wrong_rows(session, postgres=catalog.database.postgres))
+    if said := catalog.wrong_root():
+        problems.append(Problem("", catalog.blobs.owner_path, said))
     stray = sum(found.sha256 not in used for found in catalog.blobs.all())
+    wrong: dict[str, str] = {}
     with ThreadPoolExecutor(_THREADS) as pool:
-        for done, (sha256, wrong) in enumerate(
-            zip(used, pool.map(catalog.blobs.check, used), strict=True), 1
-        ):
-            where = catalog.blobs.where(sha256)
-            problems += [Problem(style, f"{path} ({where})", wrong) for style, path in used[sha256] if wrong]
+        for done, (sha256, said) in enumerate(zip(used, pool.map(catalog.blobs.check, used), strict=True), 1):
+            wrong |= {sha256: said} if said else {}
             on_done(done, len(used))
+    if wrong:
+        # What was removed while it was looked for is not missing.
+        with catalog.read() as session:
+            used = _used(session)
+    for sha256, said in wrong.items():
+        where = catalog.blobs.where(sha256)
+        problems += [Problem(style, f"{path} ({where})", said) for style, path in used.get(sha256, ())]
     return Verified(versions, len(used), stray, tuple(problems))
 
 
 def gc(catalog: Catalog, *, grace: float = GRACE) -> Collected:
-    """Remove stored files that nothing refers to and that are older than `grace` seconds."""
+    """Remove stored files that nothing refers to and that are older than `grace` seconds.
+
+    Only files that a catalogue wrote are looked at, and only under a root that belongs to this one.
+
+    Raises:
+        ConflictError: the files under the root are another catalogue's.
+    """
+    if not catalog.blobs.owner():
+        return Collected(0, 0)
+    catalog.check_root()
     with catalog.read() as session:
         used = _used(session)
     stray = [found for found in catalog.blobs.all() if found.sha256 not in used]
@@ -87,7 +103,9 @@ def gc(catalog: Catalog, *, grace: float = GRACE) -> Collected:
             hashes = [found.sha256 for found in part if found.sha256]
             again = set(session.scalars(select(File.sha256).where(File.sha256.in_(hashes))))
             for found in part:
-                if found.sha256 not in again:
+                # Someone may have put it anew, for a version that is about to be added.
+                age = catalog.blobs.age(found.path)
+                if found.sha256 not in again and age is not None and age >= grace:
                     catalog.blobs.remove(found.path)
                     removed += 1
     if removed:

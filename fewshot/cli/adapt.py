@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from fewshot.cli.catalog_options import add_to_catalog, check_catalog
 from fewshot.cli.rights_options import ConsentBy, ConsentExpires, ConsentStatus, Licence, consent_of
 from fewshot.output import Format, emit, format_seconds, notice, warn
 
@@ -82,6 +83,9 @@ def adapt(
                 f"--processes {processes}, but this machine has {gpus} GPU(s)", f"use --processes {gpus}"
             )
         raise typer.Exit(launch(sys.argv[1:], processes, cpu=gpus == 0))
+    cataloguing = catalog and os.environ.get("RANK", "0") == "0"
+    if cataloguing:
+        check_catalog()
     from fewshot.training.adapt import adapt_style
 
     outcome = adapt_style(
@@ -116,11 +120,7 @@ def adapt(
     ]
     columns = ["style", "path", "step", "KID base", "KID", "extractor", "n"]
     emit(rows, columns if format == "json" else [c for c in columns if c != "path"], format)
-    if catalog and os.environ.get("RANK", "0") == "0":
-        from fewshot.catalog.adding import add
-        from fewshot.catalog.store import Catalog
-        from fewshot.cli.catalog_options import tell_added
-
-        tell_added(add(Catalog(), outcome.adapter))
+    if cataloguing:
+        add_to_catalog(outcome.adapter)
     if format == "table":
         notice(f"now: fewshot stylize me.jpg --style {name} -o me.png")

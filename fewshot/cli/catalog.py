@@ -1,5 +1,6 @@
 """`fewshot catalog`: a studio's styles, their versions, rights and files."""
 
+import contextlib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -7,11 +8,13 @@ import typer
 
 from fewshot.cli import catalog_changes, catalog_files
 from fewshot.cli.catalog_options import Db, Root, Style, open_catalog, short_hash, tell_added
+from fewshot.cli.rights_options import ConsentBy, ConsentExpires, ConsentStatus, consent_of
 from fewshot.output import Format, emit, notice, progress
 
 app = typer.Typer(no_args_is_help=True, help="Keep styles: versions, search, rights, bundles.")
 
 Words = Annotated[list[str] | None, typer.Argument(metavar="[WORD...]", help="All of these words.")]
+Tags = Annotated[list[str] | None, typer.Option("--tag", help="Only with this tag; repeatable.")]
 _COLUMNS = ["name", "version", "artist", "consent", "tags", "aliases", "created"]
 _MORE = ["name", "version", "artist", "licence", "consent", "tags", "aliases", "base", "size", "created"]
 
@@ -19,7 +22,8 @@ _MORE = ["name", "version", "artist", "licence", "consent", "tags", "aliases", "
 @app.command("add")
 def add(
     folders: Annotated[
-        list[Path], typer.Argument(metavar="FOLDER...", help="Runs, or PEFT folders made for a known base.")
+        list[Path],
+        typer.Argument(metavar="RUN|FOLDER...", help="Runs by name, or PEFT folders made for a known base."),
     ],
     name: Annotated[str | None, typer.Option(help="Name here; the adapter's own if left out.")] = None,
     artist: Annotated[str | None, typer.Option(help="Whose hand it is.")] = None,
@@ -27,6 +31,9 @@ def add(
     notes: Annotated[str | None, typer.Option(help="Anything worth remembering.")] = None,
     tag: Annotated[list[str] | None, typer.Option("--tag", help="A word to find it by; repeatable.")] = None,
     alias: Annotated[str | None, typer.Option(help="Move this alias to the new version.")] = None,
+    consent: ConsentStatus = "unknown",
+    consent_by: ConsentBy = "",
+    consent_expires: ConsentExpires = "",
     db: Db = None,
     root: Root = None,
 ) -> None:
@@ -36,24 +43,36 @@ def add(
     """
     from fewshot.catalog.adding import Facts
     from fewshot.catalog.adding import add as add_folder
+    from fewshot.consent import UNKNOWN
     from fewshot.errors import UsageError
 
     if name and len(folders) > 1:
         raise UsageError("one name for several folders", "leave --name out, or add them one by one")
-    catalog = open_catalog(db, root)
-    facts = Facts(artist=artist, licence=licence, notes=notes, tags=tag or (), alias=alias)
+    catalog = open_catalog(db, root, new=True)
+    given = consent_of(consent, consent_by, consent_expires)
+    said = None if given == UNKNOWN else given
+    facts = Facts(artist=artist, licence=licence, notes=notes, tags=tag or (), alias=alias, consent=said)
     with progress("adding", len(folders)) as bar:
         for done, folder in enumerate(folders, 1):
-            tell_added(add_folder(catalog, folder, name=name, facts=facts))
+            tell_added(add_folder(catalog, _run_or_folder(folder), name=name, facts=facts))
             bar.update(done)
+
+
+def _run_or_folder(path: Path) -> Path:
+    """A folder, or the run of that name where there is no such folder."""
+    from fewshot.errors import UsageError
+    from fewshot.home import run_folder
+
+    with contextlib.suppress(UsageError):
+        if not path.exists() and run_folder(str(path)).is_dir():
+            return run_folder(str(path))
+    return path
 
 
 @app.command("ls")
 def ls(
-    words: Annotated[
-        list[str] | None, typer.Argument(metavar="[WORD...]", help="All of these words.")
-    ] = None,
-    tag: Annotated[list[str] | None, typer.Option("--tag", help="Only with this tag; repeatable.")] = None,
+    words: Words = None,
+    tag: Tags = None,
     artist: Annotated[str, typer.Option(help="Only by this artist.")] = "",
     base: Annotated[str, typer.Option(help="Only for this base.")] = "",
     consent: Annotated[str, typer.Option(help="Only with this consent, or `expired`.")] = "",
@@ -113,9 +132,7 @@ def show(
 
 @app.command("search")
 def search(
-    words: Annotated[
-        list[str] | None, typer.Argument(metavar="[WORD...]", help="All of these words.")
-    ] = None,
+    words: Words = None,
     picture: Annotated[
         list[Path] | None,
         typer.Option("--picture", "-p", help="A drawing, or a folder of them; repeatable."),
@@ -123,37 +140,44 @@ def search(
     like: Annotated[
         str | None, typer.Option(metavar="NAME", help="Like this style of the catalogue.")
     ] = None,
-    tag: Annotated[list[str] | None, typer.Option("--tag", help="Only with this tag; repeatable.")] = None,
+    tag: Tags = None,
+    consent: Annotated[str, typer.Option(help="Only with this consent, or `expired`.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 10,
     format: Annotated[Format, typer.Option(help="How to print: table, json or path (names).")] = "table",
     db: Db = None,
     root: Root = None,
 ) -> None:
-    """Find styles by words, by drawings, or by another style.
+    """Find styles by words, by drawings, or by another style; words, tags and consent narrow all of them.
 
-    Exit code 2: both or none of them. 3: a picture cannot be read. 4: no such style.
+    Exit code 2: nothing to search for, or a picture and a style. 3: an unreadable picture. 4: no such style.
     """
     from fewshot.errors import UsageError
 
-    given = [bool(words or tag), bool(picture), bool(like)]
-    if sum(given) != 1:
+    if picture and like:
+        raise UsageError("--picture and --like were both given; expected one", "leave one of them out")
+    if not (words or tag or consent or picture or like):
         raise UsageError(
-            "expected words and tags, --picture or --like, one of them",
-            "such as: fewshot catalog search watercolour, or: fewshot catalog search -p drawing.png",
+            "nothing to search for; expected words, --tag, --consent, --picture or --like",
+            "such as: fewshot catalog search watercolour, or: fewshot catalog search --picture drawing.png",
         )
-    if words or tag:
-        ls(words, tag, limit=limit, format=format, db=db, root=root)
+    if not (picture or like):
+        ls(words, tag, consent=consent, limit=limit, format=format, db=db, root=root)
         return
+    from fewshot.catalog.listing import Filter, names
     from fewshot.catalog.pictures import PictureSearch, by_pictures
     from fewshot.catalog.pictures import like as by_style
 
-    index = PictureSearch(open_catalog(db, root))
-    found = by_pictures(index, picture, limit=limit) if picture else by_style(index, str(like), limit=limit)
-    emit(
-        [vars(row) | {"path": row.name} for row in found],
-        ["name", "version", "similarity", "pictures"],
-        format,
-    )
+    catalog = open_catalog(db, root)
+    only = names(catalog, Filter(words or (), tag or (), consent=consent)).__contains__
+    index = PictureSearch(catalog)
+    if picture:
+        found = by_pictures(index, picture, limit=limit, only=only)
+    else:
+        found = by_style(index, str(like), limit=limit, only=only)
+    rows = [vars(row) | {"path": row.name} for row in found]
+    emit(rows, ["name", "version", "similarity", "pictures"], format)
+    if not rows:
+        notice("no style with features of drawings is like that")
 
 
 def _tell_page(total: int, offset: int, shown: int, page: int) -> None:

@@ -38,8 +38,11 @@ def import_(
     Exit code 4: no such file, or its base is not here. 6: not a bundle, or changed since it was written.
     """
     from fewshot.catalog.bundle import import_ as take
+    from fewshot.errors import UsageError
 
-    catalog = open_catalog(db, root)
+    if name and len(bundles) > 1:
+        raise UsageError("one name for several bundles", "leave --name out, or import them one by one")
+    catalog = open_catalog(db, root, new=True)
     for bundle in bundles:
         tell_added(take(catalog, bundle, name=name))
 
@@ -69,6 +72,10 @@ def verify(
     if found.stray:
         notice(f"{found.stray} files belong to no version; `fewshot catalog gc` removes them")
     if rows:
+        notice(
+            "hint: put damaged files back from a backup, or add the adapter again that they came from; "
+            "`fewshot catalog rm` gives a version up"
+        )
         raise typer.Exit(6)
 
 

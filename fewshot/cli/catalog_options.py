@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -32,11 +33,45 @@ Style = Annotated[str, typer.Argument(metavar="NAME[@ALIAS|@3]", help="A style; 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A style of the catalogue.")]
 
 
-def open_catalog(db: str | None, root: str | None) -> Catalog:
-    """The catalogue that the options name."""
+def open_catalog(db: str | None, root: str | None, *, new: bool = False) -> Catalog:
+    """The catalogue that the options name; `new` where one may be made that is not there.
+
+    Raises:
+        NotFoundError: a database was named that is not there.
+    """
+    from fewshot.catalog.place import is_there
+    from fewshot.catalog.store import Catalog
+    from fewshot.errors import NotFoundError
+
+    if db and not new and not is_there(db):
+        raise NotFoundError(
+            f"{db}: no such catalogue; expected a database that is there",
+            "check --db or FEWSHOT_CATALOG_DB; `fewshot catalog add` makes a new one",
+        )
+    return Catalog(db, root)
+
+
+def check_catalog() -> None:
+    """Before hours of work: whether what comes of them can be added; raises as `Catalog` does."""
     from fewshot.catalog.store import Catalog
 
-    return Catalog(db, root)
+    catalog = Catalog()
+    catalog.claim_root()
+    catalog.close()
+
+
+def add_to_catalog(adapter: Path) -> None:
+    """Add a fresh adapter; where that fails, say that it is there all the same."""
+    from fewshot.catalog.adding import add
+    from fewshot.catalog.store import Catalog
+    from fewshot.errors import FewshotError
+    from fewshot.output import notice
+
+    try:
+        tell_added(add(Catalog(), adapter))
+    except FewshotError:
+        notice(f"the style is learned; once the catalogue works again: fewshot catalog add {adapter.parent}")
+        raise
 
 
 def tell_added(added: Added) -> None:

@@ -17,7 +17,7 @@ from fewshot.evaluation.comparison import JUDGES, Comparison, compare
 from fewshot.evaluation.sources import Crop, Gathered, gather, gather_others
 from fewshot.files import atomic_write_bytes, atomic_write_text
 from fewshot.home import home
-from fewshot.inference.engine import Engine
+from fewshot.inference.engine import Engine, base_of
 from fewshot.output import progress
 from fewshot.sheets import contact_sheet, png_bytes
 from fewshot.styles import load_style, parse_style
@@ -109,7 +109,7 @@ def measure_style(
     """
     name, weight = parse_style(style)
     adapter = load_style(name)
-    model = create_model(base or adapter.base_name, folders=(home() / "base",))
+    model = create_model(base or base_of(adapter), folders=(home() / "base",))
     engines = Engine(model), Engine(model, [(adapter, weight)])
     size = engines[0].size
     shown = gather(photos, size, indices=indices, crop=crop)

@@ -21,7 +21,7 @@ from fewshot.evaluation.operands import Operand, at_size, common_size, find_oper
 from fewshot.evaluation.same_person import pair_by_name
 from fewshot.evaluation.sources import Crop, Gathered, gather, gather_others
 from fewshot.home import home
-from fewshot.inference.engine import Engine
+from fewshot.inference.engine import Engine, base_of
 from fewshot.output import notice
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def gather_sides(request: Request) -> Sides:
         require_two(str(request.training), training)
     base: BaseModel | None = None
     if operand.engine is not None:
-        base = create_model(operand.engine.base_name, folders=(home() / "base",))
+        base = create_model(base_of(operand.engine), folders=(home() / "base",))
         photos, before, results = _drawn(operand, operand.engine, base, size, request)
         paired: Gathered | None = results
     else:

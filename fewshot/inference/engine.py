@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from base_models.registry import create_model
+from base_models.registry import create_model, same_model
 from fewshot.adapters.adapter import Adapter
 from fewshot.adapters.algebra import blend
 from fewshot.consent import require
@@ -40,7 +40,7 @@ class Engine:
     ) -> None:
         for adapter, _ in styles:
             require(adapter.name, adapter.consent)
-        self.base_name = base.name
+        self.base_name, self.base_sha256 = base.name, base.sha256
         self.styles = tuple((adapter.name, weight) for adapter, weight in styles)
         self.size: int = base.netG_A.size
         self.multiple: int = base.netG_A.multiple
@@ -115,10 +115,17 @@ def _common_base(adapters: Sequence[Adapter]) -> str:
         )
     first = adapters[0]
     for other in adapters[1:]:
-        if other.base_name != first.base_name:
+        both_known = bool(other.base_sha256 and first.base_sha256)
+        key = "base_sha256" if both_known else "base_name"
+        if getattr(other, key) != getattr(first, key):
             raise IntegrityError(
                 f"the styles belong to different bases: {first.name} to {first.base_name}, {other.name} to "
                 f"{other.base_name}",
                 f"blend styles of one base, or train {other.name} on {first.base_name}: fewshot adapt",
             )
-    return first.base_name
+    return base_of(first)
+
+
+def base_of(made_for: Adapter | Engine) -> str:
+    """The name that the base of an adapter or an engine has on this machine."""
+    return same_model(made_for.base_name, made_for.base_sha256, (home() / "base",))

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,16 @@ import torch
 from PIL import Image
 from safetensors.numpy import load, save
 
+from base_models.architectures import ARCHITECTURES
+from base_models.checkpoint import random_model, save_checkpoint
 from base_models.registry import create_model
 from eval.style_encoder import DIM
 from eval.style_encoder import WEIGHTS as ENCODER
 from eval.weight_files import file_sha256
 from fewshot.adapters.attach import attach_adapter
-from fewshot.adapters.files import RECORD, WEIGHTS, seal
+from fewshot.adapters.files import RECORD, WEIGHTS, record_bytes, seal
 from fewshot.adapters.folder import write_adapter
+from fewshot.catalog.bundle import Bundle, pack
 from fewshot.consent import Consent
 
 FEATURES = "style_features.safetensors"
@@ -78,6 +82,37 @@ def write_variant(template: Path, folder: Path, seed: int, **record: Any) -> Pat
     return folder
 
 
+def write_features(folder: Path, references: np.ndarray) -> None:
+    """Put other features of reference drawings, `(n, DIM)`, into an adapter."""
+    content = save({"references": references.astype("<f2")})
+    (folder / FEATURES).write_bytes(content)
+    record = json.loads((folder / RECORD).read_text())
+    record["files"][FEATURES] = hashlib.sha256(content).hexdigest()
+    (folder / RECORD).write_text(json.dumps(seal(record)))
+
+
 def hand_of(folder: Path) -> np.ndarray:
     """Features `(3, DIM)` of the reference drawings of an adapter."""
     return load((folder / FEATURES).read_bytes())["references"].astype(np.float32)
+
+
+def studio_base(seed: int) -> tuple[bytes, str]:
+    """A base file that nobody else has, and its sha256."""
+    model = random_model("scan_tiny", seed)
+    networks = {"netG_A": model.netG_A, "netG_B": model.netG_B}
+    data = save_checkpoint(
+        "studio.base", ARCHITECTURES["scan_tiny"], networks, training={}, licence="CC0-1.0"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "studio.base.safetensors")
+        path.write_bytes(data)
+        return data, create_model(str(path)).sha256
+
+
+def foreign_bundle(packed: Bundle, name: str, base: bytes | None, sha256: str, claimed: str = "") -> bytes:
+    """The bundle for another base: its adapter says so too, unless it claims something else."""
+    record = json.loads(packed.files["adapter.json"])
+    record["base"] = {"name": name, "sha256": claimed or sha256}
+    files = {**packed.files, "adapter.json": record_bytes(record)}
+    plain = {key: value for key, value in packed.manifest.items() if key != "files"}
+    return pack({**plain, "base": {"name": name, "sha256": sha256}}, files, base)

@@ -19,7 +19,7 @@ from fewshot.adapters.adapter import Adapter, read_adapter
 from fewshot.adapters.attach import METHODS, adapter_state, attach_adapter
 from fewshot.adapters.files import seal
 from fewshot.adapters.folder import MAX_BYTES
-from fewshot.adapters.swap import new_folder
+from fewshot.adapters.swap import replacing_folder
 from fewshot.consent import Consent
 from fewshot.errors import BadInputError, ConflictError, IntegrityError, NotFoundError, UsageError
 
@@ -211,7 +211,7 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
         pytest.skip("no /dev/full here")
 
     def write_half() -> None:
-        with new_folder(tmp_path / "ink", overwrite=False) as temporary:
+        with replacing_folder(tmp_path / "ink", overwrite=False) as temporary:
             (temporary / "adapter.json").write_text("{}")
             with open("/dev/full", "wb", buffering=0) as full:
                 full.write(b"x")

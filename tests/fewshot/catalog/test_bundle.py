@@ -7,6 +7,7 @@ import random
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from fewshot.catalog.store import Catalog
 from fewshot.catalog.upkeep import verify
 from fewshot.consent import Consent
 from fewshot.errors import ConflictError, FewshotError, IntegrityError, NotFoundError
+from fewshot.inference.engine import Engine, base_of
 
 Make = Callable[..., Path]
 
@@ -84,29 +86,37 @@ def test_peft_loads_an_exported_folder(sqlite: Catalog, bundle: Path, tmp_path: 
         export(sqlite, "ink", tmp_path / "ink")
 
 
-def test_a_base_comes_along_and_goes_again_with_a_failed_import(
-    sqlite: Catalog, bundle: Path, fewshot_home: Path, tmp_path: Path
+def test_a_base_comes_along_by_its_hash(
+    sqlite: Catalog, bundle: Path, small: ModuleType, fewshot_home: Path, tmp_path: Path
 ) -> None:
-    packed = read(bundle)
-    base = find_file("scan_128.anime").read_bytes()
-    foreign = {
-        **packed.manifest,
-        "base": {"name": "studio.base", "sha256": create_model("scan_128.anime").sha256},
-    }
-    foreign.pop("files")
-    path = tmp_path / "foreign.zip"
-    path.write_bytes(pack(foreign, packed.files))
-    with pytest.raises(NotFoundError, match=r"studio\.base"):
-        import_(sqlite, path)
-    # The base is what it says, but the adapter in it is for another one.
-    path.write_bytes(pack(foreign, packed.files, base))
-    with pytest.raises(IntegrityError):
-        import_(sqlite, path)
-    path.write_bytes(pack(foreign, packed.files, base[:-1] + b"x"))
-    with pytest.raises(FewshotError):
-        import_(sqlite, path)
-    assert not list((fewshot_home / "base").glob("*"))
-    assert ls(sqlite).total == 0
+    packed, path = read(bundle), tmp_path / "foreign.zip"
+    base, sha256 = small.studio_base(1)
+    bases = fewshot_home / "base"
+    for data, error in (
+        (small.foreign_bundle(packed, "studio.base", None, sha256), NotFoundError),
+        (small.foreign_bundle(packed, "studio.base", base, sha256, "0" * 64), IntegrityError),
+        (small.foreign_bundle(packed, "studio.base", base[:-1] + b"x", sha256), IntegrityError),
+        (small.foreign_bundle(packed, "studio.base.netD", base, sha256), IntegrityError),
+    ):
+        path.write_bytes(data)
+        with pytest.raises(error):
+            import_(sqlite, path)
+        assert not list(bases.glob("*"))
+        assert ls(sqlite).total == 0
+    # Another base has the name already: it stays, and the new one is found by its hash.
+    other, _ = small.studio_base(2)
+    bases.mkdir(parents=True, exist_ok=True)
+    (bases / "studio.base.safetensors").write_bytes(other)
+    path.write_bytes(small.foreign_bundle(packed, "studio.base", base, sha256))
+    import_(sqlite, path)
+    assert (bases / "studio.base.safetensors").read_bytes() == other
+    assert (bases / f"studio.base-{sha256[:12]}.safetensors").read_bytes() == base
+    folder = export(sqlite, "ink", tmp_path / "ink")
+    engine = Engine.from_names([str(folder)])
+    assert (engine.base_sha256, base_of(engine)) == (sha256, f"studio.base-{sha256[:12]}")
+    assert import_(sqlite, path).created is False
+    again = export(sqlite, "ink", tmp_path / "again.zip", with_base=True)
+    assert again.read_bytes() == path.read_bytes()
 
 
 def test_only_the_base_that_a_style_was_made_for_is_packed(fewshot_home: Path) -> None:

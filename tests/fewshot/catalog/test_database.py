@@ -1,5 +1,8 @@
 """Migrations and what a database may be that is none."""
 
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -7,9 +10,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 import fewshot.catalog
-from fewshot.catalog.database import HEAD, Database
+from fewshot.catalog.database import REVISIONS, Database
 from fewshot.catalog.models import Base
 from fewshot.errors import FewshotError, IntegrityError, NotFoundError, UsageError
 
@@ -20,7 +24,8 @@ def test_the_migrations_make_exactly_the_models(db: str) -> None:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
     migrations = Path(fewshot.catalog.__file__).parent / "migrations"
-    assert ScriptDirectory(str(migrations)).get_heads() == [HEAD]
+    known = [script.revision for script in ScriptDirectory(str(migrations)).walk_revisions()]
+    assert known == list(reversed(REVISIONS))
     Database(db).close()
     database.close()
 
@@ -47,6 +52,57 @@ def test_what_is_no_database_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="cannot be opened") as missing:
         Database("postgresql://someone:secret@127.0.0.1:1/none")
     assert "secret" not in str(missing.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://ann:se:cr/et@127.0.0.1:1/none",
+        "postgresql://ann@127.0.0.1:1/none?password=secret",
+        "postgresql://ann:secret@127.0.0.1:port/none",
+        "postgresql://ann:secret@[::1/none",
+    ],
+)
+def test_a_password_is_never_shown(url: str) -> None:
+    with pytest.raises(FewshotError) as caught:
+        Database(url)
+    said = f"{caught.value} {caught.value.hint}"
+    assert "secret" not in said
+    assert "cr/et" not in said
+    assert caught.value.exit_code in (2, 4)
+
+
+def test_any_path_may_hold_a_catalogue_but_for_what_is_something_else(tmp_path: Path) -> None:
+    odd = tmp_path / "what?mode=ro#1" / "catalog.db"
+    Database(str(odd)).close()
+    assert odd.is_file()
+    other = tmp_path / "addresses.db"
+    with closing(sqlite3.connect(other)) as connection:
+        connection.execute("CREATE TABLE address (name TEXT)")
+    with pytest.raises(IntegrityError, match="something else"):
+        Database(str(other))
+    with closing(sqlite3.connect(other)) as connection:
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("address",)]
+    with pytest.raises(FewshotError, match="no folder can be made"):
+        Database("/proc/none/catalog.db")
+
+
+def test_a_line_of_the_log_cannot_be_replaced(db: str) -> None:
+    database = Database(db)
+    line = "(id, time, who, verb, entry, detail) VALUES (1, '', 'ann', 'add', 'ink', '{}')"
+    with database.write() as session:
+        session.execute(text(f"INSERT INTO event {line}"))
+    replace = f"REPLACE INTO event {line}" if not database.postgres else "UPDATE event SET who = 'eve'"
+    with pytest.raises(DBAPIError, match="append-only"), database.write() as session:
+        session.execute(text(replace))
+    database.close()
+
+
+def test_many_may_open_a_new_catalogue_at_once(tmp_path: Path) -> None:
+    for number in range(4):
+        path = str(tmp_path / f"{number}.db")
+        with ThreadPoolExecutor(12) as pool:
+            list(pool.map(lambda _: Database(path).close(), range(12)))  # noqa: B023
 
 
 def test_a_write_that_fails_leaves_nothing(db: str) -> None:

@@ -1,11 +1,13 @@
 """Versions, aliases, tags and what is told of them, on both databases."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
+from fewshot.catalog import upkeep
 from fewshot.catalog.adding import Facts, add
 from fewshot.catalog.changing import alias, edit, rm, tag, unalias
 from fewshot.catalog.listing import Filter, log, ls, show
@@ -170,7 +172,7 @@ def test_a_plain_peft_folder_is_tried_on_its_base(catalog: Catalog, make: Make) 
     assert add(catalog, plain, name="plain").number == 1
     assert show(catalog, "plain")["consent"]["status"] == "unknown"
     config = plain / "adapter_config.json"
-    config.write_text(config.read_text().replace('"scan_tiny"', '"scan_128.anime"').replace("677d", "677d"))
+    config.write_text(config.read_text().replace('"scan_tiny"', '"scan_128.anime"'))
     with pytest.raises(IntegrityError):
         add(catalog, plain, name="other")
     assert names(catalog) == ["plain"]
@@ -199,3 +201,82 @@ def test_consent_given_once_stays_and_a_folder_can_only_withdraw(catalog: Catalo
     assert show(catalog, "ink")["refused"]
     add(catalog, make("ink", 4, consent="granted"))
     assert show(catalog, "ink")["refused"], "a file cannot take a withdrawal back"
+
+
+def test_latest_is_one_version_and_not_the_style(catalog: Catalog, make: Make) -> None:
+    for seed in (1, 2, 3):
+        add(catalog, make("ink", seed))
+    assert rm(catalog, "ink@latest") == [3]
+    assert show(catalog, "ink")["versions"] == [1, 2]
+    with pytest.raises(NotFoundError, match="no version 99999999999999999999"):
+        show(catalog, "ink@99999999999999999999")
+
+
+def test_words_are_the_same_however_they_are_typed(catalog: Catalog, make: Make) -> None:
+    composed, apart = "caf\u00e9", "cafe\u0301"
+    add(catalog, make("ink", 1), facts=Facts(tags=[apart], alias=apart))
+    assert show(catalog, f"ink@{composed}")["version"] == 1
+    assert names(catalog, Filter(tags=[apart])) == ["ink"]
+    assert tag(catalog, "ink", remove=[apart]) == []
+    unalias(catalog, "ink", apart)
+    with pytest.raises(NotFoundError):
+        show(catalog, f"ink@{apart}")
+
+
+def test_what_is_said_of_all_versions_is_not_said_of_one(catalog: Catalog, make: Make) -> None:
+    add(catalog, make("ink", 1))
+    for change in (
+        lambda: tag(catalog, "ink@1", ["soft"]),
+        lambda: edit(catalog, "ink@1", Facts(artist="Ann")),
+        lambda: log(catalog, "ink@1"),
+    ):
+        with pytest.raises(UsageError, match="as a whole"):
+            change()
+
+
+def test_a_damaged_file_is_healed_by_adding_its_folder_again(catalog: Catalog, make: Make) -> None:
+    folder = make("ink", 1)
+    add(catalog, folder)
+    assert catalog.blobs.folder is not None
+    for blob in catalog.blobs.folder.rglob("??/*"):
+        blob.write_bytes(b"damaged")
+    add(catalog, folder, name="copy")
+    assert verify(catalog).problems == ()
+
+
+def test_a_file_that_gc_takes_away_during_an_add_is_put_back(
+    catalog: Catalog, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(catalog, make("ink", 1))
+    hold = Catalog.hold_files
+
+    def after_a_gc(self: Catalog, session: object, *, alone: bool = False) -> None:
+        if not alone:
+            for found in list(self.blobs.all()):
+                self.blobs.remove(found.path)
+        hold(self, session, alone=alone)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Catalog, "hold_files", after_a_gc)
+    folder = make("ink", 2)
+    add(catalog, folder)
+    monkeypatch.undo()
+    assert {problem.style for problem in verify(catalog).problems} == {"ink@1"}
+
+
+def test_what_is_removed_while_it_is_verified_is_not_missing(
+    catalog: Catalog, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(catalog, make("ink", 1))
+    add(catalog, make("pen", 2))
+    check, once = catalog.blobs.check, threading.Event()
+
+    def removed(sha256: str) -> str:
+        if not once.is_set():
+            once.set()
+            rm(catalog, "pen")
+            gc(catalog, grace=0)
+        return check(sha256)
+
+    monkeypatch.setattr(catalog.blobs, "check", removed)
+    monkeypatch.setattr(upkeep, "_THREADS", 1)
+    assert verify(catalog).problems == ()

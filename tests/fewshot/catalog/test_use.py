@@ -18,9 +18,9 @@ from fewshot.catalog.checkout import checkout
 from fewshot.catalog.listing import Filter, log, ls
 from fewshot.catalog.pictures import PictureSearch, like
 from fewshot.catalog.store import Catalog
-from fewshot.catalog.upkeep import verify
+from fewshot.catalog.upkeep import gc, verify
 from fewshot.consent import Consent
-from fewshot.errors import IntegrityError, NotFoundError, UsageError
+from fewshot.errors import ConflictError, IntegrityError, NotFoundError, UsageError
 from fewshot.inference.engine import Engine
 from fewshot.styles import load_style, resolve_style
 
@@ -61,7 +61,7 @@ def test_without_consent_nothing_can_be_drawn_by_any_name(
     catalog = Catalog()
     add(catalog, folder)
     add(catalog, folder, name="copy")
-    assert load_style("copy").name == "ink"
+    assert load_style("copy").name == "copy"
     set_consent(catalog, "ink", consent)
     for name in ("ink", "ink@1", "copy", "mine", str(folder)):
         with pytest.raises(IntegrityError, match="may not be used") as caught:
@@ -94,7 +94,7 @@ def test_a_consent_that_a_folder_states_expires_and_can_be_renewed_in_the_catalo
 
 @pytest.mark.parametrize("odd", ["sold", ["granted"], {"status": "granted", "expires": "soon"}])
 def test_a_folder_with_an_odd_consent_is_refused(make: Make, odd: object) -> None:
-    with pytest.raises(IntegrityError, match=r"adapter\.json: the consent"):
+    with pytest.raises(IntegrityError, match=r"adapter\.json: .*consent"):
         load_style(str(make("ink", 1, consent=odd)))
 
 
@@ -129,7 +129,7 @@ def test_any_flipped_byte_is_named_and_refused(catalog: Catalog, make: Make) -> 
     add(catalog, make("ink", 1))
     assert catalog.blobs.folder is not None
     rng = random.Random(0)
-    for path in sorted(p for p in catalog.blobs.folder.rglob("*") if p.is_file()):
+    for path in sorted(p for p in catalog.blobs.folder.rglob("??/*") if p.is_file()):
         intact = path.read_bytes()
         at = rng.randrange(len(intact))
         path.write_bytes(intact[:at] + bytes([intact[at] ^ (1 << rng.randrange(8))]) + intact[at + 1 :])
@@ -144,6 +144,27 @@ def test_any_flipped_byte_is_named_and_refused(catalog: Catalog, make: Make) -> 
     folder, _ = checkout(catalog, "ink")
     (folder / "preview.png").write_bytes(b"another")
     assert (checkout(catalog, "ink")[0] / "preview.png").read_bytes() != b"another", "the cache is checked"
+
+
+def test_a_root_belongs_to_one_catalogue(catalog: Catalog, make: Make, tmp_path: Path) -> None:
+    add(catalog, make("ink", 1))
+    thesis = tmp_path / "files" / "thesis.docx"
+    thesis.write_bytes(b"years of work")
+    mistyped = Catalog(str(tmp_path / "catalogue.db"), catalog.blobs.root)
+    for change in (lambda: gc(mistyped, grace=0), lambda: add(mistyped, make("pen", 2))):
+        with pytest.raises(ConflictError, match="cannot be changed"):
+            change()
+    assert gc(catalog, grace=0).removed == 0
+    assert thesis.exists()
+    assert verify(catalog).problems == ()
+    owner = Path(catalog.blobs.owner_path)
+    owner.write_bytes(b"\xff" + owner.read_bytes()[1:])
+    assert [problem.file for problem in verify(catalog).problems] == [str(owner)]
+    with pytest.raises(ConflictError):
+        gc(catalog, grace=0)
+    owner.unlink()
+    add(catalog, make("wash", 3))
+    assert verify(catalog).problems == ()
 
 
 def test_a_moved_root_is_one_change(catalog: Catalog, db: str, make: Make, tmp_path: Path) -> None:
@@ -174,5 +195,37 @@ def test_pictures_find_their_style(catalog: Catalog, make: Make, small: ModuleTy
         assert "hand5" not in [hit.name for hit in again.search(small.hand_of(folders["hand5"]), limit=20)]
     add(catalog, make("late", 100))
     assert [hit.version for hit in search.search(small.hand_of(late), limit=20) if hit.name == "late"] == [2]
+    assert len(search.search(small.hand_of(late), limit=50)) == 12
+    assert [hit.name for hit in search.search(small.hand_of(late), only={"hand4"}.__contains__)] == ["hand4"]
     other = PictureSearch(catalog, dataclasses.replace(search.encoder, sha256="f" * 64))
     assert other.search(np.ones((1, small.DIM), np.float32)) == []
+
+
+def test_a_style_of_many_pictures_does_not_hide_others(
+    catalog: Catalog, make: Make, small: ModuleType
+) -> None:
+    for seed in range(6):
+        folder = make(f"hand{seed}", seed)
+        small.write_features(folder, small.hand_of(folder)[:1].repeat(150, 0))
+        add(catalog, folder)
+    assert len(PictureSearch(catalog).search(small.hand_of(folder), limit=6)) == 6
+
+
+def test_a_backup_that_was_put_back_is_searched_as_it_is(
+    make: Make, small: ModuleType, fewshot_home: Path
+) -> None:
+    first, second = make("first", 1), make("second", 2)
+    Catalog().close()
+    empty = (fewshot_home / "catalog.db").read_bytes()
+    catalog = Catalog()
+    add(catalog, first)
+    PictureSearch(catalog).update()
+    catalog.close()
+    for path in fewshot_home.glob("catalog.db*"):
+        path.unlink()
+    (fewshot_home / "catalog.db").write_bytes(empty)
+    catalog = Catalog()
+    add(catalog, second)
+    (found,) = PictureSearch(catalog).search(small.hand_of(first))
+    assert (found.name, found.similarity < 0.5) == ("second", True)
+    assert PictureSearch(catalog).search(small.hand_of(second))[0].similarity > 0.5

@@ -11,8 +11,14 @@ branch_labels = None
 depends_on = None
 
 _REFUSAL = "the log of a catalogue is append-only"
-_SQLITE = """CREATE TRIGGER event_{verb} BEFORE {verb} ON event
+_SQLITE = """CREATE TRIGGER event_{verb} BEFORE {verb} ON event {when}
 BEGIN SELECT RAISE(ABORT, '{refusal}'); END"""
+_SQLITE_WHEN = {
+    "UPDATE": "",
+    "DELETE": "",
+    # A REPLACE deletes without a trigger.
+    "INSERT": "WHEN EXISTS (SELECT 1 FROM event WHERE id = NEW.id)",
+}
 _POSTGRES = (
     f"""CREATE FUNCTION event_refuse() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN RAISE EXCEPTION '{_REFUSAL}'; END $$""",
@@ -87,6 +93,13 @@ def upgrade() -> None:
     op.create_index(op.f("ix_version_created"), "version", ["created"], unique=False)
     op.create_index(op.f("ix_version_tensors_sha256"), "version", ["tensors_sha256"], unique=False)
     op.create_table(
+        "weights",
+        sa.Column("tensors_sha256", sa.String(length=64), nullable=False),
+        sa.Column("entry_id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["entry_id"], ["entry.id"], name=op.f("fk_weights_entry_id")),
+        sa.PrimaryKeyConstraint("tensors_sha256", "entry_id", name=op.f("pk_weights")),
+    )
+    op.create_table(
         "alias",
         sa.Column("entry_id", sa.Integer(), nullable=False),
         sa.Column("name", sa.String(length=200), nullable=False),
@@ -145,6 +158,8 @@ def _append_only() -> None:
     if op.get_bind().dialect.name == "postgresql":
         statements = list(_POSTGRES)
     else:
-        statements = [_SQLITE.format(verb=verb, refusal=_REFUSAL) for verb in ("UPDATE", "DELETE")]
+        statements = [
+            _SQLITE.format(verb=verb, when=when, refusal=_REFUSAL) for verb, when in _SQLITE_WHEN.items()
+        ]
     for statement in statements:
         op.execute(statement)
