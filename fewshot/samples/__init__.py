@@ -1,4 +1,4 @@
-"""Sample drawings that ship with the toolkit: four scripted hands, drawn by `fewshot.samples.draw`, CC0."""
+"""Pictures that ship with the toolkit, made by `fewshot.samples.draw`, CC0: scripted hands, and snapshots."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -6,6 +6,8 @@ from pathlib import Path
 from fewshot.errors import NotFoundError
 
 _HANDS = ("ink", "flat", "pastel", "riso")
+SNAPSHOT = "snapshot"
+"""Rendered photos, as `draw` calls them."""
 
 
 def sample_hands() -> tuple[str, ...]:
@@ -23,10 +25,23 @@ def sample_folder(hand: str) -> Path:
         raise NotFoundError(
             f"no sample hand {hand!r}; there are {', '.join(_HANDS)}", "choose one of these names"
         )
-    folder = Path(str(files(__package__))) / "pictures" / hand
+    return _folder(hand)
+
+
+def snapshot_folder() -> Path:
+    """Folder with rendered photos of people (96 or more 192 px WebP files).
+
+    Raises:
+        NotFoundError: the package was installed without its pictures.
+    """
+    return _folder(SNAPSHOT)
+
+
+def _folder(name: str) -> Path:
+    folder = Path(str(files(__package__))) / "pictures" / name
     if not folder.is_dir():
         raise NotFoundError(
             f"the sample pictures are missing: {folder}",
-            f"draw them with `python -m fewshot.samples.draw --out {folder.parent}`",
+            f"draw them with `python -m fewshot.samples.draw --out {folder.parent} --hand {name}`",
         )
     return folder

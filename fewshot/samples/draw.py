@@ -9,18 +9,24 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fewshot.samples import sample_hands
+from fewshot.samples import SNAPSHOT, sample_hands
 from fewshot.samples.face import FacePlan
 
 QUALITY = 85
+_STRANGERS = 1000
 Drawer = Callable[[FacePlan, np.random.Generator, int], NDArray[np.uint8]]
 
 
 def draw_one(hand: str, index: int, seed: int = 0, size: int = 256) -> NDArray[np.uint8]:
-    """Picture `index` of a hand: (size, size, 3) uint8 RGB; one index is one person in all hands."""
+    """Picture `index` of a hand, or a snapshot: (size, size, 3) uint8 RGB; all hands draw one index alike."""
+    if hand == SNAPSHOT:
+        # Other people than the hands draw: a photo of whom a hand is measured on would tell too much.
+        seed, place, module = seed + _STRANGERS, 0, "fewshot.samples.snapshot"
+    else:
+        place, module = 1 + sample_hands().index(hand), f"fewshot.samples.hands.{hand}"
     plan = FacePlan.random(np.random.default_rng([seed, index]))
-    drawer: Drawer = import_module(f"fewshot.samples.hands.{hand}").draw
-    return drawer(plan, np.random.default_rng([seed, index, 1 + sample_hands().index(hand)]), size)
+    drawer: Drawer = import_module(module).draw
+    return drawer(plan, np.random.default_rng([seed, index, place]), size)
 
 
 def draw_all(out: Path, count: int, seed: int, size: int, hands: tuple[str, ...]) -> list[Path]:
@@ -47,7 +53,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--count", type=int, default=24, help="pictures per hand")
     parser.add_argument("--seed", type=int, default=0, help="another seed draws other people")
     parser.add_argument("--size", type=int, default=256, help="side of a picture in pixels")
-    parser.add_argument("--hand", choices=sample_hands(), action="append", help="only this hand (repeatable)")
+    parser.add_argument(
+        "--hand",
+        choices=(*sample_hands(), SNAPSHOT),
+        action="append",
+        help="only this hand (repeatable), or rendered snapshots; without, the hands",
+    )
     options = parser.parse_args(arguments)
     hands = tuple(options.hand) if options.hand else sample_hands()
     for path in draw_all(options.out, options.count, options.seed, options.size, hands):

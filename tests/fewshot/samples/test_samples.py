@@ -6,13 +6,15 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from fewshot.data.pictures import list_pictures
 from fewshot.errors import NotFoundError
-from fewshot.samples import sample_folder, sample_hands
+from fewshot.samples import SNAPSHOT, sample_folder, sample_hands, snapshot_folder
 from fewshot.samples.draw import QUALITY, draw_one
 from fewshot.samples.face import FacePlan
 
@@ -37,6 +39,13 @@ def described(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
     return np.column_stack([x.mean((1, 2)), x.std((1, 2)), edges, saturation])
 
 
+def coded(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """A picture as it comes out of the file that the script writes."""
+    packed = io.BytesIO()
+    Image.fromarray(picture).save(packed, "WEBP", quality=QUALITY, method=6)
+    return np.asarray(Image.open(packed).convert("RGB")).astype(float)
+
+
 @pytest.mark.parametrize("hand", sample_hands())
 def test_each_hand_ships_square_pictures_numbered_from_zero(hand: str) -> None:
     names = [path.name for path in sorted(sample_folder(hand).glob("*.webp"))]
@@ -58,9 +67,7 @@ def test_an_unknown_hand_is_named_with_the_choices() -> None:
 @pytest.mark.parametrize("hand", sample_hands())
 @pytest.mark.parametrize("index", [0, 11, 23])
 def test_the_script_draws_the_shipped_picture(hand: str, index: int) -> None:
-    packed = io.BytesIO()
-    Image.fromarray(draw_one(hand, index)).save(packed, "WEBP", quality=QUALITY, method=6)
-    again = np.asarray(Image.open(packed).convert("RGB")).astype(float)
+    again = coded(draw_one(hand, index))
     assert np.abs(again - shipped(hand)[index]).mean() < TOLERANCE
     others = np.delete(shipped(hand), index, axis=0).astype(float)
     assert np.abs(others - again).mean((1, 2, 3)).min() > 5 * TOLERANCE
@@ -102,6 +109,38 @@ def test_no_two_pictures_of_a_hand_are_nearly_the_same(hand: str) -> None:
     flat = small.reshape(PER_HAND, -1)
     apart = np.abs(flat[:, None] - flat[None]).mean(-1)
     assert apart[~np.eye(PER_HAND, dtype=bool)].min() > 8
+
+
+def test_snapshots_are_photos_of_other_people_and_hold_no_outline() -> None:
+    paths = list_pictures(snapshot_folder())
+    photos = np.stack([np.asarray(Image.open(path).convert("RGB")) for path in paths])
+    assert len(photos) >= 96
+    assert photos.shape[1:] == (192, 192, 3)
+    small = np.stack([np.asarray(Image.fromarray(p).resize((32, 32))) for p in photos]).astype(float)
+    flat = small.reshape(len(small), -1)
+    apart = np.abs(flat[:, None] - flat[None]).mean(-1)
+    assert apart[~np.eye(len(flat), dtype=bool)].min() > 8
+    # Light differs from one to the next as it does between photos.
+    light = photos.mean((1, 2, 3))
+    assert light.min() < 70 < 150 < light.max()
+    # A contour is the darkest thing for a few pixels around; drawings are full of such, photos are not.
+    assert dark_lines(photos) < 0.5 * min(dark_lines(shipped(hand)) for hand in ("ink", "riso"))
+
+
+def dark_lines(pictures: NDArray[np.uint8]) -> float:
+    """Share of pixels that are much darker than what lies four pixels to both sides of them."""
+    found = []
+    for picture in pictures:
+        light = cv2.resize(picture, (128, 128), interpolation=cv2.INTER_AREA).mean(-1)
+        closed = cv2.morphologyEx(light, cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8))
+        found.append((closed - light > 60).mean())
+    return float(np.mean(found))
+
+
+def test_the_script_draws_the_shipped_snapshot() -> None:
+    again = coded(draw_one(SNAPSHOT, 5, size=192))
+    there = np.asarray(Image.open(snapshot_folder() / "005.webp").convert("RGB")).astype(float)
+    assert np.abs(again - there).mean() < TOLERANCE
 
 
 def test_a_plan_follows_its_generator_alone() -> None:
