@@ -89,17 +89,17 @@ def sliced_wasserstein(rows: Tensor, target: Tensor, directions: Tensor) -> Tens
     """Sliced Wasserstein distance of two sets of features (arXiv 2006.07229, eq. 4), a number without unit.
 
     Args:
-        rows: `(N, C)`, of the results.
-        target: `(N, C)`, of the drawings.
+        rows: `(..., N, C)`, of the results; with leading dimensions the mean over pairs of sets.
+        target: `(..., N, C)`, of the drawings.
         directions: `(C, P)`, each column of length one.
 
     Both sets are projected on each direction and sorted; the loss is the mean squared difference of what ends
-    up in the same place, divided by the target's variance. Means and deviations tell less: they miss that a
-    drawing has few values, such as paper and ink, and nothing between.
+    up in the same place, divided by the variance over all of the target. Means and deviations tell less: they
+    miss that a drawing has few values, such as paper and ink, and nothing between.
     """
     ours, theirs = (side @ directions for side in (rows, target))
-    apart = (ours.sort(0).values - theirs.sort(0).values).square().mean()
-    return apart / theirs.var(0).mean().clamp_min(1e-6)
+    apart = (ours.sort(-2).values - theirs.sort(-2).values).square().mean()
+    return apart / theirs.flatten(0, -2).var(0).mean().clamp_min(1e-6)
 
 
 def content_loss(result: Tensor, photo: Tensor) -> Tensor:

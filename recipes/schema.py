@@ -85,6 +85,12 @@ class Recipe(BaseModel):
         description="Weight of the sliced Wasserstein distance between features of results and drawings: "
         "what values there are, not only their mean; flat areas and lines.",
     )
+    swd_target: Literal["all", "matched"] = Field(
+        "all",
+        description="What lambda_swd compares a result with: all drawings at once, or the one drawing whose "
+        "pseudo-photo is most like the photo (each drawing equally often): flat areas of that drawing's own "
+        "colours in place of a mixture.",
+    )
     lambda_content: Weight = Field(
         2.0, description="Weight of the feature cosine to `content_from`: the same person."
     )

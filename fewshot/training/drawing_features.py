@@ -16,12 +16,12 @@ Features = Callable[[Tensor], list[Tensor]]
 
 PATCH = 5
 """Side of the pixel patches that are compared beside the features, px: a line and both its edges."""
-ROWS = 1024
-"""Positions of a batch that are compared on each layer."""
+ROWS = 512
+"""Positions of each result that are compared on each layer."""
 DIRECTIONS = 32
 """Random directions of each step."""
-_STORED = 65_536
-"""Positions of all drawings that are kept for each layer."""
+_STORED = 1024
+"""Positions of each drawing that are kept for each layer."""
 _BATCH = 16
 _LEAST_SPREAD = 0.1
 """Of a layer's root mean square: a few drawings agree by chance, and one drawing has no spread at all."""
@@ -39,13 +39,12 @@ class DrawingFeatures:
 
     def __init__(self, drawings: Tensor, features: Features, generator: torch.Generator, rows: bool) -> None:
         statistics, sampled = [], []
-        share = _STORED * _BATCH // max(len(drawings), _BATCH)
         with torch.no_grad():
             for part in drawings.split(_BATCH):
                 maps = features((part + 1) / 2)
                 statistics.append(style_statistics(maps))
                 if rows:
-                    sampled.append([r.half() for r in sample_rows(part, maps, share, generator)])
+                    sampled.append([r.half() for r in sample_rows(part, maps, _STORED, generator)])
         per_drawing = [torch.cat(layer) for layer in zip(*statistics, strict=True)]
         self.statistics = [layer.mean(0) for layer in per_drawing]
         self.spreads = [_spread(layer) for layer in per_drawing]
@@ -59,7 +58,9 @@ class DrawingFeatures:
         """`base_models.losses.outlier_loss` of the results' maps."""
         return outlier_loss(style_statistics(maps), self.statistics, self.spreads)
 
-    def swd(self, results: Tensor, maps: list[Tensor], generator: torch.Generator) -> Tensor:
+    def swd(
+        self, results: Tensor, maps: list[Tensor], generator: torch.Generator, targets: Tensor | None = None
+    ) -> Tensor:
         """`base_models.losses.sliced_wasserstein` of pixel patches, and the mean of that of the maps.
 
         Features alone let a pale skin pass for a brown one where the contours agree, so pixels count as much
@@ -69,14 +70,24 @@ class DrawingFeatures:
             results: float `(B, 3, S, S)` in [-1, 1].
             maps: their features.
             generator: CPU generator that chooses positions and directions.
+            targets: index of a drawing `(B,)` that each result is compared with; all at once with all
+                drawings when None.
         """
         terms = []
         for ours, stored in zip(sample_rows(results, maps, ROWS, generator), self.rows, strict=True):
-            chosen = torch.randint(0, len(stored), (len(ours),), generator=generator)
-            theirs = stored[chosen.to(stored.device)].float()
-            directions = torch.randn(ours.shape[1], DIRECTIONS, generator=generator)
-            terms.append(sliced_wasserstein(ours, theirs, F.normalize(directions, dim=0).to(ours.device)))
+            if targets is None:
+                ours, theirs = ours.flatten(0, 1), _some(stored.flatten(0, 1), len(results) * ROWS, generator)
+            else:
+                places = torch.randint(0, stored.shape[1], (ROWS,), generator=generator)
+                theirs = stored[targets.to(stored.device)][:, places.to(stored.device)].float()
+            directions = F.normalize(torch.randn(ours.shape[-1], DIRECTIONS, generator=generator), dim=0)
+            terms.append(sliced_wasserstein(ours, theirs, directions.to(ours.device)))
         return terms[0] + torch.stack(terms[1:]).mean()
+
+
+def _some(rows: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    chosen = torch.randint(0, len(rows), (count,), generator=generator)
+    return rows[chosen.to(rows.device)].float()
 
 
 def _spread(statistics: Tensor) -> Tensor:
@@ -87,30 +98,29 @@ def _spread(statistics: Tensor) -> Tensor:
 
 
 def sample_rows(images: Tensor, maps: list[Tensor], count: int, generator: torch.Generator) -> list[Tensor]:
-    """Pixel patches and features at random positions.
+    """Pixel patches and features at random positions of each picture.
 
     Args:
         images: `(B, 3, S, S)`.
         maps: `(B, C, h, w)` each.
-        count: positions on each layer, over the whole batch; fewer where there are not so many.
+        count: positions on each layer of each picture.
         generator: CPU generator.
 
     Returns:
-        `(count, PATCH**2 * 3)` and one `(count, C)` per map, float32.
+        `(B, count, PATCH**2 * 3)` and one `(B, count, C)` per map, float32.
     """
     batch, _, height, width = images.shape
     tops, lefts = (
-        torch.randint(0, side - PATCH + 1, (count, 1, 1), generator=generator) for side in (height, width)
+        torch.randint(0, side - PATCH + 1, (batch, count, 1, 1), generator=generator)
+        for side in (height, width)
     )
-    along = torch.arange(PATCH)
-    rows, columns = tops + along[:, None], lefts + along
-    which = torch.randint(0, batch, (count, 1, 1), generator=generator)
-    places = [index.to(images.device) for index in (which, rows, columns)]
+    along, which = torch.arange(PATCH), torch.arange(batch)[:, None, None, None]
+    places = [index.to(images.device) for index in (which, tops + along[:, None], lefts + along)]
     patches = images[places[0], :, places[1], places[2]]
-    return [patches.flatten(1).float(), *(_at_random(m, count, generator) for m in maps)]
+    return [patches.flatten(2).float(), *(_at_random(m, count, generator) for m in maps)]
 
 
 def _at_random(maps: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    flat = maps.permute(0, 2, 3, 1).flatten(0, 2)
-    chosen = torch.randint(0, len(flat), (count,), generator=generator)
-    return flat[chosen.to(flat.device)].float()
+    flat = maps.permute(0, 2, 3, 1).flatten(1, 2)
+    chosen = torch.randint(0, flat.shape[1], (len(flat), count), generator=generator).to(flat.device)
+    return flat[torch.arange(len(flat), device=flat.device)[:, None], chosen].float()

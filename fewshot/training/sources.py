@@ -12,9 +12,10 @@ from base_models.checkpoint import BaseModel
 from fewshot.data.augment import photographic, to_float, to_uint8
 from fewshot.data.packs import load_pack
 from fewshot.data.style_set import StyleSet
-from fewshot.samples import sample_folder, sample_hands
+from fewshot.samples import snapshot_folder
 
-_SAMPLES_PER_HAND = 12
+_HELD = 24
+"""Snapshots that are kept for the validation score."""
 _MAX_PHOTOS = 2000
 """Photos kept in memory, 0.4 GB at 256 px; an adaptation of a few hundred steps sees no more."""
 
@@ -31,40 +32,41 @@ class Sources:
     """`(K, 3, S, S)`: photos kept for the validation score, never trained on."""
     origin: str
     """Where the photos came from, in words."""
-    pseudo: bool
-    """Whether netG_B made them: then they are shown with the variety that real photos have."""
+    made: int = 0
+    """How many of the first photos netG_B made: those are shown with the variety that others have already."""
 
 
 def make_sources(base: BaseModel, train: StyleSet, fold: StyleSet | None, photos: Path | None) -> Sources:
     """Collect the source photos.
 
-    With a folder or archive of photos, every fifth is kept for validation. Without, netG_B turns into
-    pseudo-photos the artist's drawings and the shipped sample drawings, which bring faces the artist never
-    drew; the validation photos come from the fold and from samples that are not trained on.
+    With a folder or archive of photos, every fifth is kept for validation. Without, they are what netG_B
+    makes of the artist's drawings, and the shipped snapshots, which have the light, the grain and the
+    backgrounds of photos and no outline to copy; the validation photos come from the fold and from other
+    snapshots.
     """
     pairs = pseudo_photos(base, train.tensor())
     if photos is not None:
         pixels = torch.from_numpy(load_pack(photos, train.size, limit=_MAX_PHOTOS).pixels)
         if len(pixels) == 1:
-            return Sources(pixels, pairs, pixels, f"one photo of {photos.name}", False)
+            return Sources(pixels, pairs, pixels, f"one photo of {photos.name}")
         held = torch.arange(len(pixels)) % 5 == 4 if len(pixels) >= 5 else torch.arange(len(pixels)) == 0
-        return Sources(
-            pixels[~held], pairs, pixels[held][:32], f"{len(pixels)} photos of {photos.name}", False
-        )
-    faces = []
-    own = {*train.hashes, *(fold.hashes if fold is not None else ())}
-    for hand in sample_hands():
-        drawings = StyleSet.from_folder(sample_folder(hand), size=train.size)
-        # A sample hand that is being learned brings no faces: its other drawings measure it.
-        if not own & set(drawings.hashes):
-            faces.append(pseudo_photos(base, drawings.tensor()[::2][:_SAMPLES_PER_HAND]))
-    trained = torch.cat([pairs, *(f[: _SAMPLES_PER_HAND * 2 // 3] for f in faces)])
-    held_parts = [f[_SAMPLES_PER_HAND * 2 // 3 :] for f in faces]
+        return Sources(pixels[~held], pairs, pixels[held][:32], f"{len(pixels)} photos of {photos.name}")
+    snapshots = torch.from_numpy(load_pack(snapshot_folder(), train.size).pixels)
+    held_parts = [snapshots[-_HELD:]]
     if fold is not None:
-        held_parts.insert(0, pseudo_photos(base, fold.tensor()))
-    held = to_float(torch.cat(held_parts)[:32])
-    held = to_uint8(photographic(held, torch.Generator().manual_seed(0)))
-    return Sources(trained, pairs, held, "pseudo-photos by netG_B", True)
+        held_parts.insert(0, _as_photos(pseudo_photos(base, fold.tensor())))
+    return Sources(
+        torch.cat([pairs, snapshots[:-_HELD]]),
+        pairs,
+        torch.cat(held_parts)[:32],
+        f"{len(snapshots)} rendered snapshots, {len(pairs)} pseudo-photos by netG_B",
+        made=len(pairs),
+    )
+
+
+def _as_photos(pictures: Tensor) -> Tensor:
+    """Pseudo-photos with the variety of photos, the same each time."""
+    return to_uint8(photographic(to_float(pictures), torch.Generator().manual_seed(0)))
 
 
 @torch.inference_mode()

@@ -57,7 +57,12 @@ class StyleLosses:
         )
 
     def of(
-        self, G: PeftModel, D: nn.ModuleDict, photos: Tensor, generator: torch.Generator
+        self,
+        G: PeftModel,
+        D: nn.ModuleDict,
+        photos: Tensor,
+        generator: torch.Generator,
+        targets: Tensor | None = None,
     ) -> tuple[Tensor, Losses]:
         """Results of photos `(B, 3, S, S)` in [-1, 1] and their weighted losses, all of which are added up.
 
@@ -66,13 +71,14 @@ class StyleLosses:
             D: the discriminators, whose parameters get no gradient here.
             photos: on the device.
             generator: CPU generator of this step.
+            targets: index of the drawing that each photo is matched with `(B,)`; None for all at once.
         """
         r = self.recipe
         fakes = G(photos)
         images = fakes.float()
         corner = torch.randint(0, 2, (2,), generator=generator).tolist()
         maps = self._both_scales(_seen(images, corner))
-        losses = self._style(images, maps, generator) | self._kept(G, photos, images, maps, corner)
+        losses = self._style(images, maps, generator, targets) | self._kept(G, photos, images, maps, corner)
         if r.lambda_gan:
             seen = differentiable(images, r.augment, generator)
             losses["gan"] = r.lambda_gan * lsgan_generator(D["patch"](seen))
@@ -93,7 +99,9 @@ class StyleLosses:
             maps = maps + self.features(F.avg_pool2d(images, 2))
         return [m.float() for m in maps]
 
-    def _style(self, images: Tensor, maps: list[Tensor], generator: torch.Generator) -> Losses:
+    def _style(
+        self, images: Tensor, maps: list[Tensor], generator: torch.Generator, targets: Tensor | None
+    ) -> Losses:
         """Statistics of the drawings' features: of the batch, of each result, and the values themselves."""
         r, losses = self.recipe, {}
         if r.lambda_style:
@@ -101,7 +109,7 @@ class StyleLosses:
         if r.lambda_outlier:
             losses["outlier"] = r.lambda_outlier * self.target.outlier_loss(maps)
         if r.lambda_swd:
-            losses["swd"] = r.lambda_swd * self.target.swd(images, maps, generator)
+            losses["swd"] = r.lambda_swd * self.target.swd(images, maps, generator, targets)
         return losses
 
     def _kept(

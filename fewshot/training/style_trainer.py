@@ -16,6 +16,7 @@ from base_models.scan import init_weights
 from eval.perceptual import CHANNELS, PerceptualNet
 from fewshot.adapters.attach import attach_adapter
 from fewshot.data.augment import differentiable, jitter, photographic, to_float, to_uint8
+from fewshot.training.matching import targets_of
 from fewshot.training.parts import WeightAverage, average_gradients, frozen, step_generator
 from fewshot.training.sources import Sources
 from fewshot.training.style_losses import SHALLOW, StyleLosses, shifted
@@ -72,6 +73,9 @@ class StyleTrainer:
             judging or [nn.Parameter(torch.zeros(0))], lr=recipe.lr_d, betas=(0.5, 0.99)
         )
         self.ema = WeightAverage(self.G, recipe.ema)
+        matched = recipe.lambda_swd and recipe.swd_target == "matched"
+        self.targets = targets_of(sources) if matched else None
+        """Index of the drawing that each source photo's result is compared with."""
         self.losses = StyleLosses(
             recipe, features, drawings, sources, self.netG_B, device, step_generator(recipe.seed)
         )
@@ -109,9 +113,12 @@ class StyleTrainer:
         warm = min(1.0, (number + 1) / max(1, recipe.warmup_steps))
         self.optimizer_G.param_groups[0]["lr"] = recipe.lr * warm
         generator = step_generator(recipe.seed, number, self.accelerator.process_index)
-        photos, reals = self._photos(generator), self._draw(self.drawings, generator)
+        which = self._choose(self.sources.photos, generator)
+        photos = self._photos(which, generator)
+        reals = self._windows(self.drawings, self._choose(self.drawings, generator), generator)
+        targets = None if self.targets is None else self.targets[which]
         with frozen(self.D), self.accelerator.autocast():
-            fakes, losses = self.losses.of(self.G, self.D, photos, generator)
+            fakes, losses = self.losses.of(self.G, self.D, photos, generator, targets)
         self._update(self.optimizer_G, self.G, losses)
         self.ema.update(self.G)
         with self.accelerator.autocast():
@@ -136,15 +143,21 @@ class StyleTrainer:
             losses[f"D_{name}"] = lsgan_discriminator(real_scores, fake_scores)
         return losses
 
-    def _photos(self, generator: torch.Generator) -> Tensor:
-        photos = self._draw(self.sources.photos, generator)
-        shown = photographic(photos, generator) if self.sources.pseudo else jitter(photos, 0.1, generator)
+    def _choose(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
+        return torch.randint(0, len(pixels), (self.recipe.batch,), generator=generator)
+
+    def _photos(self, which: Tensor, generator: torch.Generator) -> Tensor:
+        """Photos as they are seen: what netG_B made of drawings gets the variety that others have already."""
+        photos = self._windows(self.sources.photos, which, generator)
+        shown = jitter(photos, 0.1, generator)
+        made = (which < self.sources.made).to(photos.device)
+        if self.sources.made:
+            shown = torch.where(made[:, None, None, None], photographic(photos, generator), shown)
         return shown.contiguous(memory_format=torch.channels_last)
 
-    def _draw(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
-        """A batch of random windows of randomly drawn pictures, float in [-1, 1] on the device."""
-        index = torch.randint(0, len(pixels), (self.recipe.batch,), generator=generator)
-        windows = shifted(pixels[index], generator).to(self.accelerator.device)
+    def _windows(self, pixels: Tensor, which: Tensor, generator: torch.Generator) -> Tensor:
+        """Random windows of the chosen pictures, float in [-1, 1] on the device."""
+        windows = shifted(pixels[which], generator).to(self.accelerator.device)
         return to_float(windows).contiguous(memory_format=torch.channels_last)
 
     @torch.no_grad()

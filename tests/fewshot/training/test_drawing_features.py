@@ -51,10 +51,26 @@ def test_rows_are_patches_and_features_at_places_that_the_generator_chooses() ->
     images = torch.arange(2 * 3 * 16 * 16, dtype=torch.float32).reshape(2, 3, 16, 16)
     maps = [images[:, :2, ::2, ::2]]
     first, again, other = (sample_rows(images, maps, 9, generator(seed)) for seed in (0, 0, 1))
-    assert [tuple(rows.shape) for rows in first] == [(9, 3 * PATCH**2), (9, 2)]
+    assert [tuple(rows.shape) for rows in first] == [(2, 9, 3 * PATCH**2), (2, 9, 2)]
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
     assert not torch.equal(first[0], other[0])
     # A patch is contiguous: neighbours in a row of the picture differ by one here.
-    assert torch.equal(first[0].reshape(9, PATCH, PATCH, 3).diff(dim=2), torch.ones(9, PATCH, PATCH - 1, 3))
+    neighbours = first[0].reshape(2, 9, PATCH, PATCH, 3).diff(dim=3)
+    assert torch.equal(neighbours, torch.ones(2, 9, PATCH, PATCH - 1, 3))
     # A feature is that of one place: both channels of a place are 256 apart here.
-    assert torch.equal(first[1].diff(dim=1), torch.full((9, 1), 256.0))
+    assert torch.equal(first[1].diff(dim=2), torch.full((2, 9, 1), 256.0))
+    # Each picture has its own places: the second one's numbers begin at 768.
+    assert first[0][0].max() < 768 <= first[0][1].min()
+
+
+def test_a_result_is_nearest_to_the_drawing_that_it_is() -> None:
+    net = load_perceptual()
+    drawings = disc_pictures(6, 64) * 2 - 1
+    target = DrawingFeatures(drawings, net, generator(), rows=True)
+    with torch.no_grad():
+        maps = net((drawings + 1) / 2)
+        own, others = (
+            float(target.swd(drawings, maps, generator(1), targets))
+            for targets in (torch.arange(6), torch.arange(6).roll(1))
+        )
+    assert own < 0.1 * others
