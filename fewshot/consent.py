@@ -50,8 +50,7 @@ class Consent:
             value = getattr(self, name)
             if value and not _is_day(value):
                 raise UsageError(
-                    f"the consent's {name} {value!r} is no day",
-                    f"write it as 2026-01-31: --{name} 2026-01-31",
+                    f"the consent's {name} {value!r} is no day of the calendar", "write it as 2026-01-31"
                 )
         if self.evidence and not re.fullmatch("[0-9a-f]{64}", self.evidence):
             raise UsageError(
@@ -79,6 +78,17 @@ class Consent:
         said = (("by", self.by), ("on", self.date), ("until", self.expires), ("for:", self.scope))
         return " ".join([self.status, *(f"{word} {value}" for word, value in said if value)])
 
+    def check_said_today(self) -> None:
+        """Raise UsageError for what cannot be said: a day to come, or an end before the beginning."""
+        today = datetime.datetime.now(datetime.UTC).date() + datetime.timedelta(days=1)
+        if self.date and datetime.date.fromisoformat(self.date) > today:
+            raise UsageError(f"the consent's date {self.date} is still to come", "write the day it was given")
+        if self.date and self.expires and self.expires < self.date:
+            raise UsageError(
+                f"the consent would end on {self.expires}, before it was given on {self.date}",
+                "change --date or --expires",
+            )
+
     def expired(self, today: datetime.date | None = None) -> bool:
         """Whether its last day is over."""
         today = today or datetime.datetime.now(datetime.UTC).date()
@@ -101,9 +111,8 @@ UNKNOWN = Consent()
 """Nothing was said."""
 
 
-def require(name: str, consent: Consent) -> None:
-    """Raise IntegrityError when a style may not be used, exported or shown."""
-    refusal = consent.refusal()
+def require(name: str, refusal: str) -> None:
+    """Raise IntegrityError when a style may not be used, exported or shown, for the reason of `refusal`."""
     if refusal:
         raise IntegrityError(
             f"the style {name} may not be used: {refusal}",

@@ -9,13 +9,15 @@ import json
 import math
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
 from rich.console import Console
 
 Format = Literal["table", "json", "path"]
+TableFormat = Literal["table", "json"]
+"""Of what has no path."""
 
 PLAIN_INTERVAL = 5.0
 
@@ -32,7 +34,12 @@ def warn(text: str) -> None:
     console.print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True)
 
 
-def emit(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], format: Format = "table") -> None:
+def emit(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str],
+    format: Format = "table",
+    whole: Collection[str] = (),
+) -> None:
     """Write rows to stdout.
 
     Args:
@@ -40,12 +47,13 @@ def emit(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], format: Form
         columns: the keys to show, in order.
         format: `table` for reading, `json` for one array of objects, `path` for the `path` value of each row,
             one per line.
+        whole: columns that a table never breaks over lines.
 
     Raises:
         ValueError: for another format, or for `path` when a row has no `path`.
     """
     if format == "table":
-        _emit_table(rows, columns)
+        _emit_table(rows, columns, whole)
     elif format == "json":
         records = [{column: _plain(row.get(column)) for column in columns} for row in rows]
         sys.stdout.write(json.dumps(records, indent=2) + "\n")
@@ -58,7 +66,7 @@ def emit(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], format: Form
         raise ValueError(f"unknown format {format!r}: expected table, json or path")
 
 
-def _emit_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+def _emit_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], whole: Collection[str]) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -66,7 +74,12 @@ def _emit_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> No
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
     for column in columns:
         numeric = bool(rows) and all(isinstance(_plain(row.get(column)), int | float) for row in rows)
-        table.add_column(Text(column), justify="right" if numeric else "left", overflow="fold")
+        table.add_column(
+            Text(column),
+            justify="right" if numeric else "left",
+            overflow="fold",
+            no_wrap=column in whole or numeric,
+        )
     for row in rows:
         table.add_row(*(Text(format_value(row.get(column))) for column in columns))
     out = Console(file=sys.stdout, highlight=False)

@@ -101,7 +101,7 @@ def load_style(ref: str) -> Adapter:
     folder, consent = resolve_style(ref)
     files = read_files(folder)
     if consent is None:
-        require(files.name, files.consent)
+        require(files.name, files.consent.refusal())
         require_consent(files.name, files.contents[WEIGHTS])
         return adapter_of(files)
     return replace(adapter_of(files), name=ref, consent=consent)

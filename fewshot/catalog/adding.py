@@ -9,11 +9,13 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from fewshot.catalog.allowing import consent_for
 from fewshot.catalog.contents import Contents, numbers, read_contents
 from fewshot.catalog.models import Alias, Entry, Features, File, Metric, Tag, Version, Weights
 from fewshot.catalog.names import check_alias
 from fewshot.catalog.store import Catalog, features_changed, now, remember_words
 from fewshot.consent import UNKNOWN, Consent, stricter
+from fewshot.errors import IntegrityError
 from fewshot.home import check_name, check_text
 
 
@@ -52,6 +54,8 @@ class Added:
     """False when the style had exactly this version already."""
     duplicates: tuple[str, ...]
     """Versions of other styles with the same weights, as `name@3`."""
+    refusal: str = ""
+    """Why it may not be used all the same, in words."""
 
 
 def add(catalog: Catalog, folder: Path, *, name: str | None = None, facts: Facts | None = None) -> Added:
@@ -65,7 +69,9 @@ def add(catalog: Catalog, folder: Path, *, name: str | None = None, facts: Facts
 
     Raises:
         NotFoundError: no adapter there, or its base is not known here.
-        IntegrityError: damaged, changed, or of another state of its base.
+        IntegrityError: damaged, changed, or of another state of its base; or a consent is given to what
+            was withdrawn.
+        ConflictError: the files' root is not this catalogue's.
         UsageError: a name or alias that cannot be one.
     """
     contents = read_contents(folder)
@@ -88,7 +94,7 @@ def add_contents(catalog: Catalog, contents: Contents, name: str, facts: Facts, 
         created = version is None
         if version is None:
             version = _insert(session, entry, contents)
-        _state_facts(session, entry, contents, facts)
+        _state_facts(catalog, session, entry, contents, facts)
         session.flush()
         for tag in tags:
             session.merge(Tag(entry_id=entry.id, tag=tag))
@@ -97,9 +103,10 @@ def add_contents(catalog: Catalog, contents: Contents, name: str, facts: Facts, 
         session.flush()
         remember_words(session, entry)
         duplicates = tuple(f"{other}@{number}" for other, number in twins(session, version))
-        said = {"files": version.files_sha256, "new": created, "duplicates": list(duplicates)}
+        said = {"new": created, "files": version.files_sha256, "duplicates": list(duplicates)}
         catalog.record(session, verb, name, said, version.number)
-        return Added(name, version.number, created, duplicates)
+        refusal = consent_for(session, version.tensors_sha256, entry).refusal(name)
+        return Added(name, version.number, created, duplicates, refusal)
 
 
 def twins(session: Session, version: Version) -> list[tuple[str, int]]:
@@ -174,19 +181,37 @@ def _insert(session: Session, entry: Entry, contents: Contents) -> Version:
     return version
 
 
-def _state_facts(session: Session, entry: Entry, contents: Contents, facts: Facts) -> None:
-    """Words and consent: what is given now counts, then what is known, then what the adapter states."""
-    stated = contents.record
+def _state_facts(catalog: Catalog, session: Session, entry: Entry, contents: Contents, facts: Facts) -> None:
+    """Words and consent: what is given now counts, then what is known, then what the adapter states.
+
+    What changes for an entry that was there before is written into the log.
+    """
+    stated, changed = contents.record, {}
     for field in ("artist", "licence", "notes"):
-        given = getattr(facts, field)
-        known_words = getattr(entry, field) or str(stated.get(field) or "")
-        setattr(entry, field, known_words if given is None else given)
-    said = Consent.from_dict(stated.get("consent") or {})
+        given, known = getattr(facts, field), getattr(entry, field)
+        value = (known or str(stated.get(field) or "")) if given is None else given
+        if known and value != known:
+            changed[field] = [known, value]
+        setattr(entry, field, value)
+    if changed:
+        catalog.record(session, "edit", entry.name, changed)
+    before = entry.consent
+    consent = _consent(entry, Consent.from_dict(stated.get("consent") or {}), facts)
+    if consent != UNKNOWN or facts.consent is not None:
+        entry.consent = consent.to_dict()
+    if before and before != entry.consent:
+        catalog.record(session, "consent", entry.name, {"before": before, "after": entry.consent})
+
+
+def _consent(entry: Entry, stated: Consent, facts: Facts) -> Consent:
+    known = Consent.from_dict(entry.consent)
+    if facts.consent is not None and known.refusal():
+        raise IntegrityError(
+            f"{known.refusal()}, so adding {entry.name} cannot give it",
+            f"if the artist agrees again: fewshot catalog consent {entry.name} {facts.consent.status}",
+        )
     if facts.stated is not None:
-        said = stricter(facts.stated, said) if said.status == "withdrawn" else facts.stated
-    known = Consent.from_dict(entry.consent) if entry.consent else said
-    known = facts.consent or known
+        stated = stricter(facts.stated, stated) if stated.status == "withdrawn" else facts.stated
+    consent = facts.consent or (known if entry.consent else stated)
     # A folder that says `withdrawn` withdraws, whoever adds it.
-    known = stricter(known, said) if said.status == "withdrawn" else known
-    if known != UNKNOWN or facts.consent is not None:
-        entry.consent = known.to_dict()
+    return stricter(consent, stated) if stated.status == "withdrawn" else consent

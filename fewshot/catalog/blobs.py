@@ -20,7 +20,10 @@ from fewshot.errors import BadInputError, IntegrityError, UsageError
 from fewshot.files import atomic_write_bytes, clear_write_errors
 from fewshot.home import cache_folder
 
-_HINT = "`fewshot catalog verify` names everything that is damaged; put those files back from a backup"
+_HINT = (
+    "if the files were moved, name their place with --root or FEWSHOT_CATALOG_ROOT; else `fewshot catalog "
+    "verify` names what is damaged: add the adapter again that it came from, or put it back from a backup"
+)
 _OURS = re.compile(
     r"(?:^|/)(?P<two>[0-9a-f]{2})/(?P<part>\.?)(?P<sha256>(?P=two)[0-9a-f]{62})(?(part)(?:$|\.\w*$)|$)"
 )
@@ -53,10 +56,14 @@ class Blobs:
 
     def __init__(self, root: str) -> None:
         self.root = root
+        if re.match(r"[a-z0-9]{2,}:/?(?!/)", root):
+            raise UsageError(f"--root {root}: a URL has two slashes", "write a folder, or s3://BUCKET/PREFIX")
         self.folder: Path | None = _local(root)
         """The root, if it is a folder."""
         if self.folder is None:
             self._fs, self._prefix = _remote(root)
+        elif self.folder.exists() and not self.folder.is_dir():
+            raise UsageError(f"--root {root} is a file; expected a folder", "name the folder that it lies in")
 
     def put(self, data: bytes) -> str:
         """Store a content and return its sha256. Writing it again does no harm, and makes it young again.

@@ -25,8 +25,9 @@ from sqlalchemy import select
 from fewshot.adapters.files import CONFIG, WEIGHTS, is_adapter, verified
 from fewshot.adapters.record import FILE_NAME, HASH
 from fewshot.catalog.adding import Added, Facts, add_contents
+from fewshot.catalog.allowing import allowed_version
 from fewshot.catalog.bundle_base import install_base, packed_base, unpacked_base
-from fewshot.catalog.checkout import allowed_version, stored_files, stored_hashes, write_folder
+from fewshot.catalog.checkout import stored_files, stored_hashes, write_folder
 from fewshot.catalog.contents import MAX_BYTES, contents_of
 from fewshot.catalog.models import Tag
 from fewshot.catalog.restated import restated
@@ -45,7 +46,11 @@ _UNREADABLE = (
     *(ValueError, KeyError, TypeError, AttributeError, OverflowError, UsageError),
 )
 """What zipfile raises for what it cannot read, and what a manifest leads to that holds something else."""
-_HINT = "ask whoever made it for a new one: fewshot catalog export NAME -o NAME.zip"
+_HINT = (
+    "give a .zip that `fewshot catalog export NAME -o NAME.zip` wrote, or ask for it again; an adapter that "
+    "was zipped otherwise is unpacked and added: fewshot catalog add FOLDER"
+)
+_ARCHIVES = (".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 
 
 @dataclass(frozen=True)
@@ -71,11 +76,13 @@ def export(
         NotFoundError: no such style, version or alias, or its base is no file here.
         ConflictError: `out` exists, or is to be replaced and is no adapter.
         IntegrityError: no consent, a stored file is missing or damaged, or the base here is another one.
-        UsageError: a base is wanted in a folder.
+        UsageError: a base is wanted in a folder, or another kind of archive.
     """
     zipped = out.suffix.lower() == ".zip"
     if with_base and not zipped:
         raise UsageError(f"{out}: a folder has no room for a base", "write a bundle: -o NAME.zip --with-base")
+    if out.suffix.lower() in _ARCHIVES:
+        raise UsageError(f"{out}: a bundle is a .zip", f"-o {out.with_suffix('.zip')}, or a folder's name")
     _refuse_to_replace(out, zipped, overwrite)
     with catalog.read() as session:
         entry, version, consent = allowed_version(session, text)
@@ -170,6 +177,8 @@ def read(path: Path) -> Bundle:
         BadInputError: larger than a bundle can be.
         IntegrityError: not a bundle, of a newer kind, or changed since it was written.
     """
+    if path.is_dir():
+        raise NotFoundError(f"{path} is a folder; expected a bundle (.zip)", f"fewshot catalog add {path}")
     if not path.is_file():
         raise NotFoundError(f"{path}: no such file; expected a bundle (.zip)", "check the path")
     if path.stat().st_size > MAX_BUNDLE:
@@ -177,7 +186,9 @@ def read(path: Path) -> Bundle:
     data = path.read_bytes()
     try:
         members = _members(data)
-        manifest = loads(members.pop(MANIFEST, b""))
+        if MANIFEST not in members:
+            raise ValueError(f"no {MANIFEST} in it")
+        manifest = loads(members.pop(MANIFEST))
         bundle = _understood(manifest, members)
     except _UNREADABLE as error:
         raise IntegrityError(f"{path}: no intact bundle ({error!s:.100})", _HINT) from None

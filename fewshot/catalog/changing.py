@@ -39,8 +39,11 @@ def tag(catalog: Catalog, name: str, add: Sequence[str] = (), remove: Sequence[s
         return sorted(after)
 
 
-def alias(catalog: Catalog, text: str, name: str) -> int:
-    """Give a version a name that can be moved to another one later; the version's number.
+def alias(catalog: Catalog, text: str, name: str) -> tuple[int, int | None]:
+    """Give a version a name that can be moved to another one later.
+
+    Returns:
+        The version's number, and that of the version that had the alias before.
 
     Raises:
         UsageError: a name that is reserved: `latest`, a number.
@@ -54,7 +57,7 @@ def alias(catalog: Catalog, text: str, name: str) -> int:
         session.merge(Alias(entry_id=entry.id, name=name, version_id=version.id))
         if before != version.number:
             catalog.record(session, "alias", entry.name, {"alias": name, "before": before}, version.number)
-        return version.number
+        return version.number, before
 
 
 def unalias(catalog: Catalog, text: str, name: str) -> None:
@@ -79,17 +82,18 @@ def set_consent(catalog: Catalog, name: str, consent: Consent) -> None:
 
     Raises:
         NotFoundError: there never was such a style.
-        UsageError: `name@3`: consent is to the style, not to a version.
+        UsageError: `name@3`: consent is to the style, not to a version; or a day to come.
     """
     name = parse_whole(name)
+    consent.check_said_today()
     with catalog.write() as session:
         entry = find_entry(session, name, lock=True, emptied=True)
         before, entry.consent = entry.consent, consent.to_dict()
         catalog.record(session, "consent", entry.name, {"before": before, "after": entry.consent})
 
 
-def edit(catalog: Catalog, name: str, facts: Facts) -> None:
-    """Change artist, licence and notes of a style; what is None stays.
+def edit(catalog: Catalog, name: str, facts: Facts) -> dict[str, list[str]]:
+    """Change artist, licence and notes of a style; what is None stays. What changed, before and after.
 
     Raises:
         NotFoundError: no such style.
@@ -105,6 +109,7 @@ def edit(catalog: Catalog, name: str, facts: Facts) -> None:
         if changed:
             remember_words(session, entry)
             catalog.record(session, "edit", entry.name, changed)
+        return changed
 
 
 def rm(catalog: Catalog, text: str) -> list[int]:
@@ -131,10 +136,10 @@ def rm(catalog: Catalog, text: str) -> list[int]:
         gone = list(session.scalars(query))
         aliased = session.scalars(select(Alias).where(Alias.version_id.in_([v.id for v in gone]))).all()
         if aliased:
-            names = ", ".join(sorted(f"{entry.name}@{alias.name}" for alias in aliased))
+            names = sorted(f"{entry.name}@{alias.name}" for alias in aliased)
+            removals = "; ".join(f"fewshot catalog alias {name} --remove" for name in names[:4])
             raise ConflictError(
-                f"{text} is in use as {names}",
-                f"take the alias away first: fewshot catalog alias {names.split(',')[0]} --remove",
+                f"{text} is in use as {', '.join(names)}", f"take them away first: {removals}"
             )
         for version in gone:
             catalog.record(session, "rm", entry.name, {"files": version.files_sha256}, version.number)

@@ -11,10 +11,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from fewshot.adapters.swap import replacing_folder
-from fewshot.catalog.models import Entry, File, Version, Weights
-from fewshot.catalog.names import find_version, parse
+from fewshot.catalog.allowing import allowed_version
+from fewshot.catalog.models import File, Version
 from fewshot.catalog.store import Catalog
-from fewshot.consent import Consent, require, stricter
+from fewshot.consent import Consent
 from fewshot.errors import IntegrityError, NotFoundError
 from fewshot.home import cache_folder
 
@@ -38,32 +38,11 @@ def checkout(catalog: Catalog, text: str) -> tuple[Path, Consent]:
     return folder, consent
 
 
-def allowed_version(session: Session, text: str) -> tuple[Entry, Version, Consent]:
-    """The version that `text` means and the consent to it; raises IntegrityError where that refuses."""
-    entry, version = find_version(session, parse(text))
-    consent = consent_for(session, version.tensors_sha256, Consent.from_dict(entry.consent))
-    require(f"{entry.name}@{version.number}", consent)
-    return entry, version, consent
-
-
 def write_folder(folder: Path, files: Mapping[str, bytes], *, overwrite: bool) -> None:
     """Write a version's files as one folder, which appears whole or not at all."""
     with replacing_folder(folder, overwrite=overwrite) as temporary:
         for path, data in files.items():
             (temporary / path).write_bytes(data)
-
-
-def consent_for(session: Session, tensors_sha256: str, own: Consent) -> Consent:
-    """The strictest consent of all styles with these weights: another name gives no other rights, and `rm`
-    takes no withdrawal away."""
-    same = Weights.tensors_sha256 == tensors_sha256
-    query = select(Entry.consent).join(Weights, Weights.entry_id == Entry.id).where(same)
-    for values in session.scalars(query):
-        other = Consent.from_dict(values)
-        # Only what refuses is passed on: `unknown` of a copy says nothing about the original.
-        if other.refusal():
-            own = stricter(own, other)
-    return own
 
 
 def stored_hashes(session: Session, version: Version) -> dict[str, str]:

@@ -123,7 +123,7 @@ class Database:
         if "readonly" in said or "full" in said:
             return BadInputError(
                 f"cannot write {self.where}: {said}",
-                "free some space, or name another place: --db or FEWSHOT_CATALOG_DB",
+                "free some space, change its permissions, or name another place: --db or FEWSHOT_CATALOG_DB",
             )
         return NotFoundError(
             f"{self.where}: cannot be opened ({said})",
@@ -172,15 +172,7 @@ def _sqlite(path: Path) -> Engine:
             f"cannot write {path}: no folder can be made there",
             "name another database: --db or FEWSHOT_CATALOG_DB",
         ) from None
-    engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": _WAIT})
-
-    @event.listens_for(engine, "connect")
-    def _connected(connection: Any, _: Any) -> None:
-        # Transactions are begun below and nowhere else: Python's own would begin too late to be safe.
-        connection.isolation_level = None
-        for pragma in ("foreign_keys=ON", "synchronous=FULL"):
-            connection.execute(f"PRAGMA {pragma}")
-        _write_ahead(connection)
+    engine = create_engine(URL.create("sqlite", database=str(path)), creator=lambda: _connect(path))
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:
@@ -190,14 +182,28 @@ def _sqlite(path: Path) -> Engine:
     return engine
 
 
-def _write_ahead(connection: Any) -> None:
-    """Let readers work beside a writer. To change the mode takes a lock that SQLite does not wait for."""
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = _opened(path)
+    connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute("PRAGMA synchronous=FULL")
+    return connection
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    """A connection whose readers work beside a writer. A file that may not be written is read as it lies."""
     end = time.monotonic() + _WAIT
+    # Transactions are begun by `_begin` and nowhere else: Python's own would begin too late to be safe.
+    how: dict[str, Any] = {"timeout": _WAIT, "isolation_level": None, "check_same_thread": False}
     while True:
+        connection = sqlite3.connect(path, **how)
         try:
             connection.execute("PRAGMA journal_mode=WAL")
-            return
+            return connection
         except sqlite3.OperationalError as error:
+            connection.close()
+            if "readonly" in str(error) or "read-only" in str(error):
+                return sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True, **how)
+            # To change the mode takes a lock that SQLite does not wait for.
             if "locked" not in str(error) or time.monotonic() > end:
                 raise
             time.sleep(0.02)

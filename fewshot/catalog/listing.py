@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from fewshot.catalog.adding import twins
-from fewshot.catalog.checkout import consent_for
-from fewshot.catalog.models import Alias, Entry, Event, File, Metric, Tag, Version
-from fewshot.catalog.names import find_version, parse, parse_whole
+from fewshot.catalog.allowing import Said, consent_for, refusals
+from fewshot.catalog.models import Alias, Entry, Event, File, Metric, Tag, Version, Weights
+from fewshot.catalog.names import find_entry, find_version, parse, parse_whole
 from fewshot.catalog.store import Catalog, fold
 from fewshot.consent import STATUSES, Consent
 from fewshot.errors import UsageError
@@ -48,7 +48,7 @@ class Listed:
     artist: str
     licence: str
     consent: str
-    """The status as it counts today, or `expired`."""
+    """The status as it counts today, or `expired`; another style's with these weights where that refuses."""
     tags: tuple[str, ...]
     aliases: tuple[str, ...]
     """As `approved=3`."""
@@ -131,9 +131,7 @@ def show(catalog: Catalog, text: str) -> dict[str, Any]:
             "artist": entry.artist,
             "licence": entry.licence,
             "consent": Consent.from_dict(entry.consent).to_dict(),
-            "refused": consent_for(
-                session, version.tensors_sha256, Consent.from_dict(entry.consent)
-            ).refusal(),
+            "refused": consent_for(session, version.tensors_sha256, entry).refusal(entry.name),
             "tags": _tags(session, [entry.id]).get(entry.id, []),
             "notes": entry.notes,
             "created": version.created,
@@ -153,13 +151,20 @@ def show(catalog: Catalog, text: str) -> dict[str, Any]:
 
 
 def log(catalog: Catalog, name: str = "", *, limit: int = 50) -> list[dict[str, Any]]:
-    """The newest lines of the log, of one style or of all, newest first; removed styles are in it too."""
+    """The newest lines of the log, of one style or of all, newest first; removed styles are in it too.
+
+    Raises:
+        NotFoundError: there never was such a style.
+    """
     with catalog.read() as session:
         query = select(Event).order_by(Event.id.desc()).limit(limit)
         if name:
             query = query.where(Event.entry == parse_whole(name))
         columns = ("id", "time", "who", "verb", "entry", "version", "detail")
-        return [{column: getattr(row, column) for column in columns} for row in session.scalars(query)]
+        lines = [{column: getattr(row, column) for column in columns} for row in session.scalars(query)]
+        if name and not lines:
+            find_entry(session, parse_whole(name))
+        return lines
 
 
 def _rows(session: Session, keys: Sequence[Any]) -> list[tuple[Entry, Version, float | None]]:
@@ -191,12 +196,25 @@ def _filtered(wanted: Filter, *columns: Any) -> Any:
 def _consent(wanted: str) -> Any:
     if wanted not in (*STATUSES, "expired"):
         raise UsageError(f"consent {wanted!r} is unknown", f"write one of {', '.join(STATUSES)}, expired")
-    # As `Consent.state`: a withdrawal cannot expire. An entry that nobody said anything of has no status.
-    status = func.coalesce(Entry.consent["status"].as_string(), "unknown")
-    last_day = func.coalesce(Entry.consent["expires"].as_string(), "")
+    other = aliased(Entry)
+    having = select(Weights.tensors_sha256).join(other, other.id == Weights.entry_id)
+    withdrawn, expired = (
+        _is(Entry, state) | Version.tensors_sha256.in_(having.where(_is(other, state)))
+        for state in ("withdrawn", "expired")
+    )
+    if wanted == "withdrawn":
+        return withdrawn
+    return ~withdrawn & (expired if wanted == "expired" else _is(Entry, wanted) & ~expired)
+
+
+def _is(entry: Any, state: str) -> Any:
+    """As `Consent.state`: a withdrawal cannot expire, and what nobody said anything of is unknown."""
+    status = func.coalesce(entry.consent["status"].as_string(), "unknown")
+    if state != "expired":
+        return status == state
+    last_day = func.coalesce(entry.consent["expires"].as_string(), "")
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    expired = (status != "withdrawn") & (last_day != "") & (last_day < today)
-    return expired if wanted == "expired" else (status == wanted) & ~expired
+    return (status != "withdrawn") & (last_day != "") & (last_day < today)
 
 
 def _sort_column(session: Session, sort: str) -> Any:
@@ -217,6 +235,7 @@ def _sort_column(session: Session, sort: str) -> Any:
 
 def _listed(session: Session, found: Sequence[Any], *, metric: bool) -> list[Listed]:
     ids = [entry.id for entry, _, _ in found]
+    refused = refusals(session, {version.tensors_sha256 for _, version, _ in found})
     tags, aliases = _tags(session, ids), _aliases(session, ids)
     rows = []
     for entry, version, value in found:
@@ -226,7 +245,7 @@ def _listed(session: Session, found: Sequence[Any], *, metric: bool) -> list[Lis
                 version=version.number,
                 artist=entry.artist,
                 licence=entry.licence,
-                consent=Consent.from_dict(entry.consent).state(),
+                consent=_state(entry, refused.get(version.tensors_sha256)),
                 tags=tuple(tags.get(entry.id, ())),
                 aliases=tuple(aliases.get(entry.id, ())),
                 base=version.base_name,
@@ -236,6 +255,11 @@ def _listed(session: Session, found: Sequence[Any], *, metric: bool) -> list[Lis
             )
         )
     return rows
+
+
+def _state(entry: Entry, refused: Said | None) -> str:
+    own = Consent.from_dict(entry.consent)
+    return refused.consent.state() if refused and not own.refusal() else own.state()
 
 
 def _tags(session: Session, ids: Sequence[int]) -> dict[int, list[str]]:

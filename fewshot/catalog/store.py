@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from fewshot.catalog.blobs import Blobs
 from fewshot.catalog.database import Database
-from fewshot.catalog.models import Entry, Event, Generation, Tag
+from fewshot.catalog.models import Entry, Event, File, Generation, Tag
 from fewshot.catalog.place import database_url, files_root
 from fewshot.errors import ConflictError
 from fewshot.home import check_text
@@ -67,34 +67,39 @@ class Catalog:
             return session.scalars(select(Generation.catalogue)).one()
 
     def claim_root(self) -> None:
-        """Make sure that the files' root is this catalogue's: `gc` of another would take them for stray.
+        """Make sure that the files' root is this catalogue's: `gc` of another would take them for stray, and
+        files in two places would be nowhere together.
 
         Raises:
-            ConflictError: it belongs to another catalogue.
+            ConflictError: it belongs to another catalogue, or this one has its files elsewhere.
         """
         if self._root_is_ours:
             return
+        self.check_root()
         if not self.blobs.owner():
             self.blobs.set_owner(self.identity())
-        self.check_root()
         self._root_is_ours = True
 
     def check_root(self) -> None:
-        """Raise ConflictError where the files' root belongs to another catalogue."""
+        """Raise ConflictError where the files' root is not this catalogue's."""
         if wrong := self.wrong_root():
             raise ConflictError(
-                f"the files under {self.blobs.root} cannot be changed: {wrong}",
-                "name the database they belong to with --db, or another place for files with --root",
+                wrong, "name their place with --root or FEWSHOT_CATALOG_ROOT, or the right database with --db"
             )
 
     def wrong_root(self) -> str:
-        """Why the files' root cannot be this catalogue's, in words; empty if it is, or is nobody's yet."""
+        """Why the files' root is not this catalogue's, in words; empty if it is, or before the first file."""
         owner, own = self.blobs.owner(), self.identity()
-        if not owner or owner == own:
+        if owner and owner != own:
+            said = f"{self.blobs.owner_path} says that the files there are those of another catalogue"
+            return f"{said} ({owner[:8]}…, and this one is {own[:8]}…)"
+        if owner:
             return ""
-        return (
-            f"{self.blobs.owner_path} says that they are of catalogue {owner[:40]!r}, and this one is {own!r}"
-        )
+        with self.read() as session:
+            some = session.scalars(select(File.sha256).order_by(File.sha256).limit(1)).first()
+        if some and not self.blobs.has(some):
+            return f"{self.blobs.root} holds none of this catalogue's files"
+        return ""
 
     def hold_files(self, session: Session, *, alone: bool = False) -> None:
         """Until the session ends, no stray file is removed; `alone`: no version is added either.

@@ -63,7 +63,8 @@ def verify(catalog: Catalog, on_done: Callable[[int, int], object] = lambda done
         versions = session.scalar(select(func.count()).select_from(Version)) or 0
         problems = list(_wrong_rows(session, postgres=catalog.database.postgres))
     if said := catalog.wrong_root():
-        problems.append(Problem("", catalog.blobs.owner_path, said))
+        # Each file would be missing, and each of another's stray: one line says it.
+        return Verified(versions, len(used), 0, (*problems, Problem("", catalog.blobs.root, said)))
     stray = sum(found.sha256 not in used for found in catalog.blobs.all())
     wrong: dict[str, str] = {}
     with ThreadPoolExecutor(_THREADS) as pool:
@@ -88,9 +89,9 @@ def gc(catalog: Catalog, *, grace: float = GRACE) -> Collected:
     Raises:
         ConflictError: the files under the root are another catalogue's.
     """
+    catalog.check_root()
     if not catalog.blobs.owner():
         return Collected(0, 0)
-    catalog.check_root()
     with catalog.read() as session:
         used = _used(session)
     stray = [found for found in catalog.blobs.all() if found.sha256 not in used]

@@ -50,13 +50,13 @@ def require_consent(name: str, weights: bytes) -> None:
     """Raise IntegrityError where the catalogue knows these weights and refuses them, whatever the name."""
     if not is_there():
         return
-    from fewshot.catalog.checkout import consent_for
+    from fewshot.catalog.allowing import consent_for
     from fewshot.catalog.contents import tensors_sha256
     from fewshot.catalog.store import Catalog
 
     catalog = Catalog()
     try:
         with catalog.read() as session:
-            require(name, consent_for(session, tensors_sha256(weights), Consent()))
+            require(name, consent_for(session, tensors_sha256(weights)).refusal(name))
     finally:
         catalog.close()

@@ -121,6 +121,6 @@ def adapt(
     columns = ["style", "path", "step", "KID base", "KID", "extractor", "n"]
     emit(rows, columns if format == "json" else [c for c in columns if c != "path"], format)
     if cataloguing:
-        add_to_catalog(outcome.adapter)
+        add_to_catalog(outcome.adapter, licence, rights)
     if format == "table":
         notice(f"now: fewshot stylize me.jpg --style {name} -o me.png")

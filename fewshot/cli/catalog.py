@@ -9,7 +9,7 @@ import typer
 from fewshot.cli import catalog_changes, catalog_files
 from fewshot.cli.catalog_options import Db, Root, Style, open_catalog, short_hash, tell_added
 from fewshot.cli.rights_options import ConsentBy, ConsentExpires, ConsentStatus, consent_of
-from fewshot.output import Format, emit, notice, progress
+from fewshot.output import Format, TableFormat, emit, notice, progress
 
 app = typer.Typer(no_args_is_help=True, help="Keep styles: versions, search, rights, bundles.")
 
@@ -59,13 +59,25 @@ def add(
 
 
 def _run_or_folder(path: Path) -> Path:
-    """A folder, or the run of that name where there is no such folder."""
-    from fewshot.errors import UsageError
+    """A folder, or the run of that name where there is no such folder; raises NotFoundError for neither."""
+    import difflib
+
+    from fewshot.errors import NotFoundError, UsageError
     from fewshot.home import run_folder
+    from fewshot.styles import finished_runs
 
     with contextlib.suppress(UsageError):
         if not path.exists() and run_folder(str(path)).is_dir():
             return run_folder(str(path))
+    if path.is_file():
+        raise NotFoundError(
+            f"{path} is a file; expected an adapter's folder or a run",
+            "`fewshot catalog import` takes bundles",
+        )
+    if not path.exists():
+        near = difflib.get_close_matches(str(path), finished_runs(), n=1)
+        hint = f"did you mean {near[0]}?" if near else "check the spelling; `fewshot adapt` makes runs"
+        raise NotFoundError(f"{path}: no such run and no such folder; expected an adapter", hint)
     return path
 
 
@@ -94,15 +106,18 @@ def ls(
     offset = limit * (page - 1)
     found = listing.ls(open_catalog(db, root), wanted, sort=sort, descending=desc, limit=limit, offset=offset)
     rows = [vars(row) | {"path": row.name, sort: getattr(row, sort, row.value)} for row in found.rows]
-    columns = _MORE if format == "json" else _COLUMNS
-    emit(_short(rows, format), columns + [sort] * (sort not in columns), format)
+    columns = (
+        _MORE if format == "json" else [c for c in _COLUMNS if any(row[c] for row in rows) or c == "name"]
+    )
+    columns += [sort] * (sort not in columns)
+    emit(_short(rows, format), columns, format, whole=("name", "consent", "created"))
     _tell_page(found.total, offset, len(rows), page)
 
 
 @app.command("show")
 def show(
     style: Style,
-    format: Annotated[Format, typer.Option(help="How to print: table or json.")] = "table",
+    format: Annotated[TableFormat, typer.Option(help="How to print.")] = "table",
     db: Db = None,
     root: Root = None,
 ) -> None:
@@ -125,6 +140,7 @@ def show(
         facts[key] = short_hash(facts[key])
     facts["files"] = [f"{file['path']} ({file['size']:,} B)" for file in facts["files"]]
     facts["metrics"] = ", ".join(f"{key} {value:.4g}" for key, value in _numbers(facts["metrics"]).items())
+    facts["size"] = f"{facts['size']:,} bytes"
     facts["references"] = f"{len(facts['references'])} drawings, by hash in --format json"
     rows = [{"what": key, "value": value} for key, value in facts.items() if value not in ("", [], None)]
     emit(rows, ["what", "value"])
@@ -188,7 +204,7 @@ def _tell_page(total: int, offset: int, shown: int, page: int) -> None:
     elif total:
         notice(f"page {page} is past the end: there are {total} in all")
     else:
-        notice("no style is like that; `fewshot catalog add RUN` adds one")
+        notice("no style is like that; `fewshot catalog ls` shows all, `fewshot catalog add RUN` adds one")
 
 
 def _short(rows: list[dict[str, Any]], format: Format) -> list[dict[str, Any]]:

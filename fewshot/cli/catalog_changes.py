@@ -1,6 +1,7 @@
 """The verbs of `fewshot catalog` that change what is there: tag, alias, consent, edit, rm."""
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -51,7 +52,9 @@ def alias(
         changing.unalias(open_catalog(db, root), name, alias)
         notice(f"{name}@{alias} is no more")
     else:
-        notice(f"{name}@{alias} is {name}@{changing.alias(open_catalog(db, root), style, alias)}")
+        number, before = changing.alias(open_catalog(db, root), style, alias)
+        was = f" (it was {name}@{before})" if before not in (None, number) else ""
+        notice(f"{name}@{alias} is {name}@{number}{was}")
 
 
 def consent(
@@ -73,12 +76,17 @@ def consent(
 
     A style whose consent is withdrawn or expired cannot be drawn with or exported, under whatever name.
 
-    Exit code 2: an unknown status, or no date. 4: no such style.
+    Exit code 2: an unknown status, or an odd date. 4: no such style, or no such evidence.
     """
     from fewshot.catalog.changing import set_consent
     from fewshot.consent import Consent
+    from fewshot.errors import NotFoundError
 
-    if evidence and Path(evidence).is_file():
+    if evidence and not re.fullmatch("[0-9a-f]{64}", evidence):
+        if not Path(evidence).is_file():
+            raise NotFoundError(
+                f"--evidence {evidence}: no such file, and no sha256 of 64 digits", "check the path"
+            )
         evidence = hashlib.sha256(Path(evidence).read_bytes()).hexdigest()
     given = Consent(status, by, date, scope, expires, evidence)  # type: ignore[arg-type]
     set_consent(open_catalog(db, root), name, given)
@@ -100,7 +108,11 @@ def edit(
     from fewshot.catalog.adding import Facts
     from fewshot.catalog.changing import edit as change
 
-    change(open_catalog(db, root), name, Facts(artist=artist, licence=licence, notes=notes))
+    changed = change(open_catalog(db, root), name, Facts(artist=artist, licence=licence, notes=notes))
+    for field, (before, after) in changed.items():
+        notice(f"{field}: {before!r} → {after!r}")
+    if not changed:
+        notice(f"{name}: nothing to change; --artist, --licence and --notes say what")
 
 
 def rm(

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from fewshot.cli.catalog_options import Db, Root, Style, open_catalog, short_hash, tell_added
-from fewshot.output import Format, emit, format_value, notice, progress, warn
+from fewshot.output import TableFormat, emit, format_value, notice, progress, warn
 
 
 def export(
@@ -22,8 +22,12 @@ def export(
     Exit code 4: no such style. 5: the output exists. 6: no consent, or a stored file is damaged.
     """
     from fewshot.catalog.bundle import export as write
+    from fewshot.catalog.listing import show
 
-    path = write(open_catalog(db, root), style, out, with_base=with_base, overwrite=overwrite)
+    catalog = open_catalog(db, root)
+    path = write(catalog, style, out, with_base=with_base, overwrite=overwrite)
+    if show(catalog, style)["consent"]["status"] == "unknown":
+        warn(f"nobody wrote down whether the artist of {style} agrees; whoever gets it will not know either")
     emit([{"path": str(path)}], ["path"], "path")
 
 
@@ -48,7 +52,7 @@ def import_(
 
 
 def verify(
-    format: Annotated[Format, typer.Option(help="How to print: table or json.")] = "table",
+    format: Annotated[TableFormat, typer.Option(help="How to print.")] = "table",
     db: Db = None,
     root: Root = None,
 ) -> None:
@@ -68,7 +72,8 @@ def verify(
     rows = [vars(problem) for problem in found.problems]
     if rows or format == "json":
         emit(rows, ["style", "file", "what"], format)
-    notice(f"{found.versions} versions, {found.files} files: {len(rows)} problems")
+    counts = ((found.versions, "version"), (found.files, "file"), (len(rows), "problem"))
+    notice(", ".join(f"{count} {word}{'s' * (count != 1)}" for count, word in counts))
     if found.stray:
         notice(f"{found.stray} files belong to no version; `fewshot catalog gc` removes them")
     if rows:
@@ -90,13 +95,16 @@ def gc(
     done = collect(open_catalog(db, root), grace=60 * older_than)
     notice(f"{done.removed} files removed")
     if done.young:
-        warn(f"{done.young} are younger than {older_than:g} min, someone may be adding them: they stay")
+        warn(
+            f"{done.young} are younger than {older_than:g} min, someone may be adding them: they stay; "
+            "if nobody is: fewshot catalog gc --older-than 0"
+        )
 
 
 def log(
     name: Annotated[str, typer.Argument(metavar="[NAME]", help="Of one style; of all if left out.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many lines.")] = 50,
-    format: Annotated[Format, typer.Option(help="How to print: table or json.")] = "table",
+    format: Annotated[TableFormat, typer.Option(help="How to print.")] = "table",
     db: Db = None,
     root: Root = None,
 ) -> None:
@@ -106,7 +114,7 @@ def log(
     rows = lines(open_catalog(db, root), name, limit=limit)
     if format != "json":
         rows = [row | {"detail": _describe(row), "time": row["time"][:19]} for row in rows]
-    emit(rows, ["time", "who", "verb", "entry", "version", "detail"], format)
+    emit(rows, ["time", "who", "verb", "entry", "version", "detail"], format, whole=("time", "who", "verb"))
 
 
 def _describe(event: dict[str, Any]) -> str:
@@ -118,6 +126,8 @@ def _describe(event: dict[str, Any]) -> str:
         return " → ".join(str(Consent.from_dict(detail[key])) for key in ("before", "after"))
     if event["verb"] == "edit":
         return ", ".join(f"{key} {before!r} → {after!r}" for key, (before, after) in detail.items())
+    if event["verb"] in ("add", "import") and not detail.pop("new", False):
+        return "nothing new"
     if "files" in detail:
         detail["files"] = short_hash(detail["files"])
     return ", ".join(f"{key} {format_value(value)}" for key, value in detail.items())

@@ -10,6 +10,7 @@ import typer
 if TYPE_CHECKING:
     from fewshot.catalog.adding import Added
     from fewshot.catalog.store import Catalog
+    from fewshot.consent import Consent
 
 Db = Annotated[
     str | None,
@@ -39,15 +40,29 @@ def open_catalog(db: str | None, root: str | None, *, new: bool = False) -> Cata
     Raises:
         NotFoundError: a database was named that is not there.
     """
-    from fewshot.catalog.place import is_there
+    from fewshot.catalog.blobs import Blobs
+    from fewshot.catalog.place import database_url, files_root, is_there
     from fewshot.catalog.store import Catalog
-    from fewshot.errors import NotFoundError
+    from fewshot.errors import NotFoundError, UsageError
 
-    if db and not new and not is_there(db):
-        raise NotFoundError(
-            f"{db}: no such catalogue; expected a database that is there",
-            "check --db or FEWSHOT_CATALOG_DB; `fewshot catalog add` makes a new one",
-        )
+    path = Path((db or "").removeprefix("sqlite:///")).expanduser()
+    if db and path.is_dir():
+        raise UsageError(f"--db {db} is a folder; expected a file", f"such as --db {path / 'catalog.db'}")
+    if db and not new:
+        empty = path.is_file() and path.stat().st_size == 0
+        if empty or not is_there(db):
+            raise NotFoundError(
+                f"{db}: {'an empty file' if empty else 'no such file'}; expected the database of a catalogue",
+                "check --db or FEWSHOT_CATALOG_DB; `fewshot catalog add` makes a new one",
+            )
+    if new and not is_there(db or ""):
+        # Before a database is made: files of another one in that place are a sign of a mistyped name.
+        owner = Blobs(root or files_root()).owner()
+        if owner:
+            raise NotFoundError(
+                f"{db or database_url()}: no such file, and {root or files_root()} is another catalogue's",
+                "check --db or FEWSHOT_CATALOG_DB; for a new catalogue name another --root too",
+            )
     return Catalog(db, root)
 
 
@@ -60,17 +75,21 @@ def check_catalog() -> None:
     catalog.close()
 
 
-def add_to_catalog(adapter: Path) -> None:
+def add_to_catalog(adapter: Path, licence: str, consent: Consent) -> None:
     """Add a fresh adapter; where that fails, say that it is there all the same."""
-    from fewshot.catalog.adding import add
+    from fewshot.catalog.adding import Facts, add
     from fewshot.catalog.store import Catalog
+    from fewshot.consent import UNKNOWN
     from fewshot.errors import FewshotError
     from fewshot.output import notice
 
+    said = Facts(
+        licence=licence if licence != "unknown" else None, consent=consent if consent != UNKNOWN else None
+    )
     try:
-        tell_added(add(Catalog(), adapter))
+        tell_added(add(Catalog(), adapter, facts=said))
     except FewshotError:
-        notice(f"the style is learned; once the catalogue works again: fewshot catalog add {adapter.parent}")
+        notice(f"the style is learned; once the catalogue takes it: fewshot catalog add {adapter.parent}")
         raise
 
 
@@ -79,7 +98,14 @@ def tell_added(added: Added) -> None:
     from fewshot.output import notice, warn
 
     label = f"{added.name}@{added.number}"
-    notice(f"added {label}" if added.created else f"{label} is exactly this already; no new version was made")
+    notice(
+        f"added {label}"
+        if added.created
+        else f"{label} is exactly this already: no new version, files checked"
+    )
+    if added.refusal:
+        warn(f"{label} may not be used: {added.refusal}")
+        return
     for other in added.duplicates:
         warn(f"{label} has the same weights as {other}: a withdrawal of either refuses both")
 

@@ -24,11 +24,16 @@ def consent_of(status: str, by: str, expires: str) -> Consent:
     """What the options say.
 
     Raises:
-        UsageError: no such day, or one that is over.
+        UsageError: no such day, or one that is over; a name or a day without a status.
     """
     from fewshot.consent import Consent
     from fewshot.errors import UsageError
 
+    if status == "unknown" and (by or expires):
+        raise UsageError(
+            "--consent-by and --consent-expires say more of a consent that is not given",
+            "give it too: --consent granted",
+        )
     consent = Consent(status, by=by, expires=expires)  # type: ignore[arg-type]
     if consent.refusal():
         raise UsageError(f"--consent-expires {expires}: that day is over", "ask the artist first")

@@ -82,7 +82,9 @@ def stylize(
         warn(str(failure.error))
         if failure.error.hint:
             notice(f"hint: {failure.error.hint}")
-    names = " + ".join(f"{adapter.name}:{weight:g}" for adapter, weight in styles) or model.name
+    names = (
+        " + ".join(adapter.name + f":{weight:g}" * (weight != 1) for adapter, weight in styles) or model.name
+    )
     if sweep:
         names = f"every weight of {' and '.join(adapter.name for adapter, _ in styles)}"
     notice(f"{len(summary.drawn)} of {len(summary.drawn) + len(summary.failures)} drawn with {names}")

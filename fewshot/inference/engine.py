@@ -39,7 +39,7 @@ class Engine:
         self, base: BaseModel, styles: Sequence[tuple[Adapter, float]] = (), *, device: str = "cpu"
     ) -> None:
         for adapter, _ in styles:
-            require(adapter.name, adapter.consent)
+            require(adapter.name, adapter.consent.refusal())
         self.base_name, self.base_sha256 = base.name, base.sha256
         self.styles = tuple((adapter.name, weight) for adapter, weight in styles)
         self.size: int = base.netG_A.size

@@ -84,6 +84,17 @@ def test_what_a_person_reads(cli: Cli, make: Make) -> None:
         (("ls", "--db", "mysql://x"), 2, "postgresql://"),
         (("rm", "ink@approved"), 2, "--remove"),
         (("show", "a b"), 2, "' '"),
+        (("ls", "--db", "typo.db"), 4, "typo.db"),
+        (("ls", "--root", "s3:/bucket"), 2, "two slashes"),
+        (("ls", "--root", __file__), 2, "is a file"),
+        (("ls", "--db", "/tmp"), 2, "is a folder"),
+        (("add", __file__), 4, "is a file"),
+        (("import", "/tmp"), 4, "is a folder"),
+        (("import", __file__), 6, "fewshot catalog export"),
+        (("log", "ink"), 4, "it is empty"),
+        (("consent", "ink", "granted", "--evidence", "no.pdf"), 4, "no such file"),
+        (("add", "ink", "--consent-by", "Ann"), 2, "--consent granted"),
+        (("export", "ink", "-o", "ink.tar"), 2, "ink.zip"),
     ],
 )
 def test_mistakes_are_named(cli: Cli, command: tuple[str, ...], code: int, word: str) -> None:

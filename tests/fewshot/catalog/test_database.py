@@ -1,8 +1,11 @@
 """Migrations and what a database may be that is none."""
 
+import os
 import sqlite3
+import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 import fewshot.catalog
 from fewshot.catalog.database import REVISIONS, Database
 from fewshot.catalog.models import Base
-from fewshot.errors import FewshotError, IntegrityError, NotFoundError, UsageError
+from fewshot.errors import BadInputError, FewshotError, IntegrityError, NotFoundError, UsageError
 
 
 def test_the_migrations_make_exactly_the_models(db: str) -> None:
@@ -85,6 +88,41 @@ def test_any_path_may_hold_a_catalogue_but_for_what_is_something_else(tmp_path: 
         assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("address",)]
     with pytest.raises(FewshotError, match="no folder can be made"):
         Database("/proc/none/catalog.db")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions of Unix")
+def test_a_catalogue_that_may_not_be_written_can_be_read() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        path = folder / "catalog.db"
+        database = Database(str(path))
+        database.close()
+        path.chmod(0o444)
+        folder.chmod(0o555)
+        # The superuser may write anything: someone else has to try.
+        child = os.fork()
+        if child == 0:
+            if os.getuid() == 0:
+                os.setuid(65534)
+            code = 9
+            with suppress(BaseException):
+                code = read_and_fail_to_write(path)
+            os._exit(code)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        folder.chmod(0o755)
+
+
+def read_and_fail_to_write(path: Path) -> int:
+    database = Database(str(path))
+    with database.read() as session:
+        if session.execute(text("SELECT number FROM generation")).scalar() != 0:
+            return 1
+    try:
+        with database.write() as session:
+            session.execute(text("UPDATE generation SET number = 1"))
+    except BadInputError as error:
+        return 0 if "readonly" in str(error) and "permissions" in error.hint else 2
+    return 3
 
 
 def test_a_line_of_the_log_cannot_be_replaced(db: str) -> None:

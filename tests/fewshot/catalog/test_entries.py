@@ -69,7 +69,7 @@ def test_an_aliased_version_cannot_be_removed(catalog: Catalog, make: Make) -> N
         with pytest.raises(ConflictError, match="ink@approved"):
             rm(catalog, wanted)
     assert show(catalog, "ink")["versions"] == [1, 2]
-    assert alias(catalog, "ink@2", "approved") == 2
+    assert alias(catalog, "ink@2", "approved") == (2, 1)
     assert rm(catalog, "ink@1") == [1]
     unalias(catalog, "ink", "draft")
     with pytest.raises(NotFoundError, match="draft"):

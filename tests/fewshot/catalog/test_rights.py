@@ -37,6 +37,47 @@ def test_a_withdrawal_outlives_its_versions(make: Make, fewshot_home: Path) -> N
     assert [line["verb"] for line in log(catalog, "ink")] == ["consent", "rm", "add"]
 
 
+def test_adding_cannot_give_back_what_was_withdrawn(make: Make, fewshot_home: Path) -> None:
+    folder, catalog = make("ink", 1), Catalog()
+    add(catalog, folder)
+    set_consent(catalog, "ink", Consent("withdrawn", by="Ann"))
+    with pytest.raises(IntegrityError, match="withdrawn") as caught:
+        add(catalog, folder, facts=Facts(consent=Consent("granted", by="Me")))
+    assert "fewshot catalog consent ink granted" in caught.value.hint
+    added = add(catalog, folder, name="copy", facts=Facts(consent=Consent("granted", by="Me")))
+    assert "said of ink" in added.refusal
+    with pytest.raises(IntegrityError, match="said of ink"):
+        load_style("copy")
+    assert [(row.name, row.consent) for row in ls(catalog).rows] == [
+        ("copy", "withdrawn"),
+        ("ink", "withdrawn"),
+    ]
+    assert [row.name for row in ls(catalog, Filter(consent="withdrawn")).rows] == ["copy", "ink"]
+    assert ls(catalog, Filter(consent="granted")).total == 0
+    set_consent(catalog, "ink", Consent("granted", by="Ann"))
+    assert load_style("copy").name == "copy"
+
+
+def test_what_add_changes_is_in_the_log(catalog: Catalog, make: Make) -> None:
+    folder = make("ink", 1)
+    add(catalog, folder, facts=Facts(artist="Ann"))
+    add(catalog, folder, facts=Facts(artist="Bea", consent=Consent("self", by="Bea")))
+    lines = log(catalog, "ink")
+    assert [line["verb"] for line in lines] == ["add", "consent", "edit", "add"]
+    assert lines[2]["detail"] == {"artist": ["Ann", "Bea"]}
+    assert lines[1]["detail"]["after"]["by"] == "Bea"
+
+
+def test_a_consent_cannot_begin_tomorrow_or_end_before_it_began(catalog: Catalog, make: Make) -> None:
+    add(catalog, make("ink", 1))
+    for odd in (
+        Consent("granted", date="2099-01-01"),
+        Consent("granted", date="2026-06-01", expires="2026-05-01"),
+    ):
+        with pytest.raises(UsageError, match=r"still to come|before it was given"):
+            set_consent(catalog, "ink", odd)
+
+
 def test_consent_is_kept_for_the_whole_style(catalog: Catalog, make: Make) -> None:
     add(catalog, make("ink", 1))
     with pytest.raises(UsageError, match="as a whole") as caught:

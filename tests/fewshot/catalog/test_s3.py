@@ -80,7 +80,7 @@ def test_a_bucket_is_a_root(make: Make, tmp_path: Path, fewshot_home: Path) -> N
     with pytest.raises(IntegrityError, match="damaged or changed"):
         checkout(moved, "ink")
     with pytest.raises(BadInputError, match="s3://nowhere"):
-        add(Catalog(db, "s3://nowhere/x"), make("wash", 3))
+        add(Catalog(str(fewshot_home / "other.db"), "s3://nowhere/x"), make("wash", 3))
 
 
 def test_an_unknown_kind_of_root_is_refused(tmp_path: Path) -> None:
