@@ -26,7 +26,7 @@ def adapt(
     photos: Annotated[
         Path | None,
         typer.Option(
-            help="Folder or .tar of photos to learn on. Without, the base makes pseudo-photos from drawings."
+            help="Folder or .tar of photos to learn on. Without: rendered ones, and some made of drawings."
         ),
     ] = None,
     minutes: Annotated[

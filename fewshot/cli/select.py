@@ -52,7 +52,7 @@ def select(
     photos: Annotated[
         Path | None,
         typer.Option(
-            help="Folder or .tar of photos to learn on; some are kept for scoring. Or pseudo-photos."
+            help="Folder or .tar of photos to learn on; some are kept for scoring. Or rendered ones."
         ),
     ] = None,
     base: Annotated[str, typer.Option(help="Base model; `fewshot base ls` lists them.")] = "scan_128.anime",

@@ -60,7 +60,10 @@ def make_report(study: Study, choice: Choice, comparison: Comparison) -> Report:
             ("study", f"{study.name}, kept in {study.store.where}"),
             ("drawings", f"{bench.drawings.name}: {len(bench.drawings)}"),
             ("base", bench.base),
-            ("photos", bench.photos.name if bench.photos else "pseudo-photos by the base"),
+            (
+                "photos",
+                bench.photos.name if bench.photos else "rendered snapshots, and pseudo-photos by the base",
+            ),
             ("distance by", f"{' and '.join(STEERING)}, which are in no loss"),
             ("style by", "the shipped style encoder, among the shipped hands"),
             ("made with", f"fewshot-style {__version__}"),

@@ -90,7 +90,7 @@ def select_recipe(
         recipes: names or files; default: those that are meant for artists.
         knobs: what to vary, such as `lr=3e-4..3e-3` or `rank=4,8,16`.
         overrides: `key=value` for every recipe.
-        photos: folder or archive of photos; a part of them is kept for scoring. Default: pseudo-photos.
+        photos: folder or archive of photos; a part of them is kept for scoring. Default: rendered ones.
         folds: of the drawings; fewer where there are fewer than two drawings for each.
         rungs: how often trials are compared and pruned.
         trials: in all; default: every recipe as it is written, and nine more where there are knobs.

@@ -60,7 +60,7 @@ class Bench:
     base: str
     """Name or file of the base model."""
     photos: Path | None
-    """The user's photos; None for pseudo-photos."""
+    """The user's photos; None for rendered ones and pseudo-photos."""
     _courts: dict[int, Court] = field(default_factory=dict, repr=False)
     """By fold."""
 
