@@ -75,7 +75,10 @@ class Consent:
 
     def __str__(self) -> str:
         """In words, for cards."""
-        said = (("by", self.by), ("on", self.date), ("until", self.expires), ("for:", self.scope))
+        said = (
+            *(("by", self.by), ("on", self.date), ("until", self.expires), ("for:", self.scope)),
+            ("with evidence", self.evidence[:12]),
+        )
         return " ".join([self.status, *(f"{word} {value}" for word, value in said if value)])
 
     def check_said_today(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,8 @@ class Filter:
     """Exactly that artist."""
     base: str = ""
     """Of the latest version."""
+    names: Collection[str] = ()
+    """One of these."""
     consent: str = ""
     """A status as it counts today; `expired` for those whose last day is over."""
 
@@ -184,6 +186,8 @@ def _filtered(wanted: Filter, *columns: Any) -> Any:
     for tag in wanted.tags:
         tagged = select(Tag.entry_id).where(Tag.tag == unicodedata.normalize("NFC", tag))
         query = query.where(Entry.id.in_(tagged))
+    if wanted.names:
+        query = query.where(Entry.name.in_(wanted.names))
     if wanted.artist:
         query = query.where(Entry.artist == wanted.artist)
     if wanted.base:

@@ -43,7 +43,10 @@ def parse(text: str) -> Reference:
     name, at, which = text.partition("@")
     if at and not which:
         raise UsageError(f"{text!r} has nothing after the @", f"write {name}, {name}@3 or {name}@ALIAS")
-    return Reference(check_name(name), which and check_name(which, "alias"))
+    try:
+        return Reference(check_name(name), which and check_name(which, "alias"))
+    except UsageError as error:
+        raise UsageError(str(error), "`fewshot catalog ls` lists the names that there are") from None
 
 
 def parse_whole(text: str) -> str:

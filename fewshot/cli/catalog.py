@@ -179,21 +179,28 @@ def search(
     if not (picture or like):
         ls(words, tag, consent=consent, limit=limit, format=format, db=db, root=root)
         return
-    from fewshot.catalog.listing import Filter, names
+    from fewshot.catalog import listing
     from fewshot.catalog.pictures import PictureSearch, by_pictures
     from fewshot.catalog.pictures import like as by_style
 
     catalog = open_catalog(db, root)
-    only = names(catalog, Filter(words or (), tag or (), consent=consent)).__contains__
+    only = listing.names(catalog, listing.Filter(words or (), tag or (), consent=consent)).__contains__
     index = PictureSearch(catalog)
     if picture:
         found = by_pictures(index, picture, limit=limit, only=only)
     else:
         found = by_style(index, str(like), limit=limit, only=only)
-    rows = [vars(row) | {"path": row.name} for row in found]
-    emit(rows, ["name", "version", "similarity", "pictures"], format)
-    if not rows:
+    if not found:
         notice("no style with features of drawings is like that")
+    wanted = listing.Filter(names=[row.name for row in found] or [""])
+    known = {row.name: row for row in listing.ls(catalog, wanted, limit=len(found) + 1).rows}
+    rows = [
+        vars(row) | {"path": row.name, "artist": known[row.name].artist, "consent": known[row.name].consent}
+        for row in found
+        if row.name in known
+    ]
+    columns = ["name", "version", "similarity", "artist", "consent"]
+    emit(rows, columns + ["pictures"] * (format == "json"), format, whole=("name", "consent"))
 
 
 def _tell_page(total: int, offset: int, shown: int, page: int) -> None:
