@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fewshot.errors import BadInputError, IntegrityError, UsageError
+from fewshot.catalog.roots import local, remote
+from fewshot.errors import BadInputError, IntegrityError
 from fewshot.files import atomic_write_bytes, clear_write_errors
 from fewshot.home import cache_folder
 
@@ -56,14 +57,10 @@ class Blobs:
 
     def __init__(self, root: str) -> None:
         self.root = root
-        if re.match(r"[a-z0-9]{2,}:/?(?!/)", root):
-            raise UsageError(f"--root {root}: a URL has two slashes", "write a folder, or s3://BUCKET/PREFIX")
-        self.folder: Path | None = _local(root)
+        self.folder: Path | None = local(root)
         """The root, if it is a folder."""
         if self.folder is None:
-            self._fs, self._prefix = _remote(root)
-        elif self.folder.exists() and not self.folder.is_dir():
-            raise UsageError(f"--root {root} is a file; expected a folder", "name the folder that it lies in")
+            self._fs, self._prefix = remote(root)
 
     def put(self, data: bytes) -> str:
         """Store a content and return its sha256. Writing it again does no harm, and makes it young again.
@@ -244,28 +241,3 @@ def _written(info: Mapping[str, Any]) -> float:
     """When a remote file was written, in seconds; now where its system does not say."""
     written: Any = info.get("LastModified") or info.get("mtime") or info.get("created") or time.time()
     return float(written.timestamp() if hasattr(written, "timestamp") else written)
-
-
-def _local(root: str) -> Path | None:
-    if root.startswith("file://"):
-        root = root.removeprefix("file://")
-    elif "://" in root:
-        return None
-    return Path(root).expanduser().absolute()
-
-
-def _remote(root: str) -> tuple[Any, str]:
-    import fsspec
-
-    try:
-        fs, prefix = fsspec.url_to_fs(root)
-    except ImportError as error:
-        raise UsageError(
-            f"--root {root} needs a package that is not installed ({error!s:.80})",
-            'for s3:// install it with: pip install "fewshot-style[s3]"',
-        ) from None
-    except ValueError as error:
-        raise UsageError(
-            f"--root {root}: {error!s:.100}", "write a folder, file://FOLDER or s3://BUCKET/PREFIX"
-        ) from None
-    return fs, str(prefix).rstrip("/")

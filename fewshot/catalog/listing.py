@@ -2,43 +2,24 @@
 
 from __future__ import annotations
 
-import datetime
-import unicodedata
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from fewshot.catalog.adding import twins
 from fewshot.catalog.allowing import Said, consent_for, refusals
-from fewshot.catalog.models import Alias, Entry, Event, File, Metric, Tag, Version, Weights
+from fewshot.catalog.filters import Filter, filtered
+from fewshot.catalog.models import Alias, Entry, Event, File, Metric, Tag, Version
 from fewshot.catalog.names import find_entry, find_version, parse, parse_whole
-from fewshot.catalog.store import Catalog, fold
-from fewshot.consent import STATUSES, Consent
+from fewshot.catalog.store import Catalog
+from fewshot.consent import Consent
 from fewshot.errors import UsageError
 
 SORTS = ("name", "created", "size", "artist")
 """Beside the name of any metric."""
-
-
-@dataclass(frozen=True)
-class Filter:
-    """Which styles a list shows."""
-
-    words: Sequence[str] = ()
-    """Each has to be a part of name, artist, licence, notes or a tag."""
-    tags: Sequence[str] = ()
-    """All of them."""
-    artist: str = ""
-    """Exactly that artist."""
-    base: str = ""
-    """Of the latest version."""
-    names: Collection[str] = ()
-    """One of these."""
-    consent: str = ""
-    """A status as it counts today; `expired` for those whose last day is over."""
 
 
 @dataclass(frozen=True)
@@ -91,10 +72,10 @@ def ls(
     """
     wanted = wanted or Filter()
     with catalog.read() as session:
-        total = session.scalar(_filtered(wanted, func.count(Entry.id))) or 0
+        total = session.scalar(filtered(wanted, func.count(Entry.id))) or 0
         column = _sort_column(session, sort)
         # Rows are wide: order the keys alone, then read those of the page.
-        keys = _filtered(wanted, Entry.id, Version.id, column.label("value"))
+        keys = filtered(wanted, Entry.id, Version.id, column.label("value"))
         if sort not in SORTS:
             named = (Metric.version_id == Version.id) & (Metric.name == sort)
             keys = keys.outerjoin(Metric, named)
@@ -109,7 +90,7 @@ def ls(
 def names(catalog: Catalog, wanted: Filter) -> frozenset[str]:
     """The styles that a filter leaves; raises UsageError for an unknown consent."""
     with catalog.read() as session:
-        return frozenset(session.scalars(_filtered(wanted, Entry.name)))
+        return frozenset(session.scalars(filtered(wanted, Entry.name)))
 
 
 def show(catalog: Catalog, text: str) -> dict[str, Any]:
@@ -176,49 +157,6 @@ def _rows(session: Session, keys: Sequence[Any]) -> list[tuple[Entry, Version, f
     by_entry = {entry.id: entry for entry in entries}
     by_version = {version.id: version for version in versions}
     return [(by_entry[entry], by_version[version], value) for entry, version, value in keys]
-
-
-def _filtered(wanted: Filter, *columns: Any) -> Any:
-    latest = (Version.entry_id == Entry.id) & (Version.number == Entry.latest)
-    query: Any = select(*columns).select_from(Entry).join(Version, latest)
-    for word in wanted.words:
-        query = query.where(Entry.words.contains(fold(word), autoescape=True))
-    for tag in wanted.tags:
-        tagged = select(Tag.entry_id).where(Tag.tag == unicodedata.normalize("NFC", tag))
-        query = query.where(Entry.id.in_(tagged))
-    if wanted.names:
-        query = query.where(Entry.name.in_(wanted.names))
-    if wanted.artist:
-        query = query.where(Entry.artist == wanted.artist)
-    if wanted.base:
-        query = query.where(Version.base_name == wanted.base)
-    if wanted.consent:
-        query = query.where(_consent(wanted.consent))
-    return query
-
-
-def _consent(wanted: str) -> Any:
-    if wanted not in (*STATUSES, "expired"):
-        raise UsageError(f"consent {wanted!r} is unknown", f"write one of {', '.join(STATUSES)}, expired")
-    other = aliased(Entry)
-    having = select(Weights.tensors_sha256).join(other, other.id == Weights.entry_id)
-    withdrawn, expired = (
-        _is(Entry, state) | Version.tensors_sha256.in_(having.where(_is(other, state)))
-        for state in ("withdrawn", "expired")
-    )
-    if wanted == "withdrawn":
-        return withdrawn
-    return ~withdrawn & (expired if wanted == "expired" else _is(Entry, wanted) & ~expired)
-
-
-def _is(entry: Any, state: str) -> Any:
-    """As `Consent.state`: a withdrawal cannot expire, and what nobody said anything of is unknown."""
-    status = func.coalesce(entry.consent["status"].as_string(), "unknown")
-    if state != "expired":
-        return status == state
-    last_day = func.coalesce(entry.consent["expires"].as_string(), "")
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    return (status != "withdrawn") & (last_day != "") & (last_day < today)
 
 
 def _sort_column(session: Session, sort: str) -> Any:

@@ -101,8 +101,9 @@ def ls(
     Exit code 2: nothing can be sorted or filtered by that.
     """
     from fewshot.catalog import listing
+    from fewshot.catalog.filters import Filter
 
-    wanted = listing.Filter(words or (), tag or (), artist, base, consent)
+    wanted = Filter(words or (), tag or (), artist, base, consent)
     offset = limit * (page - 1)
     found = listing.ls(open_catalog(db, root), wanted, sort=sort, descending=desc, limit=limit, offset=offset)
     rows = [vars(row) | {"path": row.name, sort: getattr(row, sort, row.value)} for row in found.rows]
@@ -180,11 +181,12 @@ def search(
         ls(words, tag, consent=consent, limit=limit, format=format, db=db, root=root)
         return
     from fewshot.catalog import listing
+    from fewshot.catalog.filters import Filter
     from fewshot.catalog.pictures import PictureSearch, by_pictures
     from fewshot.catalog.pictures import like as by_style
 
     catalog = open_catalog(db, root)
-    only = listing.names(catalog, listing.Filter(words or (), tag or (), consent=consent)).__contains__
+    only = listing.names(catalog, Filter(words or (), tag or (), consent=consent)).__contains__
     index = PictureSearch(catalog)
     if picture:
         found = by_pictures(index, picture, limit=limit, only=only)
@@ -192,7 +194,7 @@ def search(
         found = by_style(index, str(like), limit=limit, only=only)
     if not found:
         notice("no style with features of drawings is like that")
-    wanted = listing.Filter(names=[row.name for row in found] or [""])
+    wanted = Filter(names=[row.name for row in found] or [""])
     known = {row.name: row for row in listing.ls(catalog, wanted, limit=len(found) + 1).rows}
     rows = [
         vars(row) | {"path": row.name, "artist": known[row.name].artist, "consent": known[row.name].consent}

@@ -23,7 +23,8 @@ import numpy as np
 import pytest
 
 from fewshot.catalog.adding import Facts, add
-from fewshot.catalog.listing import Filter, ls
+from fewshot.catalog.filters import Filter
+from fewshot.catalog.listing import ls
 from fewshot.catalog.pictures import PictureSearch, by_pictures
 from fewshot.catalog.store import Catalog
 from fewshot.data.pictures import list_pictures

@@ -22,7 +22,7 @@ from eval.weight_files import file_sha256
 from fewshot.adapters.attach import attach_adapter
 from fewshot.adapters.files import RECORD, WEIGHTS, record_bytes, seal
 from fewshot.adapters.folder import write_adapter
-from fewshot.catalog.bundle import Bundle, pack
+from fewshot.catalog.bundle_file import Bundle, pack
 from fewshot.consent import Consent
 
 FEATURES = "style_features.safetensors"

@@ -17,8 +17,9 @@ from peft import PeftModel
 from base_models.registry import create_model, find_file
 from fewshot.adapters.adapter import read_adapter
 from fewshot.catalog.adding import Facts, add
-from fewshot.catalog.bundle import MANIFEST, export, import_, pack, read
+from fewshot.catalog.bundle import export, import_
 from fewshot.catalog.bundle_base import packed_base
+from fewshot.catalog.bundle_file import MANIFEST, pack, read
 from fewshot.catalog.changing import set_consent
 from fewshot.catalog.listing import ls, show
 from fewshot.catalog.store import Catalog

@@ -10,7 +10,8 @@ from sqlalchemy import text
 from fewshot.catalog import upkeep
 from fewshot.catalog.adding import Facts, add
 from fewshot.catalog.changing import alias, edit, rm, tag, unalias
-from fewshot.catalog.listing import Filter, log, ls, show
+from fewshot.catalog.filters import Filter
+from fewshot.catalog.listing import log, ls, show
 from fewshot.catalog.store import Catalog
 from fewshot.catalog.upkeep import gc, verify
 from fewshot.consent import Consent

@@ -13,7 +13,8 @@ from safetensors.numpy import save
 
 from fewshot.adapters.files import CONFIG, RECORD, WEIGHTS, record_bytes, seal
 from fewshot.catalog.adding import Facts, add
-from fewshot.catalog.bundle import export, import_, pack, read
+from fewshot.catalog.bundle import export, import_
+from fewshot.catalog.bundle_file import pack, read
 from fewshot.catalog.listing import log, ls
 from fewshot.catalog.store import Catalog
 from fewshot.catalog.upkeep import verify

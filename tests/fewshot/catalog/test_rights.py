@@ -12,9 +12,11 @@ from peft import PeftModel
 from base_models.registry import create_model
 from fewshot.adapters.files import RECORD, record_bytes
 from fewshot.catalog.adding import Facts, add
-from fewshot.catalog.bundle import export, import_, pack, read
+from fewshot.catalog.bundle import export, import_
+from fewshot.catalog.bundle_file import pack, read
 from fewshot.catalog.changing import rm, set_consent
-from fewshot.catalog.listing import Filter, log, ls, show
+from fewshot.catalog.filters import Filter
+from fewshot.catalog.listing import log, ls, show
 from fewshot.catalog.store import Catalog
 from fewshot.consent import Consent
 from fewshot.errors import ConflictError, IntegrityError, UsageError

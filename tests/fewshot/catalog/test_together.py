@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from fewshot.catalog.adding import Facts, add
-from fewshot.catalog.bundle import export, import_, read
+from fewshot.catalog.bundle import export, import_
+from fewshot.catalog.bundle_file import read
 from fewshot.catalog.changing import alias, rm, tag
 from fewshot.catalog.listing import log, ls, show
 from fewshot.catalog.store import Catalog

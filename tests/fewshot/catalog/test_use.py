@@ -15,7 +15,8 @@ from base_models.registry import create_model
 from fewshot.catalog.adding import add
 from fewshot.catalog.changing import alias, rm, set_consent
 from fewshot.catalog.checkout import checkout
-from fewshot.catalog.listing import Filter, log, ls
+from fewshot.catalog.filters import Filter
+from fewshot.catalog.listing import log, ls
 from fewshot.catalog.pictures import PictureSearch, like
 from fewshot.catalog.store import Catalog
 from fewshot.catalog.upkeep import gc, verify
