@@ -74,11 +74,14 @@ def _emit_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], whole
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
     for column in columns:
         numeric = bool(rows) and all(isinstance(_plain(row.get(column)), int | float) for row in rows)
+        kept = column in whole or numeric
+        longest = max((len(format_value(row.get(column))) for row in rows), default=0)
         table.add_column(
             Text(column),
             justify="right" if numeric else "left",
             overflow="fold",
-            no_wrap=column in whole or numeric,
+            no_wrap=kept,
+            min_width=max(longest, len(column)) if kept else None,
         )
     for row in rows:
         table.add_row(*(Text(format_value(row.get(column))) for column in columns))

@@ -14,7 +14,7 @@
 `models` and `migrations` are the tables, `database` opens them, `roots` and `blobs` hold files, `store` is
 both. Verbs: `adding`, `listing` and its `filters` (ls, show, log), `pictures` (search), `changing` (tag,
 alias, consent, edit, rm), `bundle` (export, import) in the format of `bundle_file`, `upkeep` (verify, gc).
-`contents` reads an adapter, `checkout` makes a folder of a version, `restated` one to pass on, `allowing` says
-whether its artist agrees, `use` is what the rest of the toolkit asks. Imports `base_models`, `eval` and what is
-light in `fewshot`; `fewshot.styles` and `fewshot.cli` import it, in functions.
+`contents` reads an adapter, `checkout` makes a folder of a version, `restated` one to pass on, `allowing`
+says whether its artist agrees, `use` is what the rest of the toolkit asks. Imports `base_models`, `eval` and
+what is light in `fewshot`; `fewshot.styles` and `fewshot.cli` import it, in functions.
 """

@@ -15,7 +15,7 @@ app = typer.Typer(no_args_is_help=True, help="Keep styles: versions, search, rig
 
 Words = Annotated[list[str] | None, typer.Argument(metavar="[WORD...]", help="All of these words.")]
 Tags = Annotated[list[str] | None, typer.Option("--tag", help="Only with this tag; repeatable.")]
-_COLUMNS = ["name", "version", "artist", "consent", "tags", "aliases", "created"]
+_COLUMNS = ["style", "artist", "consent", "tags", "created"]
 _MORE = ["name", "version", "artist", "licence", "consent", "tags", "aliases", "base", "size", "created"]
 
 
@@ -103,15 +103,15 @@ def ls(
     from fewshot.catalog import listing
     from fewshot.catalog.filters import Filter
 
-    wanted = Filter(words or (), tag or (), artist, base, consent)
+    wanted = Filter(words or (), tag or (), artist=artist, base=base, consent=consent)
     offset = limit * (page - 1)
     found = listing.ls(open_catalog(db, root), wanted, sort=sort, descending=desc, limit=limit, offset=offset)
     rows = [vars(row) | {"path": row.name, sort: getattr(row, sort, row.value)} for row in found.rows]
-    columns = (
-        _MORE if format == "json" else [c for c in _COLUMNS if any(row[c] for row in rows) or c == "name"]
-    )
-    columns += [sort] * (sort not in columns)
-    emit(_short(rows, format), columns, format, whole=("name", "consent", "created"))
+    if format == "table":
+        rows = [row | _for_people(row) for row in rows]
+    columns = _MORE if format == "json" else [c for c in _COLUMNS if c == "style" or any(r[c] for r in rows)]
+    columns += [sort] * (sort not in (*columns, "name"))
+    emit(rows, columns, format, whole=("consent", "created", "size"))
     _tell_page(found.total, offset, len(rows), page)
 
 
@@ -202,7 +202,7 @@ def search(
         if row.name in known
     ]
     columns = ["name", "version", "similarity", "artist", "consent"]
-    emit(rows, columns + ["pictures"] * (format == "json"), format, whole=("name", "consent"))
+    emit(rows, columns + ["pictures"] * (format == "json"), format, whole=("consent",))
 
 
 def _tell_page(total: int, offset: int, shown: int, page: int) -> None:
@@ -216,9 +216,13 @@ def _tell_page(total: int, offset: int, shown: int, page: int) -> None:
         notice("no style is like that; `fewshot catalog ls` shows all, `fewshot catalog add RUN` adds one")
 
 
-def _short(rows: list[dict[str, Any]], format: Format) -> list[dict[str, Any]]:
-    """Days instead of milliseconds, where a person reads."""
-    return rows if format == "json" else [row | {"created": row["created"][:10]} for row in rows]
+def _for_people(row: dict[str, Any]) -> dict[str, Any]:
+    """Fewer and shorter columns: the version beside the name, aliases among the tags, days only."""
+    return {
+        "style": f"{row['name']}@{row['version']}",
+        "tags": [*row["tags"], *(f"@{alias}" for alias in row["aliases"])],
+        "created": row["created"][:10],
+    }
 
 
 def _numbers(metrics: dict[str, Any]) -> dict[str, float]:

@@ -65,6 +65,8 @@ def test_what_a_person_reads(cli: Cli, make: Make) -> None:
     twin = cli("catalog", "add", str(first), "--name", "copy")
     assert "copy@1 has the same weights as ink@1" in twin.stderr
     ok(cli("catalog", "consent", "ink", "withdrawn", "--by", "Ann", "--date", "2026-01-31"))
+    assert ok(cli("catalog", "ls", "--consent", "withdrawn", "--format", "path")).split() == ["copy", "ink"]
+    assert ok(cli("catalog", "ls", "--consent", "granted", "--format", "path")) == ""
     said = ok(cli("catalog", "log", "ink"))
     assert "granted → withdrawn by Ann on 2026-01-31" in " ".join(said.split())
     shown = ok(cli("catalog", "show", "copy"))
