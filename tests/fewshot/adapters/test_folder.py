@@ -156,7 +156,7 @@ def test_a_checksum_list_may_not_leave_the_folder(write: Callable[..., Adapter],
     record = json.loads(path.read_text())
     record["files"]["../secret"] = "0" * 64
     path.write_text(json.dumps(seal(record)))
-    with pytest.raises(IntegrityError, match="no file of this folder"):
+    with pytest.raises(IntegrityError, match="no file of an adapter"):
         read_adapter(tmp_path / "ink")
 
 
