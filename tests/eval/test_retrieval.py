@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from eval.errors import EvalError, UnknownNameError, WeightsMismatchError
@@ -56,6 +56,7 @@ def test_the_nearest_are_those_of_a_matrix_product_after_standardising() -> None
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 30), st.integers(2, 8), st.integers(0, 999))
+@example(12, 2, 28)
 def test_a_stored_drawing_finds_itself_whatever_the_order(n: int, dim: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     rows, names = rng.normal(size=(n, dim)), [f"d{i}" for i in range(n)]
@@ -63,8 +64,13 @@ def test_a_stored_drawing_finds_itself_whatever_the_order(n: int, dim: int, seed
     first.add("a", rows, names)
     for i in rng.permutation(n):
         second.add("a", rows[i : i + 1], [names[i]])
+    # Two random drawings may lie in the same direction as far as float32 can tell: either is itself then.
+    apart = np.sort(exact(rows, rows, min(n, 2))[1], 1)[:, 0] < 1 - 1e-6 if n > 1 else np.array([True])
     for index in (first, second):
-        assert [hits[0].name for hits in index.search(rows, 1)] == names
+        found = [hits[0].name for hits in index.search(rows, 1)]
+        assert [ours for ours, clear in zip(found, apart, strict=True) if clear] == list(
+            np.array(names)[apart]
+        )
         assert [hits[0].cosine for hits in index.search(rows, 1)] == pytest.approx([1.0] * n, abs=1e-5)
 
 
