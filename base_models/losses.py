@@ -85,21 +85,28 @@ def outlier_loss(statistics: Sequence[Tensor], mean: Sequence[Tensor], spread: S
     return torch.stack([((s - m) / d).square().mean() for s, m, d in layers]).mean()
 
 
-def sliced_wasserstein(rows: Tensor, target: Tensor, directions: Tensor) -> Tensor:
+def sliced_wasserstein(
+    rows: Tensor, target: Tensor, directions: Tensor, groups: Tensor | None = None
+) -> Tensor:
     """Sliced Wasserstein distance of two sets of features (arXiv 2006.07229, eq. 4), a number without unit.
 
     Args:
         rows: `(..., N, C)`, of the results; with leading dimensions the mean over pairs of sets.
         target: `(..., N, C)`, of the drawings.
         directions: `(C, P)`, each column of length one.
+        groups: whole numbers `(..., N)` of both sets, which then are compared group by group.
 
     Both sets are projected on each direction and sorted; the loss is the mean squared difference of what ends
     up in the same place, divided by the variance over all of the target. Means and deviations tell less: they
     miss that a drawing has few values, such as paper and ink, and nothing between.
     """
-    ours, theirs = (side @ directions for side in (rows, target))
-    apart = (ours.sort(-2).values - theirs.sort(-2).values).square().mean()
-    return apart / theirs.flatten(0, -2).var(0).mean().clamp_min(1e-6)
+    ours, theirs = ((side @ directions).float() for side in (rows, target))
+    size = theirs.flatten(0, -2).var(0).mean().clamp_min(1e-6)
+    if groups is not None:
+        # Moved so far apart that sorting keeps the groups together; the difference does not see it.
+        span = torch.stack([side.detach().abs().amax() for side in (ours, theirs)]).amax()
+        ours, theirs = (side + 2 * span * groups[..., None] for side in (ours, theirs))
+    return (ours.sort(-2).values - theirs.sort(-2).values).square().mean() / size
 
 
 def content_loss(result: Tensor, photo: Tensor) -> Tensor:

@@ -9,20 +9,18 @@ of arXiv 1701.01036). One linear layer turns them into a unit vector; its inner 
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from eval.errors import MissingWeightsError, WeightsMismatchError
 from eval.features import square, square_text
-from eval.perceptual import style_statistics, tensors_sha256
+from eval.perceptual import style_statistics
+from eval.shipped_weights import FOLDER, load_shipped
 from eval.weight_files import file_sha256
 
-WEIGHTS = Path(__file__).parent / "weights" / "style.safetensors"
+WEIGHTS = FOLDER / "style.safetensors"
 BACKBONE = "resnet10t"
 TAPS = (0, 1, 2, 3)
 CHANNELS = (128, 256, 384)
@@ -108,22 +106,4 @@ def load_style(path: Path = WEIGHTS) -> StyleEncoder:
         MissingWeightsError: there is no such file.
         WeightsMismatchError: unreadable, altered (its sha256 is in its own header) or of another network.
     """
-    hint = "reinstall the package, or make it anew with `python -m fewshot.training.style_encoder`"
-    if not path.exists():
-        raise MissingWeightsError(f"{path.name} is missing from {path.parent.name}/", hint)
-    try:
-        with safe_open(path, "pt") as file:
-            facts = json.loads((file.metadata() or {}).get(HEADER, "{}"))
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except Exception as error:
-        raise WeightsMismatchError(f"{path.name} cannot be read: {error}", hint) from None
-    if facts.get("sha256") != tensors_sha256(state):
-        raise WeightsMismatchError(f"{path.name} does not match its own sha256: the file is damaged", hint)
-    encoder = StyleEncoder()
-    try:
-        encoder.load_state_dict(
-            {name: t.float() if t.is_floating_point() else t for name, t in state.items()}
-        )
-    except RuntimeError as error:
-        raise WeightsMismatchError(f"{path.name} is of another network: {str(error)[:200]}", hint) from None
-    return encoder.eval().requires_grad_(False)
+    return load_shipped(StyleEncoder(), path, HEADER, "fewshot.training.style_encoder")

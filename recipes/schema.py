@@ -91,6 +91,11 @@ class Recipe(BaseModel):
         "pseudo-photo is most like the photo (each drawing equally often): flat areas of that drawing's own "
         "colours in place of a mixture.",
     )
+    by_parts: bool = Field(
+        False,
+        description="Whether lambda_swd compares hair with hair, skin with skin and ground with ground, and "
+        "the patch discriminator sees where they are; a small shipped network finds them in portraits.",
+    )
     lambda_content: Weight = Field(
         2.0, description="Weight of the feature cosine to `content_from`: the same person."
     )

@@ -85,7 +85,12 @@ def photographic(images: Tensor, generator: torch.Generator) -> Tensor:
     cos, sin = angle.cos() * zoom, angle.sin() * zoom
     rows = [torch.stack([cos, -sin, room[:, 0]], 1), torch.stack([sin, cos, room[:, 1]], 1)]
     grid = F.affine_grid(torch.stack(rows, 1), list(images.shape), align_corners=False)
-    images = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+    return relit(F.grid_sample(images, grid, padding_mode="reflection", align_corners=False), generator)
+
+
+def relit(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Uneven light, hard contrast and casts on pictures `(B, 3, H, W)` in [-1, 1]."""
+    count = len(images)
     light = torch.rand(count, 1, 3, 3, generator=generator).to(images.device) - 0.5
     light = F.interpolate(light, images.shape[-2:], mode="bicubic")
     images = images + uniform(count, 0, 1.2, images, generator) * light
@@ -96,7 +101,7 @@ def differentiable(images: Tensor, policy: tuple[str, ...], generator: torch.Gen
     """DiffAugment (arXiv 2006.10738): the discriminator sees only augmented pictures, gradients flow through.
 
     Args:
-        images: `(B, 3, H, W)` in [-1, 1].
+        images: `(B, 3, H, W)` in [-1, 1]; further channels move with the picture and keep their values.
         policy: names out of `POLICIES`.
         generator: CPU generator; None takes the device's own.
     """
@@ -106,7 +111,8 @@ def differentiable(images: Tensor, policy: tuple[str, ...], generator: torch.Gen
 
 
 def _brightness(images: Tensor, generator: torch.Generator | None) -> Tensor:
-    return images + uniform(len(images), -0.25, 0.25, images, generator)
+    lit = images[:, :3] + uniform(len(images), -0.25, 0.25, images, generator)
+    return torch.cat([lit, images[:, 3:]], 1)
 
 
 def _flip(images: Tensor, generator: torch.Generator | None) -> Tensor:

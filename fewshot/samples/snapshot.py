@@ -45,7 +45,7 @@ def draw(plan: FacePlan, rng: np.random.Generator, size: int) -> NDArray[np.uint
     return scene.page.shrink(exposed(scene.picture, scene.page, rng))
 
 
-def _proportions(rng: np.random.Generator) -> Proportions:
+def proportions(rng: np.random.Generator) -> Proportions:
     """Nearer to people than a hand's are, at arm's length or further."""
     return Proportions(
         scale=float(rng.uniform(0.24, 0.36)),
@@ -62,7 +62,7 @@ class _Scene:
 
     def __init__(self, plan: FacePlan, rng: np.random.Generator, page: Page) -> None:
         self.plan, self.rng, self.page = plan, rng, page
-        self.sketch = lay_out(plan, _proportions(rng))
+        self.sketch = lay_out(plan, proportions(rng))
         self.u = self.sketch.unit
         skin = np.array(SKIN[plan.skin_tone]) * rng.uniform(0.85, 1.1) + rng.normal(0, 0.02, 3)
         self.skin = np.clip(skin, 0.05, 1)

@@ -20,6 +20,7 @@ from PIL import Image
 from torch import Tensor
 
 from base_models.checkpoint import BaseModel
+from eval.face_parsing import load_face_parser
 from eval.perceptual import load_perceptual
 from fewshot.adapters.folder import check_fits
 from fewshot.data.style_set import StyleSet
@@ -71,13 +72,10 @@ class Adaptation:
         for net in (base.netG_A, base.netG_B):
             net.to(self.accelerator.device)
         self.sources: Sources = make_sources(base, self.train, self.fold, photos)
+        features = load_perceptual().to(self.accelerator.device)
+        parser = load_face_parser(features).to(self.accelerator.device) if recipe.by_parts else None
         self.trainer = StyleTrainer(
-            base,
-            recipe,
-            self.train.tensor(),
-            self.sources,
-            load_perceptual().to(self.accelerator.device),
-            self.accelerator,
+            base, recipe, self.train.tensor(), self.sources, features, parser, self.accelerator
         )
         check_fits(self.trainer.trainable, recipe)
         known = self.fold.tensor() if self.fold is not None else self.train.tensor().flip(-1)

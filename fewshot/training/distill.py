@@ -12,7 +12,6 @@ deviation of one.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import time
 from dataclasses import dataclass
@@ -20,14 +19,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from eval.perceptual import LAYERS, PerceptualNet, style_statistics, tensors_sha256
+from eval.perceptual import LAYERS, PerceptualNet, style_statistics
 from fewshot.data.packs import Pack, load_pack
-from fewshot.files import atomic_write_bytes
 from fewshot.output import notice
+from fewshot.training.shipped import save_shipped
 
 _TEACHER_LAYERS = (1, 4, 7, 9)
 
@@ -179,13 +178,6 @@ def distill(
     return restore_strength(student.eval().fold(), scales)
 
 
-def save_perceptual(net: PerceptualNet, path: Path, facts: dict[str, object]) -> None:
-    """Store as float16 safetensors with one JSON header that carries the tensors' sha256."""
-    state = {name: tensor.half().contiguous() for name, tensor in net.state_dict().items()}
-    facts = {**facts, "sha256": tensors_sha256(state)}
-    atomic_write_bytes(path, save(state, metadata={"perceptual": json.dumps(facts, sort_keys=True)}))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -211,7 +203,7 @@ def main() -> None:
         "minutes": options.minutes,
         "seed": options.seed,
     }
-    save_perceptual(net, options.out, facts)
+    save_shipped(net, options.out, "perceptual", facts)
     notice(f"wrote {options.out} ({options.out.stat().st_size / 1e6:.2f} MB)")
 
 

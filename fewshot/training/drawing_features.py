@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from base_models.losses import outlier_loss, sliced_wasserstein, style_loss
+from eval.face_parsing import FaceParser
 from eval.perceptual import style_statistics
+from fewshot.training.part_table import PartTable
 
 Features = Callable[[Tensor], list[Tensor]]
 """RGB `(B, 3, H, W)` in [0, 1] to maps."""
@@ -27,6 +30,15 @@ _LEAST_SPREAD = 0.1
 """Of a layer's root mean square: a few drawings agree by chance, and one drawing has no spread at all."""
 
 
+class Sampled(NamedTuple):
+    """Values at random positions of a batch of pictures, on one layer."""
+
+    rows: Tensor
+    """`(B, count, C)`."""
+    parts: Tensor | None
+    """Number of the part of the face that each lies in `(B, count)`, on the CPU."""
+
+
 class DrawingFeatures:
     """Statistics and samples of the drawings' features.
 
@@ -35,20 +47,32 @@ class DrawingFeatures:
         features: the frozen network.
         generator: CPU generator that chooses the positions.
         rows: whether samples are wanted (`lambda_swd`), which takes memory.
+        parser: says what part of a face each sample is of, so that parts are compared; None: they are not.
     """
 
-    def __init__(self, drawings: Tensor, features: Features, generator: torch.Generator, rows: bool) -> None:
-        statistics, sampled = [], []
+    def __init__(
+        self,
+        drawings: Tensor,
+        features: Features,
+        generator: torch.Generator,
+        rows: bool,
+        parser: FaceParser | None = None,
+    ) -> None:
+        statistics, sampled, parts = [], [], []
         with torch.no_grad():
             for part in drawings.split(_BATCH):
                 maps = features((part + 1) / 2)
                 statistics.append(style_statistics(maps))
                 if rows:
-                    sampled.append([r.half() for r in sample_rows(part, maps, _STORED, generator)])
+                    found = None if parser is None else parser((part + 1) / 2)
+                    drawn = sample_rows(part, maps, _STORED, generator, found)
+                    sampled.append([s.rows.half() for s in drawn])
+                    parts.append([s.parts for s in drawn if s.parts is not None])
         per_drawing = [torch.cat(layer) for layer in zip(*statistics, strict=True)]
         self.statistics = [layer.mean(0) for layer in per_drawing]
         self.spreads = [_spread(layer) for layer in per_drawing]
         self.rows = [torch.cat(layer) for layer in zip(*sampled, strict=True)]
+        self.tables = [PartTable(torch.cat(layer)) for layer in zip(*parts, strict=True)]
 
     def style_loss(self, maps: list[Tensor]) -> Tensor:
         """`base_models.losses.style_loss` of the results' maps."""
@@ -59,7 +83,12 @@ class DrawingFeatures:
         return outlier_loss(style_statistics(maps), self.statistics, self.spreads)
 
     def swd(
-        self, results: Tensor, maps: list[Tensor], generator: torch.Generator, targets: Tensor | None = None
+        self,
+        results: Tensor,
+        maps: list[Tensor],
+        generator: torch.Generator,
+        targets: Tensor | None = None,
+        parts: Tensor | None = None,
     ) -> Tensor:
         """`base_models.losses.sliced_wasserstein` of pixel patches, and the mean of that of the maps.
 
@@ -72,22 +101,30 @@ class DrawingFeatures:
             generator: CPU generator that chooses positions and directions.
             targets: index of a drawing `(B,)` that each result is compared with; all at once with all
                 drawings when None.
+            parts: probabilities of the parts of the face that the results show `(B, P, h, w)`; with them each
+                part is compared with the same part, whatever share of the picture it has.
         """
         terms = []
-        for ours, stored in zip(sample_rows(results, maps, ROWS, generator), self.rows, strict=True):
+        for place, ours in enumerate(sample_rows(results, maps, ROWS, generator, parts)):
+            theirs, rows = self._like(place, ours, generator, targets), ours.rows
             if targets is None:
-                ours, theirs = ours.flatten(0, 1), _some(stored.flatten(0, 1), len(results) * ROWS, generator)
-            else:
-                places = torch.randint(0, stored.shape[1], (ROWS,), generator=generator)
-                theirs = stored[targets.to(stored.device)][:, places.to(stored.device)].float()
-            directions = F.normalize(torch.randn(ours.shape[-1], DIRECTIONS, generator=generator), dim=0)
-            terms.append(sliced_wasserstein(ours, theirs, directions.to(ours.device)))
+                rows, theirs = rows.flatten(0, 1), theirs.flatten(0, 1)
+            directions = F.normalize(torch.randn(rows.shape[-1], DIRECTIONS, generator=generator), dim=0)
+            groups = None if ours.parts is None else ours.parts.to(rows.device).view(rows.shape[:-1])
+            terms.append(sliced_wasserstein(rows, theirs, directions.to(rows.device), groups))
         return terms[0] + torch.stack(terms[1:]).mean()
 
-
-def _some(rows: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    chosen = torch.randint(0, len(rows), (count,), generator=generator)
-    return rows[chosen.to(rows.device)].float()
+    def _like(self, layer: int, ours: Sampled, generator: torch.Generator, targets: Tensor | None) -> Tensor:
+        """As many stored rows of the drawings, `(B, count, C)`; of the same parts where they are known."""
+        stored = self.rows[layer]
+        count, kept = ours.rows.shape[1], stored.shape[1]
+        if ours.parts is not None:
+            chosen = self.tables[layer].choose(ours.parts, targets, generator)
+        elif targets is not None:
+            chosen = targets[:, None] * kept + torch.randint(0, kept, (count,), generator=generator)
+        else:
+            chosen = torch.randint(0, len(stored) * kept, (len(ours.rows), count), generator=generator)
+        return stored.flatten(0, 1)[chosen.to(stored.device)].float()
 
 
 def _spread(statistics: Tensor) -> Tensor:
@@ -97,7 +134,13 @@ def _spread(statistics: Tensor) -> Tensor:
     return (spread.square() + (_LEAST_SPREAD * size).square()).sqrt()
 
 
-def sample_rows(images: Tensor, maps: list[Tensor], count: int, generator: torch.Generator) -> list[Tensor]:
+def sample_rows(
+    images: Tensor,
+    maps: list[Tensor],
+    count: int,
+    generator: torch.Generator,
+    parts: Tensor | None = None,
+) -> list[Sampled]:
     """Pixel patches and features at random positions of each picture.
 
     Args:
@@ -105,9 +148,10 @@ def sample_rows(images: Tensor, maps: list[Tensor], count: int, generator: torch
         maps: `(B, C, h, w)` each.
         count: positions on each layer of each picture.
         generator: CPU generator.
+        parts: probabilities of parts `(B, P, h, w)` of the pictures.
 
     Returns:
-        `(B, count, PATCH**2 * 3)` and one `(B, count, C)` per map, float32.
+        Rows `(B, count, PATCH**2 * 3)`, then `(B, count, C)` per map, float32.
     """
     batch, _, height, width = images.shape
     tops, lefts = (
@@ -116,11 +160,20 @@ def sample_rows(images: Tensor, maps: list[Tensor], count: int, generator: torch
     )
     along, which = torch.arange(PATCH), torch.arange(batch)[:, None, None, None]
     places = [index.to(images.device) for index in (which, tops + along[:, None], lefts + along)]
-    patches = images[places[0], :, places[1], places[2]]
-    return [patches.flatten(2).float(), *(_at_random(m, count, generator) for m in maps)]
+    patches = images[places[0], :, places[1], places[2]].flatten(2).float()
+    centres = (tops + PATCH // 2) * width + lefts + PATCH // 2
+    sampled = [Sampled(patches, _part_at(parts, (height, width), centres.view(batch, count)))]
+    for each in maps:
+        flat = each.permute(0, 2, 3, 1).flatten(1, 2)
+        chosen = torch.randint(0, flat.shape[1], (batch, count), generator=generator)
+        rows = flat[which[..., 0].to(flat.device).view(batch, 1), chosen.to(flat.device)].float()
+        sampled.append(Sampled(rows, _part_at(parts, each.shape[-2:], chosen)))
+    return sampled
 
 
-def _at_random(maps: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    flat = maps.permute(0, 2, 3, 1).flatten(1, 2)
-    chosen = torch.randint(0, flat.shape[1], (len(flat), count), generator=generator).to(flat.device)
-    return flat[torch.arange(len(flat), device=flat.device)[:, None], chosen].float()
+def _part_at(parts: Tensor | None, grid: Sequence[int], chosen: Tensor) -> Tensor | None:
+    """Most probable part at places `(B, count)` of a flattened grid, on the CPU."""
+    if parts is None:
+        return None
+    fitted = F.interpolate(parts, (int(grid[0]), int(grid[1])), mode="bilinear").argmax(1)
+    return fitted.flatten(1).cpu().gather(1, chosen)

@@ -26,13 +26,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save
 from torch import Tensor
 
-from eval.perceptual import tensors_sha256
 from eval.style_encoder import HEADER, StyleEncoder
-from fewshot.files import atomic_write_bytes, atomic_write_text
+from fewshot.files import atomic_write_text
 from fewshot.output import notice
+from fewshot.training.shipped import save_shipped
 from fewshot.training.style_batches import Mixture, Sources, draw_groups, draw_plain, load_sources
 from fewshot.training.style_teacher import StyleTeacher
 
@@ -129,15 +128,6 @@ def _step(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     optimizer.step()
 
 
-def save_style(encoder: StyleEncoder, path: Path, facts: dict[str, object]) -> None:
-    """Store as float16 safetensors with one JSON header that carries the tensors' sha256."""
-    state = {
-        n: (t.half() if t.is_floating_point() else t).contiguous() for n, t in encoder.state_dict().items()
-    }
-    header = json.dumps({**facts, "sha256": tensors_sha256(state)}, sort_keys=True)
-    atomic_write_bytes(path, save(state, metadata={HEADER: header}))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -165,7 +155,7 @@ def main() -> None:
     atomic_write_text(options["folds"], json.dumps(figures, indent=2) + "\n")
     pictures = sum(len(pack) for pack in (*sources.artists.values(), *sources.packs))
     facts = {"teacher": options["teacher"].name, "pictures": pictures, **asdict(settings)}
-    save_style(contrast(encoder, sources, settings), options["out"], facts)
+    save_shipped(contrast(encoder, sources, settings), options["out"], HEADER, facts)
     notice(f"wrote {options['out']} ({options['out'].stat().st_size / 1e6:.2f} MB) and {options['folds']}")
 
 

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from base_models.discriminators import FeatureDiscriminator
 from base_models.losses import content_loss, cycle_loss, lsgan_generator, tone_loss, total_variation
+from eval.face_parsing import FaceParser
 from eval.perceptual import PerceptualNet
 from fewshot.data.augment import differentiable, random_crop_flip, to_float
 from fewshot.training.drawing_features import DrawingFeatures
@@ -33,6 +34,7 @@ class StyleLosses:
     Args:
         recipe: the weights.
         features: frozen network, RGB in [0, 1] to four maps, as `eval.perceptual`.
+        parser: finds the parts of a face, so that parts are compared with each other; None: they are not.
         drawings: training drawings, uint8 `(N, 3, S, S)`.
         sources: pseudo-photos of those drawings.
         netG_B: the frozen way back.
@@ -44,6 +46,7 @@ class StyleLosses:
         self,
         recipe: Recipe,
         features: PerceptualNet,
+        parser: FaceParser | None,
         drawings: Tensor,
         sources: Sources,
         netG_B: nn.Module,
@@ -51,9 +54,9 @@ class StyleLosses:
         generator: torch.Generator,
     ) -> None:
         self.recipe, self.features, self.netG_B, self.device = recipe, features, netG_B, device
-        self.drawings, self.sources = drawings, sources
+        self.drawings, self.sources, self.parser = drawings, sources, parser
         self.target = DrawingFeatures(
-            to_float(drawings).to(device), self._both_scales, generator, rows=recipe.lambda_swd > 0
+            to_float(drawings).to(device), self._both_scales, generator, recipe.lambda_swd > 0, parser
         )
 
     def of(
@@ -63,6 +66,7 @@ class StyleLosses:
         photos: Tensor,
         generator: torch.Generator,
         targets: Tensor | None = None,
+        parts: Tensor | None = None,
     ) -> tuple[Tensor, Losses]:
         """Results of photos `(B, 3, S, S)` in [-1, 1] and their weighted losses, all of which are added up.
 
@@ -72,15 +76,17 @@ class StyleLosses:
             photos: on the device.
             generator: CPU generator of this step.
             targets: index of the drawing that each photo is matched with `(B,)`; None for all at once.
+            parts: what the parser finds in the photos, `(B, P, h, w)`.
         """
         r = self.recipe
         fakes = G(photos)
         images = fakes.float()
         corner = torch.randint(0, 2, (2,), generator=generator).tolist()
         maps = self._both_scales(_seen(images, corner))
-        losses = self._style(images, maps, generator, targets) | self._kept(G, photos, images, maps, corner)
+        losses = self._kept(G, photos, images, maps, corner)
+        losses |= self._style(images, maps, generator, targets, parts)
         if r.lambda_gan:
-            seen = differentiable(images, r.augment, generator)
+            seen = differentiable(with_parts(images, parts), r.augment, generator)
             losses["gan"] = r.lambda_gan * lsgan_generator(D["patch"](seen))
         if r.lambda_feature:
             losses["feature"] = r.lambda_feature * lsgan_generator(_scores(D["feature"], maps))
@@ -100,7 +106,12 @@ class StyleLosses:
         return [m.float() for m in maps]
 
     def _style(
-        self, images: Tensor, maps: list[Tensor], generator: torch.Generator, targets: Tensor | None
+        self,
+        images: Tensor,
+        maps: list[Tensor],
+        generator: torch.Generator,
+        targets: Tensor | None,
+        parts: Tensor | None,
     ) -> Losses:
         """Statistics of the drawings' features: of the batch, of each result, and the values themselves."""
         r, losses = self.recipe, {}
@@ -109,7 +120,7 @@ class StyleLosses:
         if r.lambda_outlier:
             losses["outlier"] = r.lambda_outlier * self.target.outlier_loss(maps)
         if r.lambda_swd:
-            losses["swd"] = r.lambda_swd * self.target.swd(images, maps, generator, targets)
+            losses["swd"] = r.lambda_swd * self.target.swd(images, maps, generator, targets, parts)
         return losses
 
     def _kept(
@@ -154,6 +165,13 @@ def shifted(pixels: Tensor, generator: torch.Generator) -> Tensor:
     side = pixels.shape[-1]
     padded = F.pad(pixels.float(), (side // 16,) * 4, mode="reflect").to(torch.uint8)
     return random_crop_flip(padded, side, generator)
+
+
+def with_parts(images: Tensor, parts: Tensor | None) -> Tensor:
+    """Pictures `(B, 3, S, S)` and, in [-1, 1], the probability of each part of a face as further channels."""
+    if parts is None:
+        return images
+    return torch.cat([images, 2 * F.interpolate(parts, images.shape[-2:], mode="bilinear") - 1], 1)
 
 
 def _seen(images: Tensor, corner: list[int]) -> Tensor:

@@ -13,13 +13,14 @@ from base_models.checkpoint import BaseModel
 from base_models.discriminators import FeatureDiscriminator, PatchGAN
 from base_models.losses import lsgan_discriminator
 from base_models.scan import init_weights
+from eval.face_parsing import PARTS, FaceParser
 from eval.perceptual import CHANNELS, PerceptualNet
 from fewshot.adapters.attach import attach_adapter
 from fewshot.data.augment import differentiable, jitter, photographic, to_float, to_uint8
 from fewshot.training.matching import targets_of
 from fewshot.training.parts import WeightAverage, average_gradients, frozen, step_generator
 from fewshot.training.sources import Sources
-from fewshot.training.style_losses import SHALLOW, StyleLosses, shifted
+from fewshot.training.style_losses import SHALLOW, StyleLosses, shifted, with_parts
 from recipes import Recipe
 
 _RESUMED = ("D", "optimizer_G", "optimizer_D", "ema")
@@ -34,6 +35,7 @@ class StyleTrainer:
         drawings: the artist's training drawings, uint8 `(N, 3, S, S)`.
         sources: photos to redraw and pseudo-pairs.
         features: frozen network, RGB in [0, 1] to four maps, as `eval.perceptual`.
+        parser: finds the parts of a face for `by_parts`; None: the recipe does without.
         accelerator: an `accelerate.Accelerator`.
     """
 
@@ -44,9 +46,11 @@ class StyleTrainer:
         drawings: Tensor,
         sources: Sources,
         features: PerceptualNet,
+        parser: FaceParser | None,
         accelerator: Any,
     ) -> None:
-        self.recipe, self.accelerator, self.features = recipe, accelerator, features
+        self.recipe, self.accelerator = recipe, accelerator
+        self.features, self.parser = features, parser
         self.drawings, self.sources = drawings, sources
         device = accelerator.device
         torch.manual_seed(recipe.seed)
@@ -77,7 +81,7 @@ class StyleTrainer:
         self.targets = targets_of(sources) if matched else None
         """Index of the drawing that each source photo's result is compared with."""
         self.losses = StyleLosses(
-            recipe, features, drawings, sources, self.netG_B, device, step_generator(recipe.seed)
+            recipe, features, parser, drawings, sources, self.netG_B, device, step_generator(recipe.seed)
         )
 
     def _discriminators(self, base: BaseModel) -> nn.ModuleDict:
@@ -85,16 +89,20 @@ class StyleTrainer:
         arXiv 2002.10964), and the one on features."""
         recipe = self.recipe
         nets = nn.ModuleDict()
+        inputs = 3 + (len(PARTS) if self.parser else 0)
         if recipe.lambda_gan:
             if recipe.d_start == "base" and base.netD_B is not None:
                 start = copy.deepcopy(base.netD_B)
+                first = start.body[0]
+                assert isinstance(first, nn.Conv2d)
+                start.body[0] = _widened(first, inputs)
                 start.body[:5].requires_grad_(False)
                 nets["patch"] = start
             else:
-                nets["patch"] = init_weights(PatchGAN(3, recipe.d_channels, 3))
+                nets["patch"] = init_weights(PatchGAN(inputs, recipe.d_channels, 3))
         if recipe.lambda_feature:
             heads = FeatureDiscriminator(
-                lambda x: self.features(x)[SHALLOW], list(CHANNELS)[SHALLOW], width=32
+                lambda x: self.features(x[:, :3])[SHALLOW], list(CHANNELS)[SHALLOW], width=32
             )
             nets["feature"] = init_weights(heads)
         return nets
@@ -117,15 +125,24 @@ class StyleTrainer:
         photos = self._photos(which, generator)
         reals = self._windows(self.drawings, self._choose(self.drawings, generator), generator)
         targets = None if self.targets is None else self.targets[which]
+        parts, parts_of_reals = self._parts_of(photos), self._parts_of(reals)
         with frozen(self.D), self.accelerator.autocast():
-            fakes, losses = self.losses.of(self.G, self.D, photos, generator, targets)
+            fakes, losses = self.losses.of(self.G, self.D, photos, generator, targets, parts)
         self._update(self.optimizer_G, self.G, losses)
         self.ema.update(self.G)
         with self.accelerator.autocast():
-            d_losses = self._discriminator_losses(reals, fakes.detach().float(), generator)
+            shown = with_parts(reals, parts_of_reals), with_parts(fakes.detach().float(), parts)
+            d_losses = self._discriminator_losses(*shown, generator)
         if d_losses:
             self._update(self.optimizer_D, self.D, d_losses)
         return {name: float(value.detach()) for name, value in (losses | d_losses).items()}
+
+    @torch.no_grad()
+    def _parts_of(self, images: Tensor) -> Tensor | None:
+        if self.parser is None:
+            return None
+        with self.accelerator.autocast():
+            return self.parser((images + 1) / 2)
 
     def _update(self, optimizer: torch.optim.Optimizer, net: nn.Module, losses: dict[str, Tensor]) -> None:
         optimizer.zero_grad(set_to_none=True)
@@ -180,3 +197,20 @@ class StyleTrainer:
         self.G.load_state_dict(state["adapter"], strict=False)
         for name in _RESUMED:
             getattr(self, name).load_state_dict(state[name])
+
+
+def _widened(convolution: nn.Conv2d, inputs: int) -> nn.Conv2d:
+    """The same convolution with `inputs` channels, of which it does not see the new ones yet."""
+    wide = nn.Conv2d(
+        inputs,
+        convolution.out_channels,
+        convolution.kernel_size,  # type: ignore[arg-type]
+        convolution.stride,  # type: ignore[arg-type]
+        convolution.padding,  # type: ignore[arg-type]
+    )
+    with torch.no_grad():
+        wide.weight.zero_()
+        wide.weight[:, : convolution.in_channels] = convolution.weight
+        if convolution.bias is not None and wide.bias is not None:
+            wide.bias.copy_(convolution.bias)
+    return wide

@@ -157,6 +157,24 @@ def test_sliced_wasserstein_of_a_shift_is_what_the_directions_see_of_it() -> Non
     assert sliced_wasserstein(shuffled, rows, directions) == pytest.approx(0, abs=1e-9)
 
 
+def test_sliced_wasserstein_of_groups_is_that_of_each_group_alone() -> None:
+    ours, theirs = rand(90, 5), rand(90, 5, seed=1) + 1
+    groups = torch.arange(90) % 3
+    directions = F.normalize(rand(5, 7, seed=2) - 0.5, dim=0)
+    found = sliced_wasserstein(ours, theirs, directions, groups)
+    size = (theirs @ directions).var(0).mean()
+    alone = [
+        ((ours[groups == g] @ directions).sort(0).values - (theirs[groups == g] @ directions).sort(0).values)
+        for g in range(3)
+    ]
+    assert float(found) == pytest.approx(float(torch.cat(alone).square().mean() / size), rel=1e-4)
+    # Two sets that hold the same values in swapped groups are equal as a whole, and not by groups.
+    rows = torch.cat([torch.zeros(10, 5), torch.ones(10, 5)])
+    halves = torch.arange(20) // 10
+    assert sliced_wasserstein(rows, rows.flip(0), directions) == pytest.approx(0, abs=1e-9)
+    assert sliced_wasserstein(rows, rows.flip(0), directions, halves) > 0.5
+
+
 def test_outliers_are_measured_in_the_drawings_own_spread() -> None:
     mean, spread = rand(6), rand(6, seed=1) + 0.1
     drawn = mean + spread * torch.randn(5000, 6, generator=torch.Generator().manual_seed(2))

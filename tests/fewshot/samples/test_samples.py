@@ -12,11 +12,15 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from eval.face_parsing import PARTS
 from fewshot.data.pictures import list_pictures
 from fewshot.errors import NotFoundError
 from fewshot.samples import SNAPSHOT, sample_folder, sample_hands, snapshot_folder
 from fewshot.samples.draw import QUALITY, draw_one
 from fewshot.samples.face import FacePlan
+from fewshot.samples.hands.flat import CLOTH, SKIN
+from fewshot.samples.labels import draw_labelled
+from fewshot.samples.raster import rgb
 
 PER_HAND = 24
 # Mean difference in grey levels; another OpenCV build may round a few pixels otherwise before lossy coding.
@@ -146,6 +150,27 @@ def test_the_script_draws_the_shipped_snapshot() -> None:
 def test_a_plan_follows_its_generator_alone() -> None:
     first, again, other = (FacePlan.random(np.random.default_rng(seed)) for seed in (3, 3, 4))
     assert first == again != other
+
+
+def test_labels_lie_where_the_parts_are_drawn() -> None:
+    plan = FacePlan.random(np.random.default_rng(8))
+    picture, labels = draw_labelled("flat", plan, (8,), 256, PARTS)
+    assert picture.shape == (256, 256, 3)
+    assert labels.shape == (256, 256)
+    # This hand fills each part with a paper and a shade of it: most of a part has one of the two colours.
+    for name, papers in (("skin", SKIN[plan.skin_tone]), ("clothes", CLOTH[plan.cloth_tone])):
+        pixels = picture[labels == PARTS.index(name)].astype(int)
+        known = np.array([rgb(paper) for paper in papers]) * 255
+        near = np.abs(pixels[:, None] - known).max(-1).min(1) < 12
+        assert len(pixels) > 500, name
+        assert near.mean() > 0.6, name
+    assert set(np.unique(labels)) <= set(range(len(PARTS)))
+
+
+def test_a_labelled_snapshot_is_the_snapshot() -> None:
+    plan = FacePlan.random(np.random.default_rng([1000, 5]))
+    picture, _ = draw_labelled(SNAPSHOT, plan, (1000, 5, 0), 96, PARTS)
+    assert np.array_equal(picture, draw_one(SNAPSHOT, 5, size=96))
 
 
 def test_importing_the_package_stays_light() -> None:

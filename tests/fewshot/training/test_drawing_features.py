@@ -3,9 +3,13 @@
 import pytest
 import torch
 
+from eval.face_parsing import PARTS, FaceParser, FaceParsingHead
 from eval.perceptual import load_perceptual, style_statistics
 from eval.random_features import disc_pictures
 from fewshot.training.drawing_features import PATCH, DrawingFeatures, sample_rows
+from fewshot.training.part_table import PartTable
+
+HAIR, SKIN = PARTS.index("hair"), PARTS.index("skin")
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -51,16 +55,17 @@ def test_rows_are_patches_and_features_at_places_that_the_generator_chooses() ->
     images = torch.arange(2 * 3 * 16 * 16, dtype=torch.float32).reshape(2, 3, 16, 16)
     maps = [images[:, :2, ::2, ::2]]
     first, again, other = (sample_rows(images, maps, 9, generator(seed)) for seed in (0, 0, 1))
-    assert [tuple(rows.shape) for rows in first] == [(2, 9, 3 * PATCH**2), (2, 9, 2)]
-    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
-    assert not torch.equal(first[0], other[0])
+    patches, features = (sampled.rows for sampled in first)
+    assert (tuple(patches.shape), tuple(features.shape)) == ((2, 9, 3 * PATCH**2), (2, 9, 2))
+    assert all(torch.equal(a.rows, b.rows) for a, b in zip(first, again, strict=True))
+    assert not torch.equal(patches, other[0].rows)
     # A patch is contiguous: neighbours in a row of the picture differ by one here.
-    neighbours = first[0].reshape(2, 9, PATCH, PATCH, 3).diff(dim=3)
+    neighbours = patches.reshape(2, 9, PATCH, PATCH, 3).diff(dim=3)
     assert torch.equal(neighbours, torch.ones(2, 9, PATCH, PATCH - 1, 3))
     # A feature is that of one place: both channels of a place are 256 apart here.
-    assert torch.equal(first[1].diff(dim=2), torch.full((2, 9, 1), 256.0))
+    assert torch.equal(features.diff(dim=2), torch.full((2, 9, 1), 256.0))
     # Each picture has its own places: the second one's numbers begin at 768.
-    assert first[0][0].max() < 768 <= first[0][1].min()
+    assert patches[0].max() < 768 <= patches[1].min()
 
 
 def test_a_result_is_nearest_to_the_drawing_that_it_is() -> None:
@@ -74,3 +79,71 @@ def test_a_result_is_nearest_to_the_drawing_that_it_is() -> None:
             for targets in (torch.arange(6), torch.arange(6).roll(1))
         )
     assert own < 0.1 * others
+
+
+def in_halves(left: float, right: float) -> torch.Tensor:
+    """A picture of two flat grounds."""
+    picture = torch.full((1, 3, 128, 128), left)
+    picture[..., 64:] = right
+    return picture
+
+
+def halves(left: int, right: int) -> torch.Tensor:
+    """Probabilities of parts that are sure of two halves."""
+    parts = torch.zeros(1, len(PARTS), 32, 32)
+    parts[:, left, :, :16] = 1
+    parts[:, right, :, 16:] = 1
+    return parts
+
+
+class Halves(FaceParser):
+    """Finds hair on the left and skin on the right, whatever the picture shows."""
+
+    def __init__(self) -> None:
+        super().__init__(load_perceptual(), FaceParsingHead())
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return halves(HAIR, SKIN).expand(len(images), -1, -1, -1)
+
+
+def test_by_parts_a_result_is_near_where_each_part_has_the_drawings_colour() -> None:
+    net = load_perceptual()
+    drawing = in_halves(-0.8, 0.8)
+    target = DrawingFeatures(drawing, net, generator(), rows=True, parser=Halves())
+
+    def distance(result: torch.Tensor, parts: torch.Tensor) -> float:
+        with torch.no_grad():
+            maps = net((result + 1) / 2)
+            return float(target.swd(result, maps, generator(1), torch.tensor([0]), parts))
+
+    # Dark hair on the right half of the result is what the drawing has on its left.
+    right = distance(in_halves(0.8, -0.8), halves(SKIN, HAIR))
+    wrong = distance(in_halves(0.8, -0.8), halves(HAIR, SKIN))
+    assert right < 0.2 * wrong
+    # How much of a picture a part takes is the photo's business, and not the drawing's.
+    little = torch.full((1, 3, 128, 128), 0.8)
+    little[..., 96:] = -0.8
+    parts = halves(SKIN, SKIN)
+    parts[:, SKIN, :, 24:], parts[:, HAIR, :, 24:] = 0, 1
+    by_parts = distance(little, parts)
+    whole = DrawingFeatures(drawing, net, generator(), rows=True)
+    with torch.no_grad():
+        at_once = float(whole.swd(little, net((little + 1) / 2), generator(1), torch.tensor([0])))
+    assert by_parts < 0.5 * at_once
+
+
+def test_a_part_that_a_drawing_lacks_is_served_by_the_others() -> None:
+    parts = torch.full((2, 10), SKIN)
+    parts[1, :8] = HAIR
+    table = PartTable(parts)
+    wanted = torch.tensor([[SKIN] * 50 + [HAIR] * 50] * 2)
+    rows = table.choose(wanted, torch.tensor([0, 1]), generator())
+    found = parts.flatten()[rows]
+    assert torch.equal(found, wanted)
+    # The first drawing's own skin; the second has two rows of skin only, which is too few.
+    assert rows[0, :50].max() < 10
+    assert rows[:, 50:].min() >= 10
+    assert (rows[1, :50] < 10).any()
+    # Nobody has a mouth: any row will do.
+    anything = table.choose(torch.full((1, 200), PARTS.index("mouth")), None, generator())
+    assert anything.unique().numel() > 15

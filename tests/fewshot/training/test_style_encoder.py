@@ -9,10 +9,11 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
-from eval.style_encoder import StyleEncoder, load_style
+from eval.style_encoder import HEADER, StyleEncoder, load_style
 from fewshot.data.packs import Pack
+from fewshot.training.shipped import save_shipped
 from fewshot.training.style_batches import SIZE, Mixture, Sources, draw_groups, draw_plain, load_sources
-from fewshot.training.style_encoder import Settings, contrast, distil, save_style, supervised_contrast
+from fewshot.training.style_encoder import Settings, contrast, distil, supervised_contrast
 from fewshot.training.style_folds import folds, measure_folds, retrieval
 from fewshot.training.style_teacher import StyleTeacher
 
@@ -94,7 +95,7 @@ def test_a_short_trainings_file_gives_the_same_vectors(shared: Path, tmp_path: P
     teacher = StyleTeacher(shared / "weights" / "squeezenet1_0_imagenet.safetensors")
     settings = Settings(distil_steps=3, contrast_steps=3, distil_batch=8)
     encoder = contrast(distil(sources, teacher, settings), sources, settings)
-    save_style(encoder, tmp_path / "style.safetensors", {"seed": 0})
+    save_shipped(encoder, tmp_path / "style.safetensors", HEADER, {"seed": 0})
     images = torch.rand(2, 3, 96, 96, generator=torch.Generator().manual_seed(0))
     loaded = load_style(tmp_path / "style.safetensors")(images)
     assert torch.allclose(loaded.norm(dim=1), torch.ones(2))

@@ -9,6 +9,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from base_models.registry import create_model
+from eval.face_parsing import PARTS, load_face_parser
 from eval.perceptual import load_perceptual
 from fewshot.data.style_set import StyleSet
 from fewshot.samples import sample_folder
@@ -28,13 +29,16 @@ def trainer(*overrides: str) -> StyleTrainer:
     base = create_model("scan_128")
     recipe = apply_overrides(load_recipe("quick"), ["batch=2", "rank=2", "alpha=2", *overrides])
     sources = make_sources(base, drawings, None, None)
-    return StyleTrainer(base, recipe, drawings.tensor(), sources, load_perceptual(), Accelerator(cpu=True))
+    features = load_perceptual()
+    parser = load_face_parser(features) if recipe.by_parts else None
+    return StyleTrainer(base, recipe, drawings.tensor(), sources, features, parser, Accelerator(cpu=True))
 
 
 def losses(of: StyleTrainer, step: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
     generator = step_generator(0, step)
     photos = (of.sources.photos[:2].float() / 127.5 - 1).contiguous()
-    return of.losses.of(of.G, of.D, photos, generator)
+    parts = None if of.parser is None else of.parser((photos + 1) / 2)
+    return of.losses.of(of.G, of.D, photos, generator, parts=parts)
 
 
 @pytest.mark.parametrize(
@@ -78,6 +82,22 @@ def test_results_and_losses_depend_on_the_step_alone() -> None:
     assert torch.equal(first, again)
     assert {n: float(v) for n, v in some.items()} == {n: float(v) for n, v in same.items()}
     assert float(some["swd"]) != float(other["swd"])
+
+
+def test_parts_are_seen_by_the_discriminator_that_starts_anew_or_as_the_bases() -> None:
+    for overrides in (("by_parts=true",), ("by_parts=true", "d_start=base"), ()):
+        made = trainer(*overrides)
+        first = made.D["patch"].get_submodule("body.0")
+        assert first.in_channels == (3 + len(PARTS) if overrides else 3)
+        losses_of_a_step = made.step(0)
+        assert torch.isfinite(torch.tensor(list(losses_of_a_step.values()))).all()
+    base = create_model("scan_128").netD_B
+    assert base is not None
+    made = trainer("by_parts=true", "d_start=base")
+    pictures = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    parts = torch.rand(2, len(PARTS), 64, 64, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        assert torch.allclose(made.D["patch"](torch.cat([pictures, parts], 1)), base(pictures), atol=1e-5)
 
 
 def test_a_grey_recipe_makes_results_grey() -> None:

@@ -1,0 +1,61 @@
+"""Rows of the drawings by the part of the face that they were taken from: hair for hair, skin for skin."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from eval.face_parsing import PARTS
+
+LEAST = 6
+"""Rows of a part that one drawing must have to stand for it alone: less is an accident of the parser."""
+
+
+class PartTable:
+    """Where the rows of each part lie.
+
+    Args:
+        parts: number of the part of each row `(N, R)`, for N drawings.
+    """
+
+    def __init__(self, parts: Tensor) -> None:
+        count, rows = parts.shape
+        drawing = torch.arange(count)[:, None] * len(PARTS)
+        self.total = count * rows
+        self.of_each = _Lists((drawing + parts).flatten(), count * len(PARTS))
+        self.of_all = _Lists(parts.flatten(), len(PARTS))
+
+    def choose(self, parts: Tensor, drawings: Tensor | None, generator: torch.Generator) -> Tensor:
+        """A random row for each wanted part.
+
+        Args:
+            parts: numbers of the parts `(B, K)`, on the CPU.
+            drawings: which drawing each line of `parts` is to be served from `(B,)`; None for any.
+            generator: CPU generator.
+
+        Returns:
+            Places in the flattened `(N * R)` rows, `(B, K)`: of the drawing's own part, or if it has hardly
+            any (closed eyes, a bald head) of any drawing's, or if none has it any row at all.
+        """
+        luck = torch.rand(parts.shape, generator=generator)
+        anywhere = torch.where(
+            self.of_all.count[parts] > 0, self.of_all.pick(parts, luck), (luck * self.total).long()
+        )
+        if drawings is None:
+            return anywhere
+        lists = drawings[:, None] * len(PARTS) + parts
+        return torch.where(self.of_each.count[lists] >= LEAST, self.of_each.pick(lists, luck), anywhere)
+
+
+class _Lists:
+    """Places of equal keys, one list after the other."""
+
+    def __init__(self, keys: Tensor, kinds: int) -> None:
+        self.order = keys.argsort(stable=True)
+        self.count = torch.bincount(keys, minlength=kinds)
+        self.start = self.count.cumsum(0) - self.count
+
+    def pick(self, keys: Tensor, luck: Tensor) -> Tensor:
+        """The place at the share `luck` of each key's list; of an empty list something."""
+        place = self.start[keys] + (luck * self.count[keys]).long()
+        return self.order[place.clamp_max(len(self.order) - 1)]
