@@ -82,10 +82,39 @@ def photographic(images: Tensor, generator: torch.Generator) -> Tensor:
     zoom = uniform(count, 0.6, 1.0, images, generator).flatten()
     angle = uniform(count, -0.26, 0.26, images, generator).flatten()
     room = (1 - zoom)[:, None] * uniform(count, -1, 1, images, generator, channels=2).flatten(1)
+    return relit(turned(images, zoom, angle, room), generator)
+
+
+def turned(
+    images: Tensor,
+    zoom: Tensor,
+    angle: Tensor,
+    shift: Tensor,
+    *,
+    mirror: Tensor | float = 1.0,
+    size: int | None = None,
+    padding: str = "reflection",
+) -> Tensor:
+    """Pictures `(B, C, H, W)` seen through a window that is turned and moved.
+
+    Args:
+        images: any range.
+        zoom: side of the window `(B,)`, 1 as large as the picture.
+        angle: radians `(B,)`.
+        shift: of the window's middle `(B, 2)`, right and down, 1 half a side.
+        mirror: -1 for a mirror image, else 1, `(B,)` or one for all.
+        size: side of what is returned, px; default: that of the pictures.
+        padding: of `torch.nn.functional.grid_sample`, what lies beyond the border.
+    """
     cos, sin = angle.cos() * zoom, angle.sin() * zoom
-    rows = [torch.stack([cos, -sin, room[:, 0]], 1), torch.stack([sin, cos, room[:, 1]], 1)]
-    grid = F.affine_grid(torch.stack(rows, 1), list(images.shape), align_corners=False)
-    return relit(F.grid_sample(images, grid, padding_mode="reflection", align_corners=False), generator)
+    rows = [
+        torch.stack([mirror * cos, -sin, shift[:, 0]], 1),
+        torch.stack([mirror * sin, cos, shift[:, 1]], 1),
+    ]
+    height, width = (size, size) if size else images.shape[-2:]
+    where = torch.stack(rows, 1).to(images.device)
+    grid = F.affine_grid(where, [len(images), 3, height, width], align_corners=False).to(images.dtype)
+    return F.grid_sample(images, grid, padding_mode=padding, align_corners=False)
 
 
 def relit(images: Tensor, generator: torch.Generator) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fewshot.data.augment import uniform
+from fewshot.data.augment import turned, uniform
 
 ROLL = 0.26
 """Largest tilt, radians (15 degrees)."""
@@ -41,12 +41,7 @@ def tilt(images: Tensor, chance: float, generator: torch.Generator) -> Tensor:
     room = (torch.rand(count, 2, generator=generator) * 2 - 1) * SHIFT
     if not chosen.any():
         return images
-    cos, sin = roll.cos() * zoom, roll.sin() * zoom
-    rows = [torch.stack([cos, -sin, room[:, 0]], 1), torch.stack([sin, cos, room[:, 1]], 1)]
-    where = torch.stack(rows, 1)[chosen].to(images.device)
-    some = images[chosen.to(images.device)]
-    grid = F.affine_grid(where, list(some.shape), align_corners=False)
-    tilted = F.grid_sample(some, grid.to(some.dtype), padding_mode="reflection", align_corners=False)
+    tilted = turned(images[chosen.to(images.device)], zoom[chosen], roll[chosen], room[chosen])
     images = images.clone()
     images[chosen.to(images.device)] = tilted
     return images

@@ -25,7 +25,7 @@ from torch.nn import functional as F
 
 from eval.face_parsing import CELLS, HEADER, PARTS, WEIGHTS, FaceParser, FaceParsingHead
 from eval.perceptual import load_perceptual
-from fewshot.data.augment import relit
+from fewshot.data.augment import relit, turned
 from fewshot.data.packs import load_pack
 from fewshot.output import notice
 from fewshot.samples import SNAPSHOT, sample_hands
@@ -183,14 +183,8 @@ def _turned(images: Tensor, generator: torch.Generator) -> Tensor:
 
     zoom, angle = numbers(0.65, 1.25), numbers(-0.25, 0.25)
     mirror = torch.where(numbers(0, 1) < 0.5, -1.0, 1.0)
-    cos, sin = zoom * angle.cos(), zoom * angle.sin()
-    rows = [
-        torch.stack([mirror * cos, -sin, numbers(-0.25, 0.25)], 1),
-        torch.stack([mirror * sin, cos, numbers(-0.25, 0.25)], 1),
-    ]
-    grid = F.affine_grid(torch.stack(rows, 1), [count, 3, _SEEN, _SEEN], align_corners=False)
-
-    return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    shift = torch.stack([numbers(-0.25, 0.25), numbers(-0.25, 0.25)], 1)
+    return turned(images, zoom, angle, shift, mirror=mirror, size=_SEEN, padding="border")
 
 
 def _looked(images: Tensor, generator: torch.Generator) -> Tensor:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from fewshot.data.augment import turned
 from fewshot.data.packs import Pack, load_pack
 from fewshot.training.pseudo_hands import draw_hand
 
@@ -111,11 +112,8 @@ def _views(pixels: np.ndarray, rng: np.random.Generator) -> Tensor:
 
     zoom, turn = numbers(0.6, 1.0), numbers(-0.15, 0.15)
     mirror = torch.from_numpy(rng.choice([-1.0, 1.0], count).astype(np.float32))
-    cos, sin = zoom * turn.cos(), zoom * turn.sin()
-    shift_x, shift_y = ((1 - zoom) * numbers(-1, 1) for _ in range(2))
-    rows = [torch.stack([mirror * cos, -sin, shift_x], 1), torch.stack([mirror * sin, cos, shift_y], 1)]
-    grid = F.affine_grid(torch.stack(rows, 1), [count, 3, SIZE, SIZE], align_corners=False)
-    images = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+    shift = torch.stack([(1 - zoom) * numbers(-1, 1) for _ in range(2)], 1)
+    images = turned(images, zoom, turn, shift, mirror=mirror, size=SIZE)
     light = [n.view(-1, 1, 1, 1) for n in (numbers(0.92, 1.08), numbers(-0.04, 0.04))]
     images = (images - 0.5) * light[0] + 0.5 + light[1]
     soft = (numbers(0, 1) < 0.3).view(-1, 1, 1, 1)

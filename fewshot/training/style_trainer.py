@@ -125,15 +125,16 @@ class StyleTrainer:
         photos = self._photos(which, generator)
         reals = self._windows(self.drawings, self._choose(self.drawings, generator), generator)
         targets = None if self.targets is None else self.targets[which]
-        parts, parts_of_reals = self._parts_of(photos), self._parts_of(reals)
+        parts = self._parts_of(photos)
         with frozen(self.D), self.accelerator.autocast():
             fakes, losses = self.losses.of(self.G, self.D, photos, generator, targets, parts)
         self._update(self.optimizer_G, self.G, losses)
         self.ema.update(self.G)
-        with self.accelerator.autocast():
-            shown = with_parts(reals, parts_of_reals), with_parts(fakes.detach().float(), parts)
-            d_losses = self._discriminator_losses(*shown, generator)
-        if d_losses:
+        d_losses: dict[str, Tensor] = {}
+        if self.D:
+            shown = with_parts(reals, self._parts_of(reals)), with_parts(fakes.detach().float(), parts)
+            with self.accelerator.autocast():
+                d_losses = self._discriminator_losses(*shown, generator)
             self._update(self.optimizer_D, self.D, d_losses)
         return {name: float(value.detach()) for name, value in (losses | d_losses).items()}
 
