@@ -26,7 +26,7 @@ from fewshot.data.pictures import list_pictures, open_picture, to_square
 from fewshot.errors import ConflictError, FewshotError, UsageError
 from fewshot.evaluation.comparison import Comparison, compare
 from fewshot.evaluation.held_out import redraw
-from fewshot.evaluation.sources import gather
+from fewshot.evaluation.sources import gather_drawings
 from fewshot.files import atomic_write_bytes, atomic_write_text, clear_write_errors
 from fewshot.home import home
 from fewshot.inference.engine import Engine
@@ -124,13 +124,13 @@ def run_demo(
             raise
         if outcome.best_step == 0:
             warn("no look came nearer to the drawings than the base: give it more --minutes")
-        trained, references = gather(drawings, size).pixels, gather(unseen, size).pixels
+        trained, references = (gather_drawings(folder, size).pixels for folder in (drawings, unseen))
     engines = Engine(model), Engine(model, [(read_adapter(outcome.adapter), 1.0)])
     # First the photos as framed, then their other views: the sheet starts with what people want to see.
     shown = np.concatenate([np.stack([view[i] for view in views]) for i in range(VIEWS)])
     before, after = redraw(shown, *engines)
     with progress("measuring", 1) as bar:
-        others = {name: gather(folder, size).pixels for name, folder in negatives.items()}
+        others = {name: gather_drawings(folder, size).pixels for name, folder in negatives.items()}
         comparison = compare(
             after, before, shown, references, others, target=hand, training=trained, views=VIEWS
         )

@@ -24,6 +24,13 @@ class Recipe(BaseModel):
     )
     summary: str = Field("", max_length=200, description="One line on when to use it, shown by `recipes ls`.")
 
+    crop: Literal["face", "center"] = Field(
+        "face",
+        description="How a drawing becomes a square: cut about the face, as large as in a selfie, or the "
+        "middle. A bust's thin lines, small features and wide ground would else be put on faces that fill "
+        "the picture.",
+    )
+
     method: Method = Field(
         "lora",
         description="What is trained on every convolution: lora (low-rank updates), rslora (the same, whose "

@@ -92,7 +92,7 @@ def _draw_rival(candidate: Candidate, drawings: Path, photos: np.ndarray, base: 
     from fewshot.data.style_set import StyleSet
 
     rival = RIVALS[candidate.name]
-    pixels = StyleSet.from_folder(drawings, size=base.netG_A.size).tensor()
+    pixels = StyleSet.from_folder(drawings, size=base.netG_A.size, crop="face").tensor()
     torch.manual_seed(0)
     start = time.monotonic()
     redraw = rival.prepare(pixels, base, photos=None, minutes=candidate.minutes, seed=0)

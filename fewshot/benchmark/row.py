@@ -23,7 +23,7 @@ from eval.style_unseen import unseen_artists
 from fewshot.benchmark.candidates import Candidate, draw
 from fewshot.evaluation.comparison import JUDGES, Comparison, compare
 from fewshot.evaluation.held_out import redraw
-from fewshot.evaluation.sources import Gathered, gather
+from fewshot.evaluation.sources import Gathered, gather, gather_drawings
 from fewshot.files import atomic_write_bytes, atomic_write_text
 from fewshot.home import home
 from fewshot.inference.engine import Engine
@@ -83,9 +83,11 @@ def measure(spec: Spec) -> dict[str, Any]:
     base = create_model(spec.base, folders=(home() / "base",))
     size = base.netG_A.size
     photos = gather(Path(spec.photos), size, indices=spec.indices)
-    drawings = gather(Path(spec.heldout[spec.artist]), size)
-    others = {name: gather(Path(path), size) for name, path in spec.heldout.items() if name != spec.artist}
-    training = gather(Path(spec.train), size)
+    drawings = gather_drawings(Path(spec.heldout[spec.artist]), size)
+    others = {
+        name: gather_drawings(Path(path), size) for name, path in spec.heldout.items() if name != spec.artist
+    }
+    training = gather_drawings(Path(spec.train), size)
     drawn = draw(spec.candidate, Path(spec.train), photos.pixels, base, spec.base, spec.style)
     (before,) = redraw(photos.pixels, Engine(base))
     compared = compare(
@@ -114,7 +116,9 @@ def measure(spec: Spec) -> dict[str, Any]:
     if spec.paired:
         from fewshot.benchmark.truth import truth
 
-        row["truth"] = truth(photos, drawings, before, drawn.results)
+        # In their own places, as the photos are.
+        true = gather(Path(spec.heldout[spec.artist]), size)
+        row["truth"] = truth(photos, true, before, drawn.results)
     return row
 
 

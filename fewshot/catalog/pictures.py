@@ -24,9 +24,10 @@ from eval.style_vectors import Space
 from fewshot.catalog.models import Entry, Features, Generation, Version
 from fewshot.catalog.names import find_version, parse
 from fewshot.catalog.store import Catalog
-from fewshot.data.pictures import read_picture, to_square
+from fewshot.data.drawing_framing import drawing_square, frame_drawings
+from fewshot.data.pictures import read_picture
 from fewshot.errors import NotFoundError
-from fewshot.evaluation.sources import gather
+from fewshot.evaluation.sources import gather_drawings
 from fewshot.home import cache_folder
 
 if TYPE_CHECKING:
@@ -191,18 +192,19 @@ def by_pictures(
     limit: int = 10,
     only: Only = _every,
 ) -> list[Similar]:
-    """The styles like drawings: files, or folders of them.
+    """The styles like drawings: files, or folders of them, framed as the drawings of the styles are.
 
     Raises:
         NotFoundError, BadInputError: a picture is not there or cannot be read.
     """
-    pictures = [gather(path, SIZE).pixels if path.is_dir() else _one(path) for path in paths]
+    pictures = [gather_drawings(path, SIZE).pixels if path.is_dir() else _one(path) for path in paths]
     features = np.concatenate([extract(search.encoder, pixels) for pixels in pictures])
     return search.search(features, limit=limit, only=only)
 
 
 def _one(path: Path) -> np.ndarray:
-    return to_square(read_picture(path).image, SIZE).transpose(2, 0, 1)[None]
+    (framed,) = frame_drawings([drawing_square(read_picture(path).image, SIZE)], SIZE)
+    return framed.transpose(2, 0, 1)[None]
 
 
 def _best_of_each(hits: Sequence[Hit]) -> dict[str, list[float]]:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from fewshot.cli.eval_options import BaseOption, CropOption, IndicesOption
+from fewshot.cli.eval_options import BaseOption, CropOption, DrawingsCropOption, IndicesOption
 from fewshot.output import Format, emit, notice
 
 
@@ -25,6 +25,7 @@ def adapter(
         list[str] | None, typer.Option(help="Features to judge by; repeat it. random and colour-edge.")
     ] = None,
     crop: CropOption = "center",
+    drawings_crop: DrawingsCropOption = "face",
     trained_on: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Drawings trained on, to look for copies of them.")
     ] = None,
@@ -59,6 +60,7 @@ def adapter(
         base=base,
         extractors=extractor or JUDGES,
         crop=crop,
+        drawings_crop=drawings_crop,
         training=trained_on,
     )
     target = out or _default_out(measured.style.folder)

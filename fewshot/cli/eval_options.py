@@ -37,6 +37,10 @@ IndicesOption = Annotated[
 CropOption = Annotated[
     Literal["center", "face"], typer.Option(help="Square in the middle, or around the largest face.")
 ]
+DrawingsCropOption = Annotated[
+    Literal["face", "center"],
+    typer.Option(help="Drawings: about the face, as large as in a selfie, or the middle."),
+]
 DetectorOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="YuNet's .onnx file; else cached or fetched.")
 ]

@@ -9,6 +9,7 @@ from fewshot.cli.eval_options import (
     CropOption,
     DetectorOption,
     DeviceOption,
+    DrawingsCropOption,
     IndicesOption,
     Sha256Option,
     WeightsOption,
@@ -50,6 +51,7 @@ def report(
         int | None, typer.Option(min=32, max=1024, help="Side of the squares, px; the base's, or 256.")
     ] = None,
     crop: CropOption = "center",
+    drawings_crop: DrawingsCropOption = "face",
     detector: DetectorOption = None,
     shown: Annotated[int, typer.Option(min=1, max=50, help="Results to show as pictures.")] = 6,
     out: Annotated[Path, typer.Option("--out", "-o", help="The page.")] = Path("report.html"),
@@ -75,6 +77,7 @@ def report(
         photos,
         indices=indices,
         crop=crop,
+        drawings_crop=drawings_crop,
         others=tuple(others or ()),
         training=trained_on,
         base=base,

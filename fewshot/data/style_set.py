@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from fewshot.data.pictures import Fit, content_hash, list_pictures, read_picture, to_square
+from fewshot.data.pictures import content_hash, list_pictures, read_picture, to_square
 from fewshot.errors import BadInputError, FewshotError
 
 if TYPE_CHECKING:
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 FEW = 5
 """Under this many drawings there is no validation fold, and the set comes with a warning."""
+
+DrawingCrop = Literal["face", "center"]
+"""How a drawing becomes a square: about its face, as large as in a selfie, or the middle of it."""
 
 ProblemKind = Literal["unreadable", "duplicate", "notice", "few", "limit"]
 
@@ -63,11 +66,14 @@ class StyleSet:
     """Everything found on the way, in the order it was met."""
 
     @classmethod
-    def from_folder(cls, path: str | Path, *, size: int, limit: int = 60, fit: Fit = "crop") -> Self:
+    def from_folder(
+        cls, path: str | Path, *, size: int, limit: int = 60, crop: DrawingCrop = "center"
+    ) -> Self:
         """Read the drawings directly inside `path`.
 
         A file that cannot be used becomes a problem and the others still count. Of more than `limit`
-        drawings, evenly spaced ones are taken.
+        drawings, evenly spaced ones are taken. Of `crop`, `face` cuts squares about the faces
+        (`drawing_framing`), `center` takes the middle.
 
         Raises:
             NotFoundError: there is no such folder.
@@ -82,7 +88,7 @@ class StyleSet:
             if len(kept) == limit:
                 break
             try:
-                picture, notices = _read(files[index], size, fit)
+                picture, notices = _read(files[index], size, crop)
             except FewshotError as error:
                 problems.append(Problem(files[index], "unreadable", str(error), error.hint))
                 continue
@@ -96,7 +102,10 @@ class StyleSet:
             raise _nothing_usable(folder, problems)
         problems.extend(_about_the_set(folder, len(files), len(kept), limit))
         resolved = folder.resolve()
-        return cls(resolved.name, size, tuple(kept[i] for i in sorted(kept)), tuple(problems))
+        pictures = tuple(kept[i] for i in sorted(kept))
+        if crop == "face":
+            pictures = _framed(pictures, size)
+        return cls(resolved.name, size, pictures, tuple(problems))
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -143,11 +152,22 @@ class StyleSet:
         return StyleSet(self.name, self.size, tuple(pictures))
 
 
-def _read(path: Path, size: int, fit: Fit) -> tuple[StylePicture, tuple[str, ...]]:
+def _read(path: Path, size: int, crop: DrawingCrop) -> tuple[StylePicture, tuple[str, ...]]:
+    from fewshot.data.drawing_framing import drawing_square
+
     opened = read_picture(path)
-    pixels = to_square(opened.image, size, fit)
+    pixels = drawing_square(opened.image, size) if crop == "face" else to_square(opened.image, size)
     pixels.setflags(write=False)
     return StylePicture(path, content_hash(opened.image), opened.image.size, pixels), opened.notices
+
+
+def _framed(pictures: Sequence[StylePicture], size: int) -> tuple[StylePicture, ...]:
+    from fewshot.data.drawing_framing import frame_drawings
+
+    framed = frame_drawings([picture.pixels for picture in pictures], size)
+    for pixels in framed:
+        pixels.setflags(write=False)
+    return tuple(replace(p, pixels=pixels) for p, pixels in zip(pictures, framed, strict=True))
 
 
 def _grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

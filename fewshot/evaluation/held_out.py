@@ -13,8 +13,9 @@ import torch
 from PIL import Image
 
 from base_models.registry import create_model
+from fewshot.data.style_set import DrawingCrop
 from fewshot.evaluation.comparison import JUDGES, Comparison, compare
-from fewshot.evaluation.sources import Crop, Gathered, gather, gather_others
+from fewshot.evaluation.sources import Crop, Gathered, gather, gather_drawings, gather_others
 from fewshot.files import atomic_write_bytes, atomic_write_text
 from fewshot.home import home
 from fewshot.inference.engine import Engine, base_of
@@ -89,6 +90,7 @@ def measure_style(
     base: str | None = None,
     extractors: Sequence[str] = JUDGES,
     crop: Crop = "center",
+    drawings_crop: DrawingCrop = "face",
     training: Path | None = None,
 ) -> HeldOut:
     """Draw the same photos with the base and with the style, and compare both with the artist's drawings.
@@ -101,6 +103,7 @@ def measure_style(
         base: name or file of the base; the style's own when None.
         extractors: names of `eval.features.list_extractors`.
         crop: how a photo becomes a square.
+        drawings_crop: how a drawing does.
         training: the drawings trained on, to look for copies.
 
     Raises:
@@ -113,9 +116,9 @@ def measure_style(
     engines = Engine(model), Engine(model, [(adapter, weight)])
     size = engines[0].size
     shown = gather(photos, size, indices=indices, crop=crop)
-    references = gather(drawings, size)
-    negatives = gather_others(others, size, artist=drawings)
-    trained = gather(training, size).pixels if training is not None else None
+    references = gather_drawings(drawings, size, drawings_crop)
+    negatives = gather_others(others, size, artist=drawings, crop=drawings_crop)
+    trained = gather_drawings(training, size, drawings_crop).pixels if training is not None else None
     before, after = redraw(shown.pixels, *engines)
     with progress("measuring", 1) as bar:
         comparison = compare(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from base_models.registry import create_model
 from eval.features import Extractor, takes_file
+from fewshot.data.style_set import DrawingCrop
 from fewshot.errors import UsageError
 from fewshot.evaluation.comparison import JUDGES
 from fewshot.evaluation.features import open_judge
@@ -19,7 +20,7 @@ from fewshot.evaluation.folders import require_two
 from fewshot.evaluation.held_out import redraw
 from fewshot.evaluation.operands import Operand, at_size, common_size, find_operand, needs_photos
 from fewshot.evaluation.same_person import pair_by_name
-from fewshot.evaluation.sources import Crop, Gathered, gather, gather_others
+from fewshot.evaluation.sources import Crop, Gathered, gather, gather_drawings, gather_others
 from fewshot.home import home
 from fewshot.inference.engine import Engine, base_of
 from fewshot.output import notice
@@ -42,6 +43,8 @@ class Request:
     """Which photos, as `sources.parse_indices` reads it."""
     crop: Crop = "center"
     """How a photo becomes a square."""
+    drawings_crop: DrawingCrop = "face"
+    """How a drawing does."""
     others: tuple[Path, ...] = ()
     """Drawings by others; the shipped hands when empty."""
     training: Path | None = None
@@ -119,9 +122,13 @@ def gather_sides(request: Request) -> Sides:
     operand = find_operand(request.thing, request.base)
     needs_photos([operand], request.photos)
     size = request.size or common_size([operand])
-    drawings = gather(request.drawings, size)
+    drawings = gather_drawings(request.drawings, size, request.drawings_crop)
     require_two(str(request.drawings), drawings)
-    training = gather(request.training, size) if request.training is not None else None
+    training = (
+        gather_drawings(request.training, size, request.drawings_crop)
+        if request.training is not None
+        else None
+    )
     if training is not None:
         require_two(str(request.training), training)
     base: BaseModel | None = None
@@ -137,15 +144,18 @@ def gather_sides(request: Request) -> Sides:
         if request.photos is not None:
             shown = gather(request.photos, size, indices=request.indices, crop=request.crop)
             photos, paired = pair_by_name(shown, results, str(request.photos), operand.text)
-    others = _others(request, size, [side for side in (drawings, results, training) if side is not None])
+    others = _others(request, size, results)
     return Sides(operand.label, size, results, drawings, others, photos, paired, before, base, training)
 
 
-def _others(request: Request, size: int, own: list[Gathered]) -> dict[str, Gathered]:
+def _others(request: Request, size: int, results: Gathered) -> dict[str, Gathered]:
     """Hands that share no picture with what is judged: among them every picture would find itself."""
-    known = {picture for side in own for picture in side.hashes}
-    others = gather_others(request.others, size, artist=request.drawings)
-    for name in [name for name, side in others.items() if known.intersection(side.hashes)]:
+    own = [gather(folder, size) for folder in (request.drawings, request.training) if folder is not None]
+    known = {picture for side in (results, *own) for picture in side.hashes}
+    # A frame depends on the other drawings of the folder, so it is the uncut pictures that are compared.
+    uncut = gather_others(request.others, size, artist=request.drawings, crop="center")
+    others = gather_others(request.others, size, artist=request.drawings, crop=request.drawings_crop)
+    for name in [name for name, side in uncut.items() if known.intersection(side.hashes)]:
         notice(f"{name} is no other hand here: it holds pictures of the results or drawings; left out")
         del others[name]
     if not others:

@@ -15,13 +15,18 @@ from PIL import Image
 
 from eval.feature_cache import content_hash
 from fewshot.data.archives import list_names, read_members
+from fewshot.data.drawing_framing import drawing_square, frame_drawings
 from fewshot.data.parallel import in_parallel
 from fewshot.data.pictures import is_picture_name, list_pictures, natural_key, read_picture, to_square
+from fewshot.data.style_set import DrawingCrop
 from fewshot.errors import BadInputError, FewshotError, NotFoundError, UsageError
 from fewshot.output import warn
 from fewshot.samples import sample_folder, sample_hands
 
 Crop = Literal["center", "face"]
+"""How a photo becomes a square: its middle, or its largest face as `fewshot stylize` frames it."""
+Framing = Crop | Literal["drawn-face"]
+"""`drawn-face` frames the drawings of one hand as `fewshot adapt` does."""
 
 _WARNED = 10
 """Pictures left out that are named on the terminal; `Gathered.skipped` has them all."""
@@ -84,7 +89,7 @@ def parse_indices(text: str) -> Callable[[str], bool]:
     return wanted
 
 
-def gather(path: Path, size: int | None, *, indices: str | None = None, crop: Crop = "center") -> Gathered:
+def gather(path: Path, size: int | None, *, indices: str | None = None, crop: Framing = "center") -> Gathered:
     """Read a folder (not its sub-folders), a .tar archive or a pattern such as `results/*.png`.
 
     A picture that cannot be read is named in a warning and in `skipped`, and the others count. A folder and
@@ -95,7 +100,7 @@ def gather(path: Path, size: int | None, *, indices: str | None = None, crop: Cr
         size: side of the squares, px; None takes the pictures as they are, which then have to be of one size
             (as torch-fidelity reads them, for numbers to compare with published ones).
         indices: which pictures, as `parse_indices` reads it; None takes all, held-out ones too.
-        crop: `face` frames the largest face as `fewshot stylize` does; not in archives.
+        crop: how they become squares; `face` not in archives, `drawn-face` not without a size.
 
     Raises:
         NotFoundError: there is no such folder, archive or file.
@@ -127,7 +132,12 @@ def gather(path: Path, size: int | None, *, indices: str | None = None, crop: Cr
     return Gathered(source, names, np.stack(list(found.values())), tuple(skipped))
 
 
-def _list(path: Path, crop: Crop) -> tuple[str, list[str]]:
+def gather_drawings(path: Path, size: int, crop: DrawingCrop = "face") -> Gathered:
+    """One hand's drawings as `fewshot adapt` sees them, framed about their faces; else as `gather`."""
+    return gather(path, size, crop="drawn-face" if crop == "face" else "center")
+
+
+def _list(path: Path, crop: Framing) -> tuple[str, list[str]]:
     """What to call the source, and the names of its pictures: paths, or names in the archive."""
     if glob.has_magic(str(path)) and not path.exists():
         files = [Path(name) for name in glob.glob(str(path), recursive=True)]
@@ -156,7 +166,7 @@ def _is_archive(path: Path) -> bool:
 
 
 def _decode_all(
-    path: Path, names: Sequence[str], size: int | None, crop: Crop
+    path: Path, names: Sequence[str], size: int | None, crop: Framing
 ) -> tuple[dict[str, np.ndarray], list[Skipped]]:
     """Pictures `(3, S, S)` by name, in the order of the names, and those that cannot be read."""
     archive = _is_archive(path)
@@ -173,15 +183,21 @@ def _decode_all(
     results = dict(map(decode, items) if crop == "face" else in_parallel(decode, iter(items)))
     ordered = {name: results[name] for name in names if name in results}
     found = {name: result for name, result in ordered.items() if not isinstance(result, Skipped)}
+    if crop == "drawn-face" and size is not None:
+        framed = frame_drawings([picture.transpose(1, 2, 0) for picture in found.values()], size)
+        found = {name: pixels.transpose(2, 0, 1) for name, pixels in zip(found, framed, strict=True)}
     return found, [result for result in ordered.values() if isinstance(result, Skipped)]
 
 
-def _square(image: Image.Image, size: int | None, crop: Crop) -> np.ndarray:
+def _square(image: Image.Image, size: int | None, crop: Framing) -> np.ndarray:
     if crop == "face":
         from fewshot.inference.framing import frame
 
         image = frame(image).image
-    pixels = np.asarray(image) if size is None else to_square(image, size)
+    if size is None:
+        pixels = np.asarray(image)
+    else:
+        pixels = drawing_square(image, size) if crop == "drawn-face" else to_square(image, size)
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
@@ -198,7 +214,7 @@ def _check_one_size(path: Path, pictures: Mapping[str, np.ndarray]) -> None:
 
 
 def gather_others(
-    folders: Sequence[Path], size: int | None, *, artist: Path | None = None
+    folders: Sequence[Path], size: int, *, artist: Path | None = None, crop: DrawingCrop = "face"
 ) -> dict[str, Gathered]:
     """Negatives of the style rank by name: the given folders, or the shipped hands when there are none.
 
@@ -206,6 +222,7 @@ def gather_others(
         folders: one per other artist.
         size: side of the squares, px.
         artist: the drawings that are measured; a shipped hand in that folder is left out.
+        crop: how drawings become squares.
 
     Raises:
         NotFoundError, BadInputError: as `gather`.
@@ -214,13 +231,15 @@ def gather_others(
     own = artist.resolve() if artist is not None else None
     if not folders:
         hands = {hand: sample_folder(hand) for hand in sample_hands()}
-        return {hand: gather(f, size) for hand, f in hands.items() if f.resolve() != own}
+        return {hand: gather_drawings(f, size, crop) for hand, f in hands.items() if f.resolve() != own}
     resolved = [folder.resolve() for folder in folders]
     if own in resolved or len(set(resolved)) < len(resolved):
         raise UsageError(
             "one folder is named twice, or is the artist's own", "name each other artist's folder once"
         )
-    return {name: gather(f, size) for name, f in zip(style_names(resolved), folders, strict=True)}
+    return {
+        name: gather_drawings(f, size, crop) for name, f in zip(style_names(resolved), folders, strict=True)
+    }
 
 
 def style_names(folders: Sequence[Path]) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 from base_models.registry import create_model
 from fewshot.consent import UNKNOWN, Consent
 from fewshot.data.packs import load_pack
+from fewshot.data.pictures import list_pictures
 from fewshot.data.style_set import FEW, StyleSet
 from fewshot.errors import BadInputError, UsageError
 from fewshot.home import check_name, home, recipes_folder
@@ -115,11 +116,12 @@ def select_recipe(
             "the winner's style has no name", "add --name, such as --name mine, or compare with --no-retrain"
         )
     model = create_model(base, folders=[home() / "base"])
-    style_set = StyleSet.from_folder(drawings, size=model.netG_A.size)
+    few = len(list_pictures(drawings)) < FEW
+    space = make_space(recipes, knobs, overrides, few=few, user_folder=recipes_folder())
+    style_set = StyleSet.from_folder(drawings, size=model.netG_A.size, crop=space.crop())
     for problem in style_set.problems:
         warn(problem.message)
     warn_of_two_hands(drawings)
-    space = make_space(recipes, knobs, overrides, few=len(style_set) < FEW, user_folder=recipes_folder())
     limits = Limits(
         rungs=1 if exhaustive else rungs,
         trials=_trials(trials, space, exhaustive),

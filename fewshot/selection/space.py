@@ -23,7 +23,7 @@ FEW = ("quick", "single")
 RECIPE = "recipe"
 """Name of the parameter that says which recipe."""
 
-_FIXED = ("name", "summary", "seed", "validation_fraction", "eval_every", "max_minutes", "augment")
+_FIXED = ("name", "summary", "crop", "seed", "validation_fraction", "eval_every", "max_minutes", "augment")
 """Fields that are no knobs: labels, and what decides how a trial is scored rather than how it is trained."""
 _LOG = 10.0
 """Ranges whose ends are so many times apart are searched by orders of magnitude."""
@@ -83,6 +83,21 @@ class Space:
             power = 0.5 if base.method == "rslora" else 1.0
             chosen["alpha"] = base.alpha * (chosen["rank"] / base.rank) ** power
         return apply_overrides(base, [f"{name}={_written(value)}" for name, value in chosen.items()])
+
+    def crop(self) -> Literal["face", "center"]:
+        """How the drawings become squares: the same for all, since all are scored on the same folds.
+
+        Raises:
+            UsageError: recipes that differ in it.
+        """
+        crops = {recipe.crop: name for name, recipe in self.recipes.items()}
+        if len(crops) > 1:
+            raise UsageError(
+                f"{crops['face']} cuts drawings about the face and {crops['center']} takes their middle; "
+                "expected one for all, since all are scored on the same drawings",
+                "add crop=face, or crop=center",
+            )
+        return next(iter(crops))
 
     def label(self, params: Mapping[str, Any]) -> str:
         """The recipe's name and the knobs of a trial, such as `bold lr=0.0005`."""

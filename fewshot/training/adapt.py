@@ -139,7 +139,7 @@ def adapt_style(
             "add --resume to go on, or --overwrite to start anew",
         )
     model = create_model(base, folders=[home() / "base"])
-    style_set = StyleSet.from_folder(drawings, size=model.netG_A.size)
+    style_set = StyleSet.from_folder(drawings, size=model.netG_A.size, crop=recipe.crop)
     for problem in style_set.problems:
         warn(problem.message)
     warn_of_two_hands(drawings)

@@ -27,7 +27,7 @@ def plan_adaptation(
     """
     run = run_folder(name)
     model = create_model(base, folders=[home() / "base"])
-    style_set = StyleSet.from_folder(drawings, size=model.netG_A.size)
+    style_set = StyleSet.from_folder(drawings, size=model.netG_A.size, crop=recipe.crop)
     for problem in style_set.problems:
         warn(problem.message)
     warn_of_two_hands(drawings)

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from fewshot.errors import FewshotError
 
-TIE = 0.03
+TIE = 0.1
 """A later look is kept where its score is no more than this share worse than the best: the fold is a handful
-of drawings, and more training brings more of the style."""
+of drawings, by which scores scatter as much, and more training brings more of the style."""
+CLEAR = 0.03
+"""Share by which a score has to be better than before for patience to start anew."""
 
 
 class Interrupted(FewshotError):
@@ -36,9 +38,11 @@ class Progressed:
 
     def keeps(self, score: float) -> bool:
         """Whether the weights of this step are to be kept for their score; lower is better."""
-        if score >= self.best_score * (1 + TIE):
+        # Nothing that is no better than the base itself is kept in its place.
+        tie = TIE if self.best_step else 0.0
+        if score >= self.best_score * (1 + tie):
             return False
         self.best_score, self.best_step = min(score, self.best_score), self.step
-        if score < self.clear_score * (1 - TIE):
+        if score < self.clear_score * (1 - CLEAR):
             self.clear_score, self.clear_step = score, self.step
         return True

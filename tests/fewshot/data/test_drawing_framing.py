@@ -1,0 +1,100 @@
+"""Drawings are cut about their faces: against renderings whose parts are known."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from eval.face_parsing import PARTS
+from fewshot.data.drawing_framing import EYES_AT, LARGEST, drawing_square, face_windows, frame_drawings
+from fewshot.data.style_set import StyleSet
+from fewshot.samples import sample_hands
+from fewshot.samples.face import FacePlan
+from fewshot.samples.labels import draw_labelled
+
+SIDE, SIZE = 320, 128
+
+
+def busts(hand: str, count: int, shrink: float) -> list[tuple[NDArray[np.uint8], tuple[float, float]]]:
+    """Small heads off the middle of a sheet of the ground's colour, and where their eyes are, in sides."""
+    made = []
+    for index in range(count):
+        rng = np.random.default_rng((7, index))
+        size = round(SIDE * shrink)
+        picture, parts = draw_labelled(hand, FacePlan.random(rng), (7, index), size, PARTS)
+        left, top = (int(rng.integers(0, SIDE - size + 1)) for _ in range(2))
+        sheet = np.empty((SIDE, SIDE, 3), np.uint8)
+        sheet[:] = np.median(picture[0], axis=0).astype(np.uint8)
+        sheet[top : top + size, left : left + size] = picture
+        rows, columns = np.nonzero(parts == PARTS.index("eyes"))
+        made.append((sheet, ((left + columns.mean()) / SIDE, (top + rows.mean()) / SIDE)))
+    return made
+
+
+@pytest.mark.parametrize("hand", sample_hands())
+def test_small_heads_are_enlarged_and_their_eyes_come_to_one_place(hand: str) -> None:
+    made = busts(hand, 12, 0.62)
+    windows = face_windows([sheet for sheet, _ in made], SIZE)
+    assert sum(window.found for window in windows) >= 9
+    misses = []
+    for window, (_, eyes) in zip(windows, made, strict=True):
+        assert 1 / LARGEST <= window.side <= 0.9
+        if window.found:
+            at = (eyes[0] - window.left) / window.side, (eyes[1] - window.top) / window.side
+            misses.append(np.hypot(at[0] - EYES_AT[0], at[1] - EYES_AT[1]))
+    assert np.median(misses) < 0.08
+
+
+def test_cut_is_the_window(tmp_path: Path) -> None:
+    """Pixels of the result lie where the window says: against Pillow's own cut and resize."""
+    sheets = [sheet for sheet, _ in busts("flat", 6, 0.62)]
+    for sheet, window, cut in zip(
+        sheets, face_windows(sheets, SIZE), frame_drawings(sheets, SIZE), strict=True
+    ):
+        assert cut.shape == (SIZE, SIZE, 3)
+        box = [SIDE * edge for edge in (window.left, window.top)]
+        box += [start + SIDE * window.side for start in box]
+        inside = [max(0.0, box[0]), max(0.0, box[1]), min(SIDE, box[2]), min(SIDE, box[3])]
+        theirs = np.asarray(
+            Image.fromarray(sheet).resize((SIZE, SIZE), Image.Resampling.BICUBIC, box=tuple(inside)), float
+        )
+        if inside == box:
+            assert np.abs(theirs - cut).mean() < 3
+
+
+def test_framed_drawings_are_hardly_cut_again() -> None:
+    framed = frame_drawings([sheet for sheet, _ in busts("pastel", 8, 0.62)], 256)
+    assert np.median([window.side for window in face_windows(framed, SIZE)]) > 0.85
+
+
+def test_noise_is_not_cut() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (4, 200, 200, 3), dtype=np.uint8)
+    for window in face_windows(list(noise), SIZE):
+        assert (window.left, window.top, window.side) == (0.0, 0.0, 1.0)
+
+
+def test_hidden_face_is_cut_as_the_others() -> None:
+    sheets = [sheet for sheet, _ in busts("flat", 9, 0.62)]
+    blank = np.full_like(sheets[0], 250)
+    *others, last = face_windows([*sheets, blank], SIZE)
+    assert not last.found
+    sides = [window.side for window in others if window.found]
+    assert min(sides) <= last.side <= max(sides)
+
+
+def test_set_is_framed_and_keeps_its_hashes(tmp_path: Path) -> None:
+    for index, (sheet, _) in enumerate(busts("ink", 6, 0.62)):
+        Image.fromarray(sheet).save(tmp_path / f"{index}.png")
+    whole = StyleSet.from_folder(tmp_path, size=64)
+    faces = StyleSet.from_folder(tmp_path, size=64, crop="face")
+    assert whole.hashes == faces.hashes
+    assert faces.tensor().shape == whole.tensor().shape
+    assert not np.array_equal(faces.tensor().numpy(), whole.tensor().numpy())
+
+
+def test_square_keeps_pixels_to_cut_from() -> None:
+    assert drawing_square(Image.new("RGB", (900, 1200)), 128).shape == (256, 256, 3)
+    assert drawing_square(Image.new("RGB", (200, 150)), 128).shape == (150, 150, 3)
+    assert drawing_square(Image.new("RGB", (60, 90)), 128).shape == (128, 128, 3)
