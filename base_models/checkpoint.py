@@ -18,7 +18,6 @@ So a flipped byte anywhere is noticed on loading.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,18 +25,14 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor
 
 from base_models.architectures import ARCHITECTURES, Architecture
+from base_models.arrays import DAMAGED, FORMAT, BaseArrays, header_sha256, read_verified
 from base_models.discriminators import PatchGAN
-from base_models.registry import HEADER_KEY, CheckpointError, discriminators_path, read_header
+from base_models.registry import HEADER_KEY, CheckpointError, discriminators_path
 from base_models.scan import StackedGenerator, init_weights
-
-FORMAT = 1
-
-_DAMAGED = "the file is damaged: reinstall the package or copy the file again"
 
 
 @dataclass
@@ -153,17 +148,8 @@ def load_checkpoint(path: Path) -> BaseModel:
 
 def _load_networks(path: Path, keys: Sequence[str]) -> tuple[dict[str, Any], dict[str, torch.nn.Module]]:
     """Header and networks of one file, verified."""
-    header = read_header(path)
-    if header.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{path} has format {header.get('format')}, expected {FORMAT}", "update fewshot-style to read it"
-        )
-    try:
-        state = load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"{path} cannot be read ({error!s:.80})", _DAMAGED) from None
-    if header_sha256(header, state) != header.get("sha256"):
-        raise CheckpointError(f"{path} does not match its own sha256", _DAMAGED)
+    header, arrays = read_verified(path)
+    state = {name: torch.from_numpy(array) for name, array in arrays.items()}
     try:
         architecture = Architecture.from_dict(header["architecture"])
         networks: dict[str, torch.nn.Module] = {}
@@ -172,9 +158,7 @@ def _load_networks(path: Path, keys: Sequence[str]) -> tuple[dict[str, Any], dic
             part = {n.removeprefix(f"{key}."): t.float() for n, t in state.items() if n.startswith(f"{key}.")}
             networks[key].load_state_dict(part)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise CheckpointError(
-            f"{path} does not fit its own architecture ({error!s:.120})", _DAMAGED
-        ) from None
+        raise CheckpointError(f"{path} does not fit its own architecture ({error!s:.120})", DAMAGED) from None
     return header, networks
 
 
@@ -197,19 +181,23 @@ def make_header(
     }
     if belongs_to:
         header["belongs_to"] = belongs_to
-    header["sha256"] = header_sha256(header, state)
+    header["sha256"] = header_sha256(header, {name: t.detach().cpu().numpy() for name, t in state.items()})
     return header
 
 
-def header_sha256(header: Mapping[str, Any], state: Mapping[str, Tensor]) -> str:
-    """sha256 over the header without its `sha256` and over names, dtypes, shapes and bytes of the tensors."""
-    rest = {key: value for key, value in header.items() if key != "sha256"}
-    digest = hashlib.sha256(json.dumps(rest, sort_keys=True).encode())
-    for name in sorted(state):
-        tensor = state[name].detach().cpu().contiguous()
-        digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+def network_of(base: BaseArrays) -> StackedGenerator:
+    """A generator with these parameters, in eval mode, no gradients."""
+    with torch.random.fork_rng(devices=[]):
+        net = build_generator(base.architecture)
+    net.load_state_dict({name: torch.tensor(array) for name, array in base.parameters.items()})
+    net.name_or_path = base.name
+    return net.eval().requires_grad_(False)
+
+
+def arrays_of(model: BaseModel) -> BaseArrays:
+    """A model's photo-to-drawing direction as arrays; they share its memory."""
+    parameters = {name: tensor.detach().cpu().numpy() for name, tensor in model.netG_A.state_dict().items()}
+    return BaseArrays(model.name, model.sha256, model.architecture, parameters, model.header)
 
 
 def _tensors(networks: Mapping[str, torch.nn.Module]) -> dict[str, Tensor]:

@@ -4,8 +4,8 @@ The same function as `scan.StackedGenerator`, from pictures to pictures: uint8 R
 N, H and W dynamic, H and W multiples of `multiple_of(architecture)`. `scan.py` is the definition and tests
 compare the two; each function here stands for the module there that it names.
 
-ONNX has no pixel-unshuffle: its SpaceToDepth orders channels otherwise, so the first convolution after it gets
-its input channels in that order (`_folded_order`), which costs nothing when it runs.
+ONNX has no pixel-unshuffle: its SpaceToDepth orders channels otherwise, so the first convolution after it
+gets its input channels in that order (`_folded_order`), which costs nothing when it runs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ _EPS = 1e-5
 """Of `torch.nn.InstanceNorm2d`."""
 
 
-def build_onnx(architecture: Architecture, arrays: Arrays, metadata: Mapping[str, str] | None = None) -> bytes:
+def build_onnx(
+    architecture: Architecture, arrays: Arrays, metadata: Mapping[str, str] | None = None
+) -> bytes:
     """A self-contained model.
 
     Args:

@@ -29,8 +29,8 @@ from fewshot.evaluation.held_out import redraw
 from fewshot.evaluation.sources import gather_drawings
 from fewshot.files import atomic_write_bytes, atomic_write_text, clear_write_errors
 from fewshot.home import home
-from fewshot.inference.engine import Engine
 from fewshot.inference.framing import frame
+from fewshot.inference.torch_engine import TorchEngine
 from fewshot.output import notice, progress, warn
 from fewshot.samples import sample_folder, sample_hands
 from fewshot.sheets import contact_sheet, png_bytes
@@ -125,7 +125,7 @@ def run_demo(
         if outcome.best_step == 0:
             warn("no look came nearer to the drawings than the base: give it more --minutes")
         trained, references = (gather_drawings(folder, size).pixels for folder in (drawings, unseen))
-    engines = Engine(model), Engine(model, [(read_adapter(outcome.adapter), 1.0)])
+    engines = TorchEngine(model), TorchEngine(model, [(read_adapter(outcome.adapter), 1.0)])
     # First the photos as framed, then their other views: the sheet starts with what people want to see.
     shown = np.concatenate([np.stack([view[i] for view in views]) for i in range(VIEWS)])
     before, after = redraw(shown, *engines)

@@ -75,6 +75,14 @@ class Recipe(BaseModel):
         description="Steps over which lr rises, while the new discriminator knows nothing.",
     )
 
+    cooldown: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of the steps, at the end, over which both rates fall to nothing: the contest of "
+        "the two networks settles.",
+    )
+
     lambda_gan: Weight = Field(1.0, description="Weight of the adversarial loss: strokes and texture.")
     lambda_feature: Weight = Field(
         0.0, description="Weight of a second discriminator, on frozen features: strokes before pixels."

@@ -1,4 +1,4 @@
-"""One style in memory: the verified files of its folder, and the tensors in them."""
+"""One style in memory: the verified files of its folder, and the tensors in them. Loads without torch."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import safetensors
-from safetensors.torch import load
-from torch import Tensor
+from numpy.typing import NDArray
+from safetensors.numpy import load
 
 from fewshot.adapters.files import HINT, WEIGHTS, AdapterFiles, read_files
 from fewshot.consent import UNKNOWN, Consent
@@ -30,8 +30,8 @@ class Adapter:
     """Identity of that base's weights; empty in a plain PEFT folder that does not say."""
     config: Mapping[str, Any]
     """adapter_config.json."""
-    state: Mapping[str, Tensor] = field(repr=False)
-    """Tensors under PEFT's names, float32 or float16, on the CPU."""
+    state: Mapping[str, NDArray[Any]] = field(repr=False)
+    """Tensors under PEFT's names, float32 or float16."""
     sha256: str
     """Over tensors and configuration: adapters with the same one draw the same."""
     record: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -54,7 +54,8 @@ def adapter_of(files: AdapterFiles) -> Adapter:
     """The same from files that were read already."""
     try:
         state = load(files.contents[WEIGHTS])
-    except safetensors.SafetensorError as error:
+    # NumPy has no bfloat16: that is a KeyError.
+    except (safetensors.SafetensorError, KeyError, TypeError) as error:
         raise IntegrityError(f"{files.folder / WEIGHTS}: damaged ({error!s:.80})", HINT) from None
     return Adapter(
         folder=files.folder,

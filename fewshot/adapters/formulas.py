@@ -17,11 +17,12 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 Config = Mapping[str, Any]
-Factors = Mapping[str, Tensor]
+Array = NDArray[Any]
+Factors = Mapping[str, Array]
 
 FACTORS: dict[str, tuple[str, ...]] = {
     "LORA": ("lora_A.weight", "lora_B.weight"),
@@ -58,7 +59,7 @@ def has_formula(config: Config) -> bool:
     return kind != "BOFT" or config.get("boft_n_butterfly_factor") == 1
 
 
-def change(config: Config, factors: Factors, weight: Tensor) -> Tensor:
+def change(config: Config, factors: Factors, weight: Array) -> Array:
     """ΔW of a convolution with the base's `weight` `(O, I, k, k)`, of the same shape.
 
     Args:
@@ -66,8 +67,8 @@ def change(config: Config, factors: Factors, weight: Tensor) -> Tensor:
         factors: its tensors under the names of `FACTORS`.
 
     Raises:
-        ValueError, KeyError, IndexError, RuntimeError: tensors that are missing or do not fit one another or
-            the weight.
+        ValueError, KeyError, IndexError, numpy.linalg.LinAlgError: tensors that are missing or do not fit one
+            another or the weight.
         ScaleError: rank and alpha that are no numbers.
     """
     return _FORMULAS[config["peft_type"]](config, factors, weight)
@@ -85,44 +86,45 @@ def _scale(config: Config, alpha: str) -> float:
         raise ScaleError(f"r and {alpha} are no usable numbers") from None
 
 
-def _lora(config: Config, factors: Factors, weight: Tensor) -> Tensor:
+def _lora(config: Config, factors: Factors, weight: Array) -> Array:
     below, above = factors["lora_A.weight"], factors["lora_B.weight"]
-    if below.dim() != 4 or above.dim() != 4 or above.shape[1] != below.shape[0]:
+    if below.ndim != 4 or above.ndim != 4 or above.shape[1] != below.shape[0]:
         raise ValueError("the two factors are not of one rank")
-    return _scale(config, "lora_alpha") * torch.einsum("or,rikl->oikl", above[:, :, 0, 0], below)
+    return _scale(config, "lora_alpha") * np.einsum("or,rikl->oikl", above[:, :, 0, 0], below)
 
 
-def _lokr(config: Config, factors: Factors, weight: Tensor) -> Tensor:
+def _lokr(config: Config, factors: Factors, weight: Array) -> Array:
     first, second = (
         factors[name] if name in factors else factors[f"{name}_a"] @ factors[f"{name}_b"]
         for name in ("lokr_w1", "lokr_w2")
     )
-    if second.dim() == 4:
+    if second.ndim == 4:
         first = first[:, :, None, None]
-    return _scale(config, "alpha") * torch.kron(first, second).reshape(weight.shape)
+    return _scale(config, "alpha") * np.kron(first, second).reshape(weight.shape)
 
 
-def _loha(config: Config, factors: Factors, weight: Tensor) -> Tensor:
+def _loha(config: Config, factors: Factors, weight: Array) -> Array:
     first, second = (factors[f"hada_{name}_a"] @ factors[f"hada_{name}_b"] for name in ("w1", "w2"))
     if first.shape != second.shape:
         raise ValueError("the two products differ in shape")
     return _scale(config, "alpha") * (first * second).reshape(weight.shape)
 
 
-def _boft(config: Config, factors: Factors, weight: Tensor) -> Tensor:
-    (blocks,), lengths = factors["boft_R"], factors["boft_s"].flatten()
+def _boft(config: Config, factors: Factors, weight: Array) -> Array:
+    (blocks,), lengths = factors["boft_R"], factors["boft_s"].ravel()
     # Either would be broadcast in silence.
     if len(lengths) != len(weight) or blocks.shape[-1] != blocks.shape[-2]:
         raise ValueError("not one length per kernel, or blocks that are not square")
-    skew = (blocks - blocks.transpose(1, 2)) / 2
-    one = torch.eye(skew.shape[-1], dtype=skew.dtype)
-    turns = torch.linalg.solve(one + skew, one - skew, left=False)
+    skew = (blocks - blocks.swapaxes(1, 2)) / 2
+    one = np.eye(skew.shape[-1], dtype=skew.dtype)
+    # (I - K)(I + K)^-1; the two commute, so the inverse may come first.
+    turns = np.linalg.solve(one + skew, one - skew)
     pieces = weight.reshape(len(weight), *turns.shape[:2])
-    turned = torch.einsum("nij,onj->oni", turns, pieces).reshape(weight.shape)
+    turned = np.einsum("nij,onj->oni", turns, pieces).reshape(weight.shape)
     return turned * lengths[:, None, None, None] - weight
 
 
-_FORMULAS: dict[str, Callable[[Config, Factors, Tensor], Tensor]] = {
+_FORMULAS: dict[str, Callable[[Config, Factors, Array], Array]] = {
     "LORA": _lora,
     "LOKR": _lokr,
     "LOHA": _loha,

@@ -72,14 +72,14 @@ def draw(
     if candidate.kind == RIVAL:
         return _draw_rival(candidate, drawings, photos, base)
     from fewshot.evaluation.held_out import redraw
-    from fewshot.inference.engine import Engine
+    from fewshot.inference.torch_engine import TorchEngine
     from fewshot.styles import load_style
     from fewshot.training.adapt import adapt_style
 
     start = time.monotonic()
     outcome = adapt_style(drawings, name=style, base=base_name, recipe=candidate.recipe(), overwrite=True)
     learned = time.monotonic()
-    (results,) = redraw(photos, Engine(base, [(load_style(style), 1.0)]))
+    (results,) = redraw(photos, TorchEngine(base, [(load_style(style), 1.0)]))
     size = sum(path.stat().st_size for path in outcome.adapter.iterdir())
     cost = _times(start, learned, len(photos))
     return Drawn(

@@ -26,7 +26,7 @@ from fewshot.evaluation.held_out import redraw
 from fewshot.evaluation.sources import Gathered, gather, gather_drawings
 from fewshot.files import atomic_write_bytes, atomic_write_text
 from fewshot.home import home
-from fewshot.inference.engine import Engine
+from fewshot.inference.torch_engine import TorchEngine
 from fewshot.sheets import contact_sheet, png_bytes
 
 _COLUMNS = 16
@@ -89,7 +89,7 @@ def measure(spec: Spec) -> dict[str, Any]:
     }
     training = gather_drawings(Path(spec.train), size)
     drawn = draw(spec.candidate, Path(spec.train), photos.pixels, base, spec.base, spec.style)
-    (before,) = redraw(photos.pixels, Engine(base))
+    (before,) = redraw(photos.pixels, TorchEngine(base))
     compared = compare(
         drawn.results,
         before,

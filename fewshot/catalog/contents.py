@@ -175,6 +175,7 @@ def _tensors(data: bytes, name: str) -> dict[str, dict[str, Any]]:
 
 def _try_on(files: AdapterFiles, base: BaseModel) -> None:
     """Refuse tensors that do not fit the base, whoever sealed the folder."""
+    from base_models.checkpoint import arrays_of
     from fewshot.adapters.adapter import adapter_of
     from fewshot.adapters.algebra import deltas
 
@@ -183,6 +184,6 @@ def _try_on(files: AdapterFiles, base: BaseModel) -> None:
         for name in (CONFIG, WEIGHTS):
             Path(folder, name).write_bytes(files.contents[name])
         try:
-            deltas(replace(adapter_of(files), folder=Path(folder)), base)
+            deltas(replace(adapter_of(files), folder=Path(folder)), arrays_of(base))
         except IntegrityError as error:
             raise IntegrityError(str(error).replace(folder, str(files.folder)), error.hint) from None

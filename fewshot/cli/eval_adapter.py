@@ -25,7 +25,7 @@ def adapter(
         list[str] | None, typer.Option(help="Features to judge by; repeat it. random and colour-edge.")
     ] = None,
     crop: CropOption = "center",
-    drawings_crop: DrawingsCropOption = "face",
+    drawings_crop: DrawingsCropOption = None,
     trained_on: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Drawings trained on, to look for copies of them.")
     ] = None,
@@ -60,7 +60,7 @@ def adapter(
         base=base,
         extractors=extractor or JUDGES,
         crop=crop,
-        drawings_crop=drawings_crop,
+        drawings_crop=drawings_crop or "face",
         training=trained_on,
     )
     target = out or _default_out(measured.style.folder)

@@ -38,8 +38,8 @@ CropOption = Annotated[
     Literal["center", "face"], typer.Option(help="Square in the middle, or around the largest face.")
 ]
 DrawingsCropOption = Annotated[
-    Literal["face", "center"],
-    typer.Option(help="Drawings: about the face, as large as in a selfie, or the middle."),
+    Literal["face", "center"] | None,
+    typer.Option(help="Drawings: about the face, as `adapt` cuts them (for a style), or the middle."),
 ]
 DetectorOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="YuNet's .onnx file; else cached or fetched.")

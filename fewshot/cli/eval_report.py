@@ -51,7 +51,7 @@ def report(
         int | None, typer.Option(min=32, max=1024, help="Side of the squares, px; the base's, or 256.")
     ] = None,
     crop: CropOption = "center",
-    drawings_crop: DrawingsCropOption = "face",
+    drawings_crop: DrawingsCropOption = None,
     detector: DetectorOption = None,
     shown: Annotated[int, typer.Option(min=1, max=50, help="Results to show as pictures.")] = 6,
     out: Annotated[Path, typer.Option("--out", "-o", help="The page.")] = Path("report.html"),

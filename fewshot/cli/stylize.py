@@ -44,6 +44,13 @@ def stylize(
     sweep: Annotated[
         bool, typer.Option("--sweep", help="One sheet a photo: a style at all strengths, or two blended.")
     ] = False,
+    engine: Annotated[
+        Literal["onnx", "torch"], typer.Option(help="What computes: ONNX Runtime, or torch.")
+    ] = "onnx",
+    device: Annotated[
+        Literal["auto", "cpu", "cuda", "coreml", "directml"],
+        typer.Option(help="Where: the best that the engine finds, or this one."),
+    ] = "auto",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace drawings that exist already.")
     ] = False,
@@ -64,17 +71,19 @@ def stylize(
     plan = plan_outputs(inputs, out, overwrite=overwrite, ending=".png" if sweep else None)
     if not plan.jobs and len(plan.failures) == 1:
         raise plan.failures[0].error
-    from fewshot.inference.engine import Engine, load_blend
+    from fewshot.inference.engine import load_blend, open_engine
     from fewshot.inference.stylize import run_plan
     from fewshot.inference.sweep import run_sweep
 
     model, styles = load_blend(style or [], base)
     with progress("drawing", len(plan.jobs)) as bar:
         if sweep:
-            summary = run_sweep(plan, model, styles, crop=crop, size=size, on_done=bar.update)
+            summary = run_sweep(
+                plan, model, styles, crop=crop, size=size, on_done=bar.update, kind=engine, device=device
+            )
         else:
-            engine = Engine(model, styles)
-            summary = run_plan(plan, engine, crop=crop, size=size, on_done=bar.update)
+            drawing = open_engine(model, styles, engine, device=device)
+            summary = run_plan(plan, drawing, crop=crop, size=size, on_done=bar.update)
     _print(summary, format)
     if len(inputs) == len(summary.failures) == 1 and not summary.drawn:
         raise summary.failures[0].error

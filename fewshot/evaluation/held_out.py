@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from base_models.registry import create_model
@@ -19,6 +18,7 @@ from fewshot.evaluation.sources import Crop, Gathered, gather, gather_drawings, 
 from fewshot.files import atomic_write_bytes, atomic_write_text
 from fewshot.home import home
 from fewshot.inference.engine import Engine, base_of
+from fewshot.inference.torch_engine import TorchEngine
 from fewshot.output import progress
 from fewshot.sheets import contact_sheet, png_bytes
 from fewshot.styles import load_style, parse_style
@@ -113,7 +113,7 @@ def measure_style(
     name, weight = parse_style(style)
     adapter = load_style(name)
     model = create_model(base or base_of(adapter), folders=(home() / "base",))
-    engines = Engine(model), Engine(model, [(adapter, weight)])
+    engines = TorchEngine(model), TorchEngine(model, [(adapter, weight)])
     size = engines[0].size
     shown = gather(photos, size, indices=indices, crop=crop)
     references = gather_drawings(drawings, size, drawings_crop)
@@ -130,13 +130,13 @@ def measure_style(
 
 def redraw(photos: np.ndarray, *engines: Engine) -> tuple[np.ndarray, ...]:
     """Draw photos, uint8 `(M, 3, S, S)`, with each engine: one array of the same shape per engine."""
-    stored = torch.from_numpy(np.ascontiguousarray(photos))
-    with progress("drawing", len(engines) * len(stored)) as bar:
+    with progress("drawing", len(engines) * len(photos)) as bar:
         results = []
         for engine in engines:
             parts = []
-            for chunk in stored.split(CHUNK):
+            for start in range(0, len(photos), CHUNK):
+                chunk = photos[start : start + CHUNK]
                 parts.append(engine.stylize(chunk))
                 bar.update(bar.done + len(chunk))
-            results.append(torch.cat(parts).numpy())
+            results.append(np.concatenate(parts))
         return tuple(results)

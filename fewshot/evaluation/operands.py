@@ -21,6 +21,7 @@ from fewshot.evaluation.held_out import redraw
 from fewshot.evaluation.sources import Gathered, gather
 from fewshot.home import home
 from fewshot.inference.engine import Engine
+from fewshot.inference.torch_engine import TorchEngine
 from fewshot.styles import finished_runs, parse_style
 
 Kind = Literal["pictures", "style", "base"]
@@ -60,14 +61,14 @@ def find_operand(text: str, base: str | None = None) -> Operand:
     ref, _ = parse_style(text)
     path = Path(ref).expanduser()
     if is_adapter(path) or is_adapter(path / "adapter"):
-        return Operand(text, "style", Engine.from_names([text], base))
+        return Operand(text, "style", TorchEngine.from_names([text], base))
     if path.suffix != ".safetensors" and (path.exists() or glob.has_magic(text) or path.suffix == ".tar"):
         return Operand(text, "pictures")
     if ref in (runs := finished_runs()):
-        return Operand(text, "style", Engine.from_names([text], base))
+        return Operand(text, "style", TorchEngine.from_names([text], base))
     bases = [model.name for model in list_models([home() / "base"])]
     if ref in bases or path.suffix == ".safetensors":
-        return Operand(text, "base", Engine.from_names([], ref))
+        return Operand(text, "base", TorchEngine.from_names([], ref))
     near = difflib.get_close_matches(ref, [*runs, *bases], n=1)
     raise NotFoundError(
         f"{text!r}: no such folder, archive, style or base",

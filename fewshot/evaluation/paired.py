@@ -40,7 +40,7 @@ from fewshot.evaluation.ablation_table import triple
 from fewshot.evaluation.held_out import redraw
 from fewshot.files import atomic_write, atomic_write_bytes, atomic_write_text
 from fewshot.home import cache_folder
-from fewshot.inference.engine import Engine
+from fewshot.inference.torch_engine import TorchEngine
 from fewshot.output import notice
 from fewshot.sheets import contact_sheet, png_bytes
 from fewshot.training.ablation import Budget, Trained, train_variants
@@ -193,7 +193,7 @@ def measure(
         mean = known[1 - side].pixels.mean(0).round().astype(np.uint8)
         results = {_MEAN: np.broadcast_to(mean, target.shape)}
         for name, one in trained.items():
-            (results[name],) = redraw(shown, Engine(one.model if side == 0 else _turned(one.model)))
+            (results[name],) = redraw(shown, TorchEngine(one.model if side == 0 else _turned(one.model)))
             sheet.append((f"{name}\n{direction.split()[-1]}", results[name]))
         values = {name: (psnr(made, target), ssim(made, target)) for name, made in results.items()}
         rows += [_row(direction, name, values, trained.get(name), target.shape) for name in results]

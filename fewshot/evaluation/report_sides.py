@@ -23,6 +23,7 @@ from fewshot.evaluation.same_person import pair_by_name
 from fewshot.evaluation.sources import Crop, Gathered, gather, gather_drawings, gather_others
 from fewshot.home import home
 from fewshot.inference.engine import Engine, base_of
+from fewshot.inference.torch_engine import TorchEngine
 from fewshot.output import notice
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ class Request:
     """Which photos, as `sources.parse_indices` reads it."""
     crop: Crop = "center"
     """How a photo becomes a square."""
-    drawings_crop: DrawingCrop = "face"
-    """How a drawing does."""
+    drawings_crop: DrawingCrop | None = None
+    """How a drawing does; None: as the style that is judged saw drawings, and in the middle for a folder."""
     others: tuple[Path, ...] = ()
     """Drawings by others; the shipped hands when empty."""
     training: Path | None = None
@@ -122,13 +123,10 @@ def gather_sides(request: Request) -> Sides:
     operand = find_operand(request.thing, request.base)
     needs_photos([operand], request.photos)
     size = request.size or common_size([operand])
-    drawings = gather_drawings(request.drawings, size, request.drawings_crop)
+    crop: DrawingCrop = request.drawings_crop or ("center" if operand.engine is None else "face")
+    drawings = gather_drawings(request.drawings, size, crop)
     require_two(str(request.drawings), drawings)
-    training = (
-        gather_drawings(request.training, size, request.drawings_crop)
-        if request.training is not None
-        else None
-    )
+    training = gather_drawings(request.training, size, crop) if request.training is not None else None
     if training is not None:
         require_two(str(request.training), training)
     base: BaseModel | None = None
@@ -144,17 +142,17 @@ def gather_sides(request: Request) -> Sides:
         if request.photos is not None:
             shown = gather(request.photos, size, indices=request.indices, crop=request.crop)
             photos, paired = pair_by_name(shown, results, str(request.photos), operand.text)
-    others = _others(request, size, results)
+    others = _others(request, size, crop, results)
     return Sides(operand.label, size, results, drawings, others, photos, paired, before, base, training)
 
 
-def _others(request: Request, size: int, results: Gathered) -> dict[str, Gathered]:
+def _others(request: Request, size: int, crop: DrawingCrop, results: Gathered) -> dict[str, Gathered]:
     """Hands that share no picture with what is judged: among them every picture would find itself."""
     own = [gather(folder, size) for folder in (request.drawings, request.training) if folder is not None]
     known = {picture for side in (results, *own) for picture in side.hashes}
     # A frame depends on the other drawings of the folder, so it is the uncut pictures that are compared.
     uncut = gather_others(request.others, size, artist=request.drawings, crop="center")
-    others = gather_others(request.others, size, artist=request.drawings, crop=request.drawings_crop)
+    others = gather_others(request.others, size, artist=request.drawings, crop=crop)
     for name in [name for name, side in uncut.items() if known.intersection(side.hashes)]:
         notice(f"{name} is no other hand here: it holds pictures of the results or drawings; left out")
         del others[name]
@@ -170,7 +168,7 @@ def _drawn(
     assert request.photos is not None
     shown = gather(request.photos, engine.size, indices=request.indices, crop=request.crop)
     require_two(str(request.photos), shown)
-    plain = Engine(base) if operand.kind == "style" else None
+    plain = TorchEngine(base) if operand.kind == "style" else None
     made = redraw(shown.pixels, *([plain] if plain else []), engine)
 
     def at(source: str, pixels: NDArray[np.uint8]) -> Gathered:

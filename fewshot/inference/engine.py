@@ -1,68 +1,47 @@
-"""A base and its blended styles as one function from pictures to pictures."""
+"""A base and its blended styles as one function from pictures to pictures. Loads without torch.
+
+Two engines do the same: ONNX Runtime (`onnx_engine.py`, the default, quick to start) and torch
+(`torch_engine.py`, for whoever has the networks in memory).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Literal, Protocol
 
-import torch
-from torch import Tensor
-from torch.nn import functional as F
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
-from base_models.registry import create_model, same_model
+from base_models.arrays import BaseArrays, load_arrays
+from base_models.registry import same_model
 from fewshot.adapters.adapter import Adapter
-from fewshot.adapters.algebra import blend
-from fewshot.consent import require
 from fewshot.errors import IntegrityError, UsageError
 from fewshot.home import home
 from fewshot.styles import load_style, parse_style
 
-if TYPE_CHECKING:
-    from base_models.checkpoint import BaseModel
+EngineKind = Literal["onnx", "torch"]
+Styles = Sequence[tuple[Adapter, float]]
+"""Adapters and their weights; none, or all of weight 0, is the base itself."""
 
 BATCH = 8
 
 
-class Engine:
-    """Photo to drawing through a base with any number of styles.
+class Engine(Protocol):
+    """Photo to drawing through a base with any number of styles."""
 
-    Args:
-        base: the base model.
-        styles: adapters and their weights; none, or all of weight 0, is the base itself.
-        device: where to compute, such as `cpu` or `cuda`.
+    base_name: str
+    """Of the base."""
+    base_sha256: str
+    """Its identity."""
+    styles: tuple[tuple[str, float], ...]
+    """Names and weights."""
+    size: int
+    """Shorter side of what it draws, px."""
+    multiple: int
+    """Both sides are multiples of it."""
 
-    Raises:
-        IntegrityError: an adapter of another base, damaged, or without consent.
-    """
-
-    def __init__(
-        self, base: BaseModel, styles: Sequence[tuple[Adapter, float]] = (), *, device: str = "cpu"
-    ) -> None:
-        for adapter, _ in styles:
-            require(adapter.name, adapter.consent.refusal())
-        self.base_name, self.base_sha256 = base.name, base.sha256
-        self.styles = tuple((adapter.name, weight) for adapter, weight in styles)
-        self.size: int = base.netG_A.size
-        self.multiple: int = base.netG_A.multiple
-        self.device = torch.device(device)
-        net = blend(base, styles).to(memory_format=torch.channels_last)
-        self.net = net.to(self.device)
-
-    @classmethod
-    def from_names(cls, styles: Sequence[str], base: str | None = None, *, device: str = "cpu") -> Engine:
-        """An engine from what a person writes: `["ink:0.6", "./folder"]` and perhaps the name or file of a
-        base.
-
-        Raises:
-            UsageError: neither style nor base, or a weight that cannot be read.
-            NotFoundError: no such style.
-            IntegrityError: styles of different bases, or damaged ones.
-            CheckpointError: no such base, or a damaged one.
-        """
-        model, adapters = load_blend(styles, base)
-        return cls(model, adapters, device=device)
-
-    def stylize(self, images: Tensor) -> Tensor:
+    def stylize(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Draw pictures.
 
         Args:
@@ -70,42 +49,72 @@ class Engine:
                 `size`; a square of that size is used as it is.
 
         Returns:
-            uint8 `(N, 3, h, w)` RGB on the CPU, `size` px on the shorter side, the longer one rounded to a
-            multiple of `multiple`.
+            uint8 `(N, 3, h, w)` RGB, `size` px on the shorter side, the longer one rounded to a multiple of
+            `multiple`.
 
         Raises:
             ValueError: another type or shape.
         """
-        if images.dtype != torch.uint8 or images.dim() != 4 or images.shape[1] != 3:
-            raise ValueError(f"expected uint8 (N, 3, H, W), got {images.dtype} {tuple(images.shape)}")
-        height, width = self._working_size(images.shape[2], images.shape[3])
-        if len(images) == 0:
-            return images.new_empty((0, 3, height, width))
-        results = []
-        with torch.inference_mode():
-            for batch in images.split(BATCH):
-                x = batch.to(self.device).float()
-                if x.shape[2:] != (height, width):
-                    x = F.interpolate(x, (height, width), mode="bicubic", antialias=True).clamp_(0, 255)
-                y = self.net((x / 127.5 - 1).contiguous(memory_format=torch.channels_last))
-                results.append(((y + 1) * 127.5).round_().clamp_(0, 255).to(torch.uint8).cpu().contiguous())
-        return torch.cat(results)
-
-    def _working_size(self, height: int, width: int) -> tuple[int, int]:
-        scale = self.size / min(height, width)
-        even = [
-            max(self.size, round(side * scale / self.multiple) * self.multiple) for side in (height, width)
-        ]
-        return even[0], even[1]
+        ...
 
 
-def load_blend(styles: Sequence[str], base: str | None) -> tuple[BaseModel, list[tuple[Adapter, float]]]:
-    """The base and the adapters with their weights that a person means; see `Engine.from_names`."""
+def open_engine(
+    base: BaseArrays, styles: Styles = (), kind: EngineKind = "onnx", *, device: str = "auto"
+) -> Engine:
+    """An engine of a kind.
+
+    Args:
+        device: `auto`, `cpu`, `cuda`, `coreml` or `directml`; torch knows no `coreml` and `directml`.
+
+    Raises:
+        IntegrityError: an adapter of another base, damaged, or without consent.
+        UsageError: a device that is not here.
+    """
+    if kind == "torch":
+        from fewshot.inference.torch_engine import TorchEngine
+
+        return TorchEngine(base, styles, device=device)
+    from fewshot.inference.onnx_engine import OnnxEngine
+
+    return OnnxEngine(base, styles, device=device)
+
+
+def load_blend(styles: Sequence[str], base: str | None) -> tuple[BaseArrays, list[tuple[Adapter, float]]]:
+    """The base and the adapters with their weights that a person means: `["ink:0.6", "./folder"]` and perhaps
+    the name or file of a base.
+
+    Raises:
+        UsageError: neither style nor base, or a weight that cannot be read.
+        NotFoundError: no such style.
+        IntegrityError: styles of different bases, or damaged ones.
+        CheckpointError: no such base, or a damaged one.
+    """
     parsed = [parse_style(text) for text in styles]
     adapters = [(load_style(ref), weight) for ref, weight in parsed]
     if base is None:
         base = _common_base([adapter for adapter, _ in adapters])
-    return create_model(base, folders=(home() / "base",)), adapters
+    return load_arrays(base, folders=(home() / "base",)), adapters
+
+
+def working_size(height: int, width: int, size: int, multiple: int) -> tuple[int, int]:
+    """Height and width that a picture is drawn at."""
+    scale = size / min(height, width)
+    even = [max(size, round(side * scale / multiple) * multiple) for side in (height, width)]
+    return even[0], even[1]
+
+
+def fitted(images: NDArray[np.uint8], size: int, multiple: int) -> NDArray[np.uint8]:
+    """Pictures as an engine is shown them, `(N, 3, H, W)` to `(N, 3, h, w)`; see `Engine.stylize`."""
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] != 3:
+        raise ValueError(f"expected uint8 (N, 3, H, W), got {images.dtype} {images.shape}")
+    height, width = working_size(images.shape[2], images.shape[3], size, multiple)
+    if images.shape[2:] == (height, width):
+        return images
+    made = np.empty((len(images), 3, height, width), np.uint8)
+    for place, image in enumerate(images):
+        picture = Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0)))
+        made[place] = np.asarray(picture.resize((width, height), Image.Resampling.BICUBIC)).transpose(2, 0, 1)
+    return made
 
 
 def _common_base(adapters: Sequence[Adapter]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from fewshot.data.pictures import open_picture
@@ -60,7 +60,7 @@ class Prepared:
 
     job: Job
     """Where it comes from and where its drawing goes."""
-    pixels: torch.Tensor
+    pixels: NDArray[np.uint8]
     """uint8 `(3, H, W)` RGB, the shorter side at the model's size."""
     found_face: bool | None
     """Whether a face decided the crop; None when none was looked for."""
@@ -142,14 +142,13 @@ def prepare(job: Job, size: int, crop: Crop) -> Prepared:
     scale = size / min(image.size)
     side = (max(size, round(image.width * scale)), max(size, round(image.height * scale)))
     small = image.resize(side, Image.Resampling.LANCZOS, reducing_gap=3.0)
-    pixels = torch.from_numpy(np.array(small, dtype=np.uint8)).permute(2, 0, 1)
-    return Prepared(job, pixels, found)
+    return Prepared(job, np.asarray(small, dtype=np.uint8).transpose(2, 0, 1), found)
 
 
 def _draw(group: list[Prepared], engine: Engine, size: int | None) -> Iterable[Drawn]:
-    results = engine.stylize(torch.stack([prepared.pixels for prepared in group]))
+    results = engine.stylize(np.stack([prepared.pixels for prepared in group]))
     for prepared, result in zip(group, results, strict=True):
-        image = Image.fromarray(result.permute(1, 2, 0).contiguous().numpy())
+        image = Image.fromarray(np.ascontiguousarray(result.transpose(1, 2, 0)))
         if size is not None:
             height, width = prepared.pixels.shape[1:]
             scale = size / min(height, width)

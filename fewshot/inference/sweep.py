@@ -12,18 +12,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from fewshot.errors import FewshotError, UsageError
-from fewshot.inference.engine import Engine
+from fewshot.inference.engine import Engine, EngineKind, open_engine
 from fewshot.inference.outputs import Failure, Plan
 from fewshot.inference.stylize import Crop, Drawn, Prepared, Summary, prepare, write_picture
 from fewshot.sheets import contact_sheet
 
 if TYPE_CHECKING:
-    from base_models.checkpoint import BaseModel
+    from base_models.arrays import BaseArrays
     from fewshot.adapters.adapter import Adapter
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
@@ -89,12 +88,14 @@ def plan_sweep(styles: Sequence[tuple[str, float]], cell: int) -> Sweep:
 
 def run_sweep(
     plan: Plan,
-    base: BaseModel,
+    base: BaseArrays,
     styles: Sequence[tuple[Adapter, float]],
     *,
     crop: Crop = "face",
     size: int | None = None,
     on_done: Callable[[int], None] | None = None,
+    kind: EngineKind = "onnx",
+    device: str = "auto",
 ) -> Summary:
     """Write one sheet for each photo of a plan; unreadable ones are listed in the result.
 
@@ -113,25 +114,29 @@ def run_sweep(
     """
     if crop == "none":
         raise UsageError("--sweep lays out squares, not whole pictures", "use --crop face or --crop center")
-    cell = size or base.netG_A.size
+    cell = size or base.size
     if cell > _LARGEST:
         raise UsageError(
             f"--sweep with drawings of {cell} px; expected at most {_LARGEST} on a sheet of up to 30",
             f"leave --size out, or use --size {_LARGEST}",
         )
     sweep = plan_sweep([(adapter.name, weight) for adapter, weight in styles], cell)
-    adapters = [adapter for adapter, _ in styles]
+
+    def with_weights(weights: Sequence[float]) -> Engine:
+        chosen = [(adapter, weight) for (adapter, _), weight in zip(styles, weights, strict=True)]
+        return open_engine(base, chosen, kind, device=device)
+
     drawn: list[Drawn] = []
     failures = list(plan.failures)
     for start in range(0, len(plan.jobs), _CHUNK):
         photos: list[Prepared] = []
         for job in plan.jobs[start : start + _CHUNK]:
             try:
-                photos.append(prepare(job, base.netG_A.size, crop))
+                photos.append(prepare(job, base.size, crop))
             except FewshotError as error:
                 failures.append(Failure(job.source, error))
-        for photo, drawings in zip(photos, _draw(photos, sweep, base, adapters), strict=True):
-            sheet = _sheet(sweep, photo.pixels.numpy(), drawings, cell)
+        for photo, drawings in zip(photos, _draw(photos, sweep, with_weights), strict=True):
+            sheet = _sheet(sweep, photo.pixels, drawings, cell)
             write_picture(sheet, photo.job.target)
             drawn.append(Drawn(photo.job.source, photo.job.target, photo.found_face, sheet.size))
         if on_done is not None:
@@ -140,7 +145,7 @@ def run_sweep(
 
 
 def _draw(
-    photos: Sequence[Prepared], sweep: Sweep, base: BaseModel, adapters: Sequence[Adapter]
+    photos: Sequence[Prepared], sweep: Sweep, draw: Callable[[Sequence[float]], Engine]
 ) -> list[NDArray[np.uint8]]:
     """Every photo with every weight: for each photo uint8 `(cells, 3, S, S)`, row by row."""
     if not photos:
@@ -148,9 +153,9 @@ def _draw(
     results = []
     for weights in (cell for row in sweep.rows for cell in row):
         # One at a time: a blended network for every cell would fill the memory.
-        engine = Engine(base, list(zip(adapters, weights, strict=True)))
+        engine = draw(weights)
         # Photo by photo: in a batch a convolution may round otherwise than `stylize` does for one.
-        results.append(torch.cat([engine.stylize(photo.pixels[None]) for photo in photos]).numpy())
+        results.append(np.concatenate([engine.stylize(photo.pixels[None]) for photo in photos]))
     return list(np.stack(results, 1))
 
 

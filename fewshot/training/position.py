@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from fewshot.errors import FewshotError
 
-TIE = 0.1
+TIE = 0.05
 """A later look is kept where its score is no more than this share worse than the best: the fold is a handful
-of drawings, by which scores scatter as much, and more training brings more of the style."""
+of drawings, by which scores scatter, and more training brings more of the style."""
 CLEAR = 0.03
 """Share by which a score has to be better than before for patience to start anew."""
 

@@ -118,8 +118,9 @@ class StyleTrainer:
         `number`, from 0, decides every random choice together with the seed.
         """
         recipe = self.recipe
-        warm = min(1.0, (number + 1) / max(1, recipe.warmup_steps))
-        self.optimizer_G.param_groups[0]["lr"] = recipe.lr * warm
+        warm, cool = _warm(recipe, number), _cool(recipe, number)
+        self.optimizer_G.param_groups[0]["lr"] = recipe.lr * warm * cool
+        self.optimizer_D.param_groups[0]["lr"] = recipe.lr_d * cool
         generator = step_generator(recipe.seed, number, self.accelerator.process_index)
         which = self._choose(self.sources.photos, generator)
         photos = self._photos(which, generator)
@@ -198,6 +199,14 @@ class StyleTrainer:
         self.G.load_state_dict(state["adapter"], strict=False)
         for name in _RESUMED:
             getattr(self, name).load_state_dict(state[name])
+
+
+def _warm(recipe: Recipe, number: int) -> float:
+    return min(1.0, (number + 1) / max(1, recipe.warmup_steps))
+
+
+def _cool(recipe: Recipe, number: int) -> float:
+    return min(1.0, (recipe.steps - number) / max(1.0, recipe.cooldown * recipe.steps))
 
 
 def _widened(convolution: nn.Conv2d, inputs: int) -> nn.Conv2d:

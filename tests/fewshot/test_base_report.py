@@ -24,7 +24,7 @@ from fewshot.evaluation.base_record import CASE_COLUMNS, COLUMNS, BaseReport, Ca
 from fewshot.evaluation.base_report import Settings, measure_base
 from fewshot.evaluation.hard_cases import HELD_OUT, MADE
 from fewshot.evaluation.sources import gather
-from fewshot.inference.engine import Engine
+from fewshot.inference.torch_engine import TorchEngine
 from fewshot.samples import sample_folder
 
 FLAT, INK = sample_folder("flat"), sample_folder("ink")
@@ -57,7 +57,7 @@ def test_every_number_is_that_of_its_own_function(flat: np.ndarray) -> None:
     report = measure_base("scan_tiny", SETTINGS)
     case = report.cases[0]
     model, judge = create_model("scan_tiny"), get_extractor("colour-edge")
-    results = Engine(model).stylize(torch.from_numpy(flat)).numpy()
+    results = TorchEngine(model).stylize(flat)
     drawings, before, after = (extract(judge, side) for side in (gather(INK, SIZE).pixels, flat, results))
     assert value(case, "KID") == pytest.approx(kid(drawings, after), rel=1e-3)
     assert value(case, "KID of the photos") == pytest.approx(kid(drawings, before))

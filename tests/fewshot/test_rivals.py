@@ -21,7 +21,7 @@ from fewshot.errors import UsageError
 from fewshot.evaluation.rivals import RIVALS, Redraw
 from fewshot.evaluation.rivals.optimised import minimise
 from fewshot.evaluation.rivals.reinhard import colour_statistics, matched
-from fewshot.inference.engine import Engine
+from fewshot.inference.torch_engine import TorchEngine
 from fewshot.samples import sample_folder
 
 Redrawn = Callable[[str], tuple[Redraw, NDArray[np.uint8]]]
@@ -106,7 +106,7 @@ def test_every_method_redraws_any_number_of_photos_and_leaves_them_alone(
 def test_the_base_alone_is_what_the_engine_draws(
     drawings: Tensor, base: BaseModel, photos: NDArray[np.uint8]
 ) -> None:
-    expected = Engine(base).stylize(torch.from_numpy(photos)).numpy()
+    expected = TorchEngine(base).stylize(photos)
     assert np.array_equal(prepared("base", drawings, base)(photos), expected)
 
 

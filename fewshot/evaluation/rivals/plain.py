@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from fewshot.evaluation.rivals.rival import Redraw
-from fewshot.inference.engine import Engine
+from fewshot.inference.torch_engine import TorchEngine
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,9 +30,9 @@ def base_alone(
 
 def through(base: BaseModel) -> Redraw:
     """The photo-to-drawing direction of a base model, on the device that it is on."""
-    engine = Engine(base, device=str(next(base.netG_A.parameters()).device))
+    engine = TorchEngine(base, device=str(next(base.netG_A.parameters()).device))
 
     def redraw(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        return engine.stylize(torch.from_numpy(np.ascontiguousarray(pictures))).numpy()
+        return engine.stylize(pictures)
 
     return redraw

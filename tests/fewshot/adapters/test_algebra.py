@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -13,11 +14,12 @@ from hypothesis import strategies as st
 from peft import BOFTConfig, LoHaConfig, LoKrConfig, LoraConfig, PeftConfig, PeftModel, get_peft_model
 from torch import nn
 
-from base_models.checkpoint import BaseModel
+from base_models.checkpoint import BaseModel, arrays_of
 from base_models.registry import create_model
 from fewshot.adapters.adapter import Adapter, read_adapter
-from fewshot.adapters.algebra import blend, check_base, deltas
+from fewshot.adapters.algebra import check_base, deltas
 from fewshot.adapters.attach import METHODS
+from fewshot.adapters.merged import merged
 from fewshot.errors import IntegrityError
 
 weights = st.floats(0, 2, allow_subnormal=False)
@@ -36,7 +38,7 @@ def same(first: nn.Module, second: nn.Module) -> bool:
 
 
 def assert_parity(base: BaseModel, adapter: Adapter, photo: torch.Tensor) -> None:
-    drawn = blend(base, [(adapter, 1.0)])(photo)
+    drawn = merged(base, [(adapter, 1.0)])(photo)
     loaded = PeftModel.from_pretrained(copy.deepcopy(base.netG_A), str(adapter.folder)).eval()
     assert (drawn - base.netG_A(photo)).abs().max() > 1e-3
     assert torch.allclose(drawn, loaded(photo), atol=1e-5)
@@ -88,7 +90,8 @@ def test_float16_adapters_keep_parity(
 
 
 def test_deltas_cover_what_the_method_trains(base: BaseModel, adapters: list[Adapter]) -> None:
-    touched = {method: set(deltas(adapter, base)) for method, adapter in zip(METHODS, adapters, strict=True)}
+    arrays = arrays_of(base)
+    touched = {m: set(deltas(adapter, arrays)) for m, adapter in zip(METHODS, adapters, strict=True)}
     parameters = dict(base.netG_A.named_parameters())
     norms = {name for name in parameters if ".norm." in name}
     weights = {name for name in parameters if name.endswith("conv.weight")}
@@ -103,17 +106,17 @@ def test_affines_scale_with_the_weight_as_convolutions_do(
     base: BaseModel, adapters: list[Adapter], index: int
 ) -> None:
     adapter = adapters[index]
-    changes, half = deltas(adapter, base), dict(blend(base, [(adapter, 0.5)]).named_parameters())
+    changes, half = deltas(adapter, arrays_of(base)), dict(merged(base, [(adapter, 0.5)]).named_parameters())
     assert any(".norm." in name for name in changes)
     for name, old in base.netG_A.named_parameters():
         if name not in changes:
             assert torch.equal(half[name], old)
             continue
-        assert changes[name].abs().max() > 1e-4
-        assert torch.equal(half[name], (old.double() + 0.5 * changes[name]).float())
+        assert np.abs(changes[name]).max() > 1e-4
+        assert torch.equal(half[name], (old.double() + 0.5 * torch.from_numpy(changes[name])).float())
         if ".norm." in name:
-            copy_in_file = adapter.state["base_model.model." + _file_name(adapter, name)].double()
-            assert torch.equal(old.double() + changes[name], copy_in_file)
+            copy_in_file = torch.from_numpy(adapter.state["base_model.model." + _file_name(adapter, name)])
+            assert torch.equal(old.double() + torch.from_numpy(changes[name]), copy_in_file.double())
 
 
 def _file_name(adapter: Adapter, name: str) -> str:
@@ -128,9 +131,9 @@ def test_a_formula_is_pefts_merge(base: BaseModel, adapters: list[Adapter], inde
     adapter = adapters[index]
     by_peft = PeftModel.from_pretrained(copy.deepcopy(base.netG_A), str(adapter.folder)).merge_and_unload()
     merged = dict(by_peft.named_parameters())
-    ours = deltas(adapter, base)
+    ours = deltas(adapter, arrays_of(base))
     for name, old in base.netG_A.named_parameters():
-        expected = old.detach().double() + ours.get(name, torch.zeros(()))
+        expected = old.detach().double() + torch.as_tensor(ours.get(name, 0.0))
         assert (merged[name].double() - expected).abs().max() <= 1e-6 * max(1.0, float(expected.abs().max()))
 
 
@@ -168,19 +171,19 @@ def test_order_does_not_matter(
     base: BaseModel, adapters: list[Adapter], values: list[float], order: list[int]
 ) -> None:
     styles = list(zip(adapters, values, strict=True))
-    assert same(blend(base, styles), blend(base, [styles[i] for i in order]))
+    assert same(merged(base, styles), merged(base, [styles[i] for i in order]))
 
 
 @settings(max_examples=10, deadline=None)
 @given(value=weights)
 def test_a_blend_is_the_sum_of_its_changes(base: BaseModel, adapters: list[Adapter], value: float) -> None:
     styles = [(adapter, (value + i) % 2) for i, adapter in enumerate(adapters)]
-    changes = [deltas(adapter, base) for adapter, _ in styles]
-    net = blend(base, styles)
+    changes = [deltas(adapter, arrays_of(base)) for adapter, _ in styles]
+    net = merged(base, styles)
     for (name, old), (_, new) in zip(base.netG_A.named_parameters(), net.named_parameters(), strict=True):
         expected = old.detach().double()
         for (_, weight), change in zip(styles, changes, strict=True):
-            expected = expected + weight * change.get(name, torch.zeros(()))
+            expected = expected + weight * torch.as_tensor(change.get(name, 0.0))
         assert torch.allclose(new.double(), expected, atol=1e-6)
 
 
@@ -188,21 +191,21 @@ def test_a_blend_is_the_sum_of_its_changes(base: BaseModel, adapters: list[Adapt
 @given(value=weights)
 def test_zero_is_the_base_bit_for_bit(base: BaseModel, adapters: list[Adapter], value: float) -> None:
     nothing = [(adapter, 0.0) for adapter in adapters]
-    assert same(blend(base, nothing), base.netG_A)
-    assert same(blend(base, []), base.netG_A)
-    assert same(blend(base, [(adapters[0], value), *nothing]), blend(base, [(adapters[0], value)]))
+    assert same(merged(base, nothing), base.netG_A)
+    assert same(merged(base, []), base.netG_A)
+    assert same(merged(base, [(adapters[0], value), *nothing]), merged(base, [(adapters[0], value)]))
 
 
 def test_halves_of_one_style_are_the_style(
     base: BaseModel, adapters: list[Adapter], photo: torch.Tensor
 ) -> None:
-    half = blend(base, [(adapters[0], 0.5), (adapters[0], 0.5)])
-    assert torch.allclose(half(photo), blend(base, [(adapters[0], 1.0)])(photo), atol=1e-6)
+    half = merged(base, [(adapters[0], 0.5), (adapters[0], 0.5)])
+    assert torch.allclose(half(photo), merged(base, [(adapters[0], 1.0)])(photo), atol=1e-6)
 
 
 def test_blending_leaves_the_base_alone(base: BaseModel, adapters: list[Adapter]) -> None:
     before = copy.deepcopy(base.netG_A)
-    net = blend(base, [(adapter, 1.0) for adapter in adapters])
+    net = merged(base, [(adapter, 1.0) for adapter in adapters])
     assert same(before, base.netG_A)
     assert not any(parameter.requires_grad for parameter in net.parameters())
 
@@ -212,13 +215,13 @@ def test_a_weight_that_is_no_number_is_refused(
     base: BaseModel, adapters: list[Adapter], weight: float
 ) -> None:
     with pytest.raises(ValueError, match="finite"):
-        blend(base, [(adapters[0], weight)])
+        merged(base, [(adapters[0], weight)])
 
 
 @pytest.mark.parametrize("other", ["retrained", "another"])
 def test_an_adapter_of_another_base_names_both_and_the_way_out(adapters: list[Adapter], other: str) -> None:
     model = create_model("scan_tiny", seed=7) if other == "retrained" else create_model("scan_128")
-    for call in (lambda: check_base(adapters[0], model), lambda: blend(model, [(adapters[0], 0.0)])):
+    for call in (lambda: check_base(adapters[0], model), lambda: merged(model, [(adapters[0], 0.0)])):
         with pytest.raises(IntegrityError) as caught:
             call()
         assert adapters[0].base_sha256[:12] in str(caught.value)
@@ -240,8 +243,8 @@ def test_tensors_that_do_not_fit_are_refused(base: BaseModel, adapters: list[Ada
     name = next(iter(adapter.state))
     cut = dict(adapter.state) | {name: adapter.state[name][..., :1]}
     if cut[name].shape == adapter.state[name].shape:
-        cut[name] = torch.zeros(5)
-    stray = dict(adapter.state) | {"base_model.model.stages.9.conv.weight": torch.zeros(1)}
+        cut[name] = np.zeros(5, np.float32)
+    stray = dict(adapter.state) | {"base_model.model.stages.9.conv.weight": np.zeros(1, np.float32)}
     for state in (cut, stray):
         with pytest.raises(IntegrityError, match="does not fit"):
-            deltas(dataclasses.replace(adapter, state=state), base)
+            deltas(dataclasses.replace(adapter, state=state), arrays_of(base))

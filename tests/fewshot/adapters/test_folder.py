@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from peft import PeftModel
@@ -87,7 +88,7 @@ def test_tensors_alone_need_the_configuration(
     adapter = write(tmp_path / "ink", weights=live, config=model.peft_config["default"])
     expected = adapter_state(model)
     assert adapter.state.keys() == expected.keys()
-    assert all(torch.equal(adapter.state[name], tensor) for name, tensor in expected.items())
+    assert all(np.array_equal(adapter.state[name], tensor) for name, tensor in expected.items())
 
 
 @pytest.mark.parametrize("name", sorted(FILES))
@@ -239,7 +240,7 @@ def test_a_large_adapter_is_stored_as_float16_within_the_limit(
     large = create_model("scan_128")
     model = attach_adapter(large.netG_A, method="lora", rank=rank, alpha=rank, base_sha256=large.sha256)
     adapter = write(tmp_path / "ink", weights=model, base_name="scan_128", base_sha256=large.sha256)
-    assert {tensor.dtype for tensor in adapter.state.values()} == {dtype}
+    assert {str(tensor.dtype) for tensor in adapter.state.values()} == {str(dtype).removeprefix("torch.")}
     assert sum(path.stat().st_size for path in (tmp_path / "ink").iterdir()) <= MAX_BYTES
     shutil.copytree(tmp_path / "ink", tmp_path / "copy")
     loaded = PeftModel.from_pretrained(copy.deepcopy(large.netG_A), str(tmp_path / "copy"))

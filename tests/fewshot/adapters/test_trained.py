@@ -12,9 +12,9 @@ from peft import PeftModel
 
 from base_models.registry import create_model
 from fewshot.adapters.adapter import Adapter, read_adapter
-from fewshot.adapters.algebra import blend
 from fewshot.adapters.attach import METHODS, adapter_state, saved_names
 from fewshot.adapters.folder import MAX_BYTES
+from fewshot.adapters.merged import merged
 from fewshot.consent import Consent
 from fewshot.data.augment import to_float, to_uint8
 from fewshot.data.style_set import StyleSet
@@ -63,7 +63,7 @@ def test_two_steps_end_in_a_folder_that_draws_what_training_saw(
     held, seen = to_float(run.sources.held), run.results_of_best().int()
     assert not torch.equal(seen, base_draws.int())
     by_peft = PeftModel.from_pretrained(copy.deepcopy(run.base.netG_A), str(folder)).eval()
-    for net in (blend(run.base, [(adapter, 1.0)]), by_peft):
+    for net in (merged(run.base, [(adapter, 1.0)]), by_peft):
         with torch.no_grad():
             assert (to_uint8(net(held)).int() - seen).abs().max() <= 1
 

@@ -22,7 +22,7 @@ from fewshot.catalog.store import Catalog
 from fewshot.catalog.upkeep import gc, verify
 from fewshot.consent import Consent
 from fewshot.errors import ConflictError, IntegrityError, NotFoundError, UsageError
-from fewshot.inference.engine import Engine
+from fewshot.inference.torch_engine import TorchEngine
 from fewshot.styles import load_style, resolve_style
 
 Make = Callable[..., Path]
@@ -88,7 +88,7 @@ def test_a_consent_that_a_folder_states_expires_and_can_be_renewed_in_the_catalo
     add(catalog, folder)
     style = load_style("ink")
     assert style.consent.expires == TOMORROW
-    Engine(create_model("scan_tiny"), [(style, 1.0)])
+    TorchEngine(create_model("scan_tiny"), [(style, 1.0)])
     with pytest.raises(IntegrityError):
         load_style(str(folder))
 

@@ -14,6 +14,7 @@ from fewshot.adapters.attach import attach_adapter
 from fewshot.adapters.folder import write_adapter
 from fewshot.consent import Consent, Status
 from fewshot.home import run_folder
+from recipes.schema import Method
 
 MakeStyle = Callable[..., Adapter]
 MakePhoto = Callable[..., Path]
@@ -23,13 +24,19 @@ MakePhoto = Callable[..., Path]
 def make_style(fewshot_home: Path) -> MakeStyle:
     """Write an adapter as the finished run `name`, its tensors drawn from `seed`."""
 
-    def make(name: str, seed: int = 0, base_name: str = "scan_tiny", consent: Status = "granted") -> Adapter:
+    def make(
+        name: str,
+        seed: int = 0,
+        base_name: str = "scan_tiny",
+        consent: Status = "granted",
+        method: Method = "lora",
+    ) -> Adapter:
         base = create_model(base_name)
         preview = io.BytesIO()
         Image.new("RGB", (8, 8)).save(preview, "PNG")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            model = attach_adapter(base.netG_A, method="lora", rank=2, alpha=2, base_sha256=base.sha256)
+            model = attach_adapter(base.netG_A, method=method, rank=2, alpha=2, base_sha256=base.sha256)
             with torch.no_grad():
                 for parameter in model.parameters():
                     if parameter.requires_grad:

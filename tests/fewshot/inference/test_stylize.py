@@ -8,16 +8,16 @@ from PIL import Image
 
 from base_models.registry import create_model
 from fewshot.errors import BadInputError, ConflictError, UsageError
-from fewshot.inference.engine import Engine
 from fewshot.inference.outputs import plan_outputs
 from fewshot.inference.stylize import Crop, stylize_paths, write_picture
+from fewshot.inference.torch_engine import TorchEngine
 
 MakePhoto = Callable[..., Path]
 
 
 @pytest.fixture(scope="module")
-def engine() -> Engine:
-    return Engine(create_model("scan_tiny"))
+def engine() -> TorchEngine:
+    return TorchEngine(create_model("scan_tiny"))
 
 
 def targets(inputs: list[Path], out: Path, *, overwrite: bool = False) -> list[str]:
@@ -28,7 +28,7 @@ def targets(inputs: list[Path], out: Path, *, overwrite: bool = False) -> list[s
     ("suffix", "kind"), [(".png", "PNG"), (".webp", "WEBP"), (".jpg", "JPEG"), (".JPEG", "JPEG")]
 )
 def test_the_ending_decides_the_format(
-    engine: Engine, make_photo: MakePhoto, tmp_path: Path, suffix: str, kind: str
+    engine: TorchEngine, make_photo: MakePhoto, tmp_path: Path, suffix: str, kind: str
 ) -> None:
     out = tmp_path / "new" / f"drawing{suffix}"
     summary = stylize_paths([make_photo("me.png")], engine, out)
@@ -48,7 +48,7 @@ def test_the_ending_decides_the_format(
     ],
 )
 def test_crop_and_size_decide_the_drawings_size(
-    engine: Engine,
+    engine: TorchEngine,
     make_photo: MakePhoto,
     tmp_path: Path,
     crop: Crop,
@@ -114,7 +114,7 @@ def test_a_file_where_a_folder_is_needed_is_named(make_photo: MakePhoto, tmp_pat
 
 
 def test_bad_inputs_are_listed_and_the_rest_is_drawn(
-    engine: Engine, make_photo: MakePhoto, tmp_path: Path
+    engine: TorchEngine, make_photo: MakePhoto, tmp_path: Path
 ) -> None:
     album = make_photo("album/1.png").parent
     make_photo("album/10.png")
@@ -131,7 +131,7 @@ def test_bad_inputs_are_listed_and_the_rest_is_drawn(
 
 
 def test_a_drawing_does_not_depend_on_its_neighbours(
-    engine: Engine, make_photo: MakePhoto, tmp_path: Path
+    engine: TorchEngine, make_photo: MakePhoto, tmp_path: Path
 ) -> None:
     photos = [make_photo(f"{n}.png", 64, 48 + 8 * (n % 3), seed=n) for n in range(7)]
     stylize_paths(photos, engine, tmp_path / "all", crop="none")
@@ -145,7 +145,7 @@ def test_a_drawing_does_not_depend_on_its_neighbours(
 
 
 def test_a_very_long_picture_is_not_drawn_whole(
-    engine: Engine, make_photo: MakePhoto, tmp_path: Path
+    engine: TorchEngine, make_photo: MakePhoto, tmp_path: Path
 ) -> None:
     summary = stylize_paths([make_photo("long.png", 400, 40)], engine, tmp_path / "out.png", crop="none")
     assert "too long" in str(summary.failures[0].error)

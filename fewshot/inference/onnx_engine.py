@@ -1,0 +1,90 @@
+"""The engine on ONNX Runtime: the base's graph with the styles merged into its weights by NumPy. No torch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from base_models.onnx_graph import INPUT, OUTPUT, build_onnx, multiple_of
+from fewshot.adapters.algebra import blend
+from fewshot.consent import require
+from fewshot.errors import UsageError
+from fewshot.inference.engine import BATCH, Styles, fitted
+
+if TYPE_CHECKING:
+    from base_models.arrays import BaseArrays
+
+PROVIDERS = {
+    "cuda": "CUDAExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+    "directml": "DmlExecutionProvider",
+    "cpu": "CPUExecutionProvider",
+}
+"""By device; `auto` takes the first that the installed ONNX Runtime has."""
+
+
+class OnnxEngine:
+    """`fewshot.inference.engine.Engine` on ONNX Runtime.
+
+    Args:
+        base: the base model.
+        styles: adapters and their weights.
+        device: `auto`, or one of `PROVIDERS`.
+        threads: for one picture; as many as the machine has cores when 0.
+
+    Raises:
+        IntegrityError: an adapter of another base, damaged, or without consent.
+        UsageError: a device that is not here.
+    """
+
+    def __init__(
+        self, base: BaseArrays, styles: Styles = (), *, device: str = "auto", threads: int = 0
+    ) -> None:
+        self.base = base
+        self.base_name, self.base_sha256 = base.name, base.sha256
+        self.size: int = base.size
+        self.multiple: int = multiple_of(base.architecture)
+        self.providers = _providers(device)
+        self.threads = threads
+        self.switch(styles)
+
+    def switch(self, styles: Styles) -> None:
+        """Draw in other styles from now on; raises as the constructor does, and then nothing has changed."""
+        for adapter, _ in styles:
+            require(adapter.name, adapter.consent.refusal())
+        graph = build_onnx(self.base.architecture, blend(self.base, styles))
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self.threads
+        options.log_severity_level = 3
+        self.session = onnxruntime.InferenceSession(graph, options, providers=self.providers)
+        self.styles = tuple((adapter.name, weight) for adapter, weight in styles)
+
+    def stylize(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """See `Engine`."""
+        images = fitted(images, self.size, self.multiple)
+        results = np.empty_like(images)
+        for start in range(0, len(images), BATCH):
+            results[start : start + BATCH] = self._draw(images[start : start + BATCH])
+        return results
+
+    def _draw(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        shown = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
+        (drawn,) = self.session.run([OUTPUT], {INPUT: shown})
+        return np.asarray(drawn, np.uint8).transpose(0, 3, 1, 2)
+
+
+def _providers(device: str) -> list[str]:
+    here = onnxruntime.get_available_providers()
+    if device == "auto":
+        return [name for name in PROVIDERS.values() if name in here]
+    wanted = PROVIDERS.get(device, "")
+    if wanted not in here:
+        known = [name for name, provider in PROVIDERS.items() if provider in here]
+        raise UsageError(
+            f"--device {device}: the ONNX Runtime here has {', '.join(known)}",
+            "install onnxruntime-gpu (CUDA) or onnxruntime-directml, or use --device cpu",
+        )
+    return [wanted, PROVIDERS["cpu"]] if wanted != PROVIDERS["cpu"] else [wanted]
