@@ -8,6 +8,7 @@ from fewshot.cli.base_ablate import ablate, facades
 from fewshot.cli.base_eval import evaluate
 from fewshot.cli.base_pack import pack
 from fewshot.cli.base_train import train
+from fewshot.cli.export import export_base
 from fewshot.output import Format, emit
 
 app = typer.Typer(no_args_is_help=True, help="List base models, train, measure and compare them.")
@@ -43,5 +44,6 @@ def ls(
 app.command("pack")(pack)
 app.command("train")(train)
 app.command("eval")(evaluate)
+app.command("export")(export_base)
 app.command("ablate")(ablate)
 app.command("facades")(facades)

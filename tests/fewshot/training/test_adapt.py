@@ -89,8 +89,8 @@ def test_training_moves_the_style_loss_and_leaves_the_base(tmp_path: Path) -> No
 
 
 def test_the_adapter_draws_through_the_engine_what_training_saw(tmp_path: Path) -> None:
-    outcome = adapt(drawings(tmp_path, 6), "lr=0.02", "ema=0")
-    run = job(tmp_path, "lr=0.02", "ema=0")
+    outcome = adapt(drawings(tmp_path, 6), "lr=0.02", "ema=0", "steps=16", "eval_every=4")
+    run = job(tmp_path, "lr=0.02", "ema=0", "steps=16", "eval_every=4")
     run.train_style()
     assert run.at.best_step > 0
     engine = TorchEngine.from_names([str(outcome.adapter)], base="scan_tiny")
