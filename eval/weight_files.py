@@ -3,7 +3,7 @@
 A file is looked for in this order: the path given, `FEWSHOT_HOME/cache/weights/NAME`, and for a file with a
 known URL the download, which is kept in that folder. A file whose sha256 is known is checked against it
 wherever it comes from; one's own file is used by saying its sha256. Pickles are read with torch's safe
-unpickler only, so a weight file cannot run code.
+unpickler only, so a weight file cannot run code. Finding a file loads no torch.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any
 
 from eval.errors import EvalError, MissingWeightsError, WeightsMismatchError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -176,6 +176,8 @@ def read_state(path: Path) -> dict[str, Tensor]:
     Raises:
         WeightsMismatchError: unreadable, or a pickle that holds more than tensors.
     """
+    import torch
+
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -188,7 +190,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         ) from None
     if isinstance(loaded, Mapping) and isinstance(loaded.get("state_dict"), Mapping):
         loaded = loaded["state_dict"]
-    if not isinstance(loaded, Mapping) or not all(isinstance(v, Tensor) for v in loaded.values()):
+    if not isinstance(loaded, Mapping) or not all(isinstance(v, torch.Tensor) for v in loaded.values()):
         raise WeightsMismatchError(
             f"{path} holds no plain state dict", "save it with torch.save(model.state_dict())"
         )

@@ -34,9 +34,21 @@ def stylize(
         str | None, typer.Option(help="Base model, its name or file; the styles' own when left out.")
     ] = None,
     crop: Annotated[
-        Literal["face", "center", "none"],
-        typer.Option(help="Square around the largest face, square in the middle, or the whole picture."),
-    ] = "face",
+        Literal["auto", "whole", "face", "center", "none"],
+        typer.Option(
+            help="whole: all of it, faces drawn large and put back; face, center: a square; none: all of it "
+            "at once; auto: face for portraits, whole for others."
+        ),
+    ] = "auto",
+    whole: Annotated[bool, typer.Option("--whole", help="The same as --crop whole.")] = False,
+    background: Annotated[
+        Literal["stylize", "keep", "plain"],
+        typer.Option(help="The rest of a whole picture: drawn too, as it is, or white paper."),
+    ] = "stylize",
+    detector: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="YuNet's .onnx file; else the cached one, else OpenCV's cascades."),
+    ] = None,
     size: Annotated[
         int | None,
         typer.Option(min=32, max=4096, help="Shorter side of the drawings in px; the model's if left out."),
@@ -71,19 +83,28 @@ def stylize(
     plan = plan_outputs(inputs, out, overwrite=overwrite, ending=".png" if sweep else None)
     if not plan.jobs and len(plan.failures) == 1:
         raise plan.failures[0].error
+    from fewshot.inference.detection import open_detector
     from fewshot.inference.engine import load_blend, open_engine
-    from fewshot.inference.stylize import run_plan
+    from fewshot.inference.stylize import Framing, run_plan
     from fewshot.inference.sweep import run_sweep
 
+    framing = Framing("whole" if whole else crop, background, open_detector(detector))
     model, styles = load_blend(style or [], base)
     with progress("drawing", len(plan.jobs)) as bar:
         if sweep:
             summary = run_sweep(
-                plan, model, styles, crop=crop, size=size, on_done=bar.update, kind=engine, device=device
+                plan,
+                model,
+                styles,
+                framing=framing,
+                size=size,
+                on_done=bar.update,
+                kind=engine,
+                device=device,
             )
         else:
             drawing = open_engine(model, styles, engine, device=device)
-            summary = run_plan(plan, drawing, crop=crop, size=size, on_done=bar.update)
+            summary = run_plan(plan, drawing, framing=framing, size=size, on_done=bar.update)
     _print(summary, format)
     if len(inputs) == len(summary.failures) == 1 and not summary.drawn:
         raise summary.failures[0].error
@@ -116,9 +137,7 @@ def _print(summary: "Summary", format: Format) -> None:
     ]
     for drawn in summary.drawn:
         if drawn.found_face is False:
-            notice(
-                f"{drawn.source}: no face found, the middle was drawn; --crop none draws the whole picture"
-            )
+            notice(f"{drawn.source}: no face found, the middle was drawn; --whole draws all of it")
     if format == "json":
         rows += [_failed(failure) for failure in summary.failures]
     if rows or format == "json":

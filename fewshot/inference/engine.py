@@ -41,8 +41,12 @@ class Engine(Protocol):
     multiple: int
     """Both sides are multiples of it."""
 
+    def draw(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Draw pictures uint8 `(N, 3, H, W)` as they are; H and W are multiples of `multiple`."""
+        ...
+
     def stylize(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Draw pictures.
+        """Draw pictures at the model's size.
 
         Args:
             images: uint8 `(N, 3, H, W)` RGB. They are resized (antialiased) so that the shorter side is

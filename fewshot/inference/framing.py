@@ -7,16 +7,13 @@ than the median, so that hair and chin are kept.
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Literal
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
+
+from fewshot.inference.detection import CascadeDetector, FaceBox
 
 Mode = Literal["face", "center"]
 
@@ -29,12 +26,10 @@ SELFIE_SIDE = 300
 SELFIE_FACE = 0.5
 """From this share of the side on, the face of such a picture is large enough to use the picture whole."""
 
-_SEARCH_SIDE = 480
-_SMALLEST_FACE = 0.06
-_SHIFT = 0.1
+PORTRAIT = 0.85
+"""Share of the shorter side that a face's window takes in a picture that is called a portrait."""
 
-# OpenCV's classifiers keep state while they search.
-_lock = threading.Lock()
+_SHIFT = 0.1
 
 
 @dataclass(frozen=True)
@@ -49,61 +44,34 @@ class Framed:
     """Whether a face decided the box."""
 
 
-def frame(image: Image.Image, mode: Mode = "face") -> Framed:
+def frame(image: Image.Image, mode: Mode = "face", face: FaceBox | None = None) -> Framed:
     """Cut a square out of an RGB picture of any size.
 
     Args:
         image: RGB.
         mode: `face` frames the largest face like a selfie and falls back to the middle; `center` takes the
             middle.
+        face: the face, where it is known; else it is looked for with the cascades.
     """
     width, height = image.size
     if mode == "center":
         return _cut(image, _middle(width, height), found=False)
-    face = find_face(image)
+    face = face or find_face(image)
     if face is None:
         return _cut(image, _middle(width, height), found=False)
-    x, y, side = face
-    if width == height <= SELFIE_SIDE and side >= SELFIE_FACE * width:
+    if width == height <= SELFIE_SIDE and face.side >= SELFIE_FACE * width:
         return _cut(image, (0, 0, width, height), found=True)
-    return _cut(image, _window(x + side / 2, y + side / 2, side, width, height), found=True)
+    return _cut(image, _window(*face.centre, face.side, width, height), found=True)
 
 
-def find_face(image: Image.Image) -> tuple[float, float, float] | None:
-    """Left, top and side in px of the largest face: frontal first, then either profile; None without one.
-
-    Detector: the Haar cascades that OpenCV 4 carries (`frontalface_alt`, `profileface`), on at most 480 px.
-    """
-    scale = min(1.0, _SEARCH_SIDE / max(image.size))
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    grey = np.asarray(image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0).convert("L"))
-    grey = np.asarray(cv2.equalizeHist(grey), dtype=np.uint8)
-    found = _search("haarcascade_frontalface_alt.xml", grey)
-    if found is None:
-        candidates = [_search("haarcascade_profileface.xml", grey)]
-        mirrored = _search("haarcascade_profileface.xml", np.ascontiguousarray(grey[:, ::-1]))
-        if mirrored is not None:
-            x, y, side = mirrored
-            candidates.append((size[0] - x - side, y, side))
-        found = max((c for c in candidates if c is not None), key=lambda c: c[2], default=None)
-    if found is None:
-        return None
-    return found[0] / scale, found[1] / scale, found[2] / scale
+def is_portrait(image: Image.Image, face: FaceBox) -> bool:
+    """Whether a face's window takes most of the picture, so that little is lost by drawing it alone."""
+    return WINDOW * face.side >= PORTRAIT * min(image.size)
 
 
-def _search(cascade: str, grey: NDArray[np.uint8]) -> tuple[int, int, int] | None:
-    smallest = max(24, round(_SMALLEST_FACE * min(grey.shape)))
-    with _lock:
-        boxes = _classifier(cascade).detectMultiScale(grey, 1.1, 4, minSize=(smallest, smallest))
-    if len(boxes) == 0:
-        return None
-    x, y, width, height = max(boxes, key=lambda box: int(box[2]) * int(box[3]))
-    return int(x), int(y), int(max(width, height))
-
-
-@cache
-def _classifier(name: str) -> cv2.CascadeClassifier:
-    return cv2.CascadeClassifier(str(Path(cv2.__file__).parent / "data" / name))
+def find_face(image: Image.Image) -> FaceBox | None:
+    """The largest face by `detection.CascadeDetector`; None without one."""
+    return next(iter(CascadeDetector().faces(image)), None)
 
 
 def _middle(width: int, height: int) -> tuple[int, int, int, int]:

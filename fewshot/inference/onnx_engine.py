@@ -64,16 +64,16 @@ class OnnxEngine:
 
     def stylize(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """See `Engine`."""
-        images = fitted(images, self.size, self.multiple)
+        return self.draw(fitted(images, self.size, self.multiple))
+
+    def draw(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """See `Engine`."""
         results = np.empty_like(images)
         for start in range(0, len(images), BATCH):
-            results[start : start + BATCH] = self._draw(images[start : start + BATCH])
+            shown = np.ascontiguousarray(images[start : start + BATCH].transpose(0, 2, 3, 1))
+            (drawn,) = self.session.run([OUTPUT], {INPUT: shown})
+            results[start : start + BATCH] = drawn.transpose(0, 3, 1, 2)
         return results
-
-    def _draw(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        shown = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
-        (drawn,) = self.session.run([OUTPUT], {INPUT: shown})
-        return np.asarray(drawn, np.uint8).transpose(0, 3, 1, 2)
 
 
 def _providers(device: str) -> list[str]:

@@ -15,19 +15,49 @@ from PIL import Image
 from fewshot.data.pictures import open_picture
 from fewshot.errors import BadInputError, FewshotError
 from fewshot.files import atomic_write
-from fewshot.inference.framing import frame
+from fewshot.inference.detection import CascadeDetector
+from fewshot.inference.framing import frame, is_portrait
 from fewshot.inference.outputs import FORMATS, Failure, Job, Plan, plan_outputs
+from fewshot.inference.whole import draw_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from fewshot.inference.detection import FaceBox, FaceDetector
     from fewshot.inference.engine import Engine
+    from fewshot.inference.whole import Background
 
-Crop = Literal["face", "center", "none"]
+Crop = Literal["auto", "whole", "face", "center", "none"]
+"""`whole` draws the whole picture, its faces at the model's size (`whole.py`); `face` and `center` cut a
+square; `none` shows the model all of it at once; `auto` is `face` for portraits and `whole` for others."""
 
 CHUNK = 4
 MAX_ASPECT = 4.0
-"""Longest side over shortest of a picture that is drawn whole; beyond, memory and time run away."""
+"""Longest side over shortest of a picture that is drawn by `none`; beyond, memory and time run away."""
+
+
+@dataclass(frozen=True)
+class Framing:
+    """What of a photo is drawn."""
+
+    crop: Crop = "auto"
+    """Which part."""
+    background: Background = "stylize"
+    """What becomes of the rest of a whole picture."""
+    detector: FaceDetector | None = None
+    """What finds faces; the cascades when None."""
+
+    def find(self, image: Image.Image) -> list[FaceBox]:
+        """Faces of a picture, the largest first; none where they do not matter."""
+        if self.crop in ("center", "none"):
+            return []
+        return (self.detector or CascadeDetector()).faces(image)
+
+    def takes_whole(self, image: Image.Image, faces: Sequence[FaceBox]) -> bool:
+        """Whether a picture with these faces is drawn whole."""
+        if self.crop == "auto":
+            return bool(faces) and not is_portrait(image, faces[0])
+        return self.crop == "whole"
 
 
 @dataclass(frozen=True)
@@ -71,48 +101,53 @@ def stylize_paths(
     engine: Engine,
     out: Path,
     *,
-    crop: Crop = "face",
+    framing: Framing = Framing(),
     size: int | None = None,
     overwrite: bool = False,
 ) -> Summary:
     """Draw pictures and folders of pictures; see `plan_outputs` for the names and `run_plan` for the rest."""
-    return run_plan(plan_outputs(inputs, out, overwrite=overwrite), engine, crop=crop, size=size)
+    return run_plan(plan_outputs(inputs, out, overwrite=overwrite), engine, framing=framing, size=size)
 
 
 def run_plan(
     plan: Plan,
     engine: Engine,
     *,
-    crop: Crop = "face",
+    framing: Framing = Framing(),
     size: int | None = None,
     on_done: Callable[[int], None] | None = None,
 ) -> Summary:
     """Draw every picture of a plan; unreadable ones are listed in the result and the rest is still done.
 
     Args:
-        crop: `face` and `center` cut a square, `none` draws the whole picture.
-        size: shorter side of the drawings, px; the model's own size when None.
+        framing: what of a photo is drawn.
+        size: shorter side of the drawings, px; the model's own size, or a whole picture's own, when None.
         on_done: called with the number of pictures dealt with so far.
 
     Raises:
         BadInputError: the output folder cannot be written to, or the disk is full.
     """
-    drawn: list[Drawn] = []
+    drawn: dict[Path, Drawn] = {}
     failures = list(plan.failures)
     done = 0
     for chunk in _chunks(plan.jobs):
         prepared: list[Prepared] = []
         for job in chunk:
             try:
-                prepared.append(prepare(job, engine.size, crop))
+                image = open_picture(job.source)
+                faces = framing.find(image)
+                if framing.takes_whole(image, faces):
+                    drawn[job.target] = _draw_whole(job, image, engine, framing, faces, size)
+                else:
+                    prepared.append(_prepared(job, image, engine.size, framing.crop, faces))
             except FewshotError as error:
                 failures.append(Failure(job.source, error))
         for _, group in groupby(prepared, key=lambda p: p.pixels.shape):
-            drawn += _draw(list(group), engine, size)
+            drawn |= {one.target: one for one in _draw(list(group), engine, size)}
         done += len(chunk)
         if on_done is not None:
             on_done(done)
-    return Summary(tuple(drawn), tuple(failures))
+    return Summary(tuple(drawn[job.target] for job in plan.jobs if job.target in drawn), tuple(failures))
 
 
 def _chunks(jobs: Sequence[Job]) -> Iterator[Sequence[Job]]:
@@ -120,29 +155,47 @@ def _chunks(jobs: Sequence[Job]) -> Iterator[Sequence[Job]]:
         yield jobs[start : start + CHUNK]
 
 
-def prepare(job: Job, size: int, crop: Crop) -> Prepared:
-    """Read a photo, cut it as `crop` says and bring its shorter side down or up to `size` px.
+def prepare(job: Job, size: int, framing: Framing) -> Prepared:
+    """Read a photo, cut its square and bring its shorter side down or up to `size` px.
 
     Raises:
-        NotFoundError, BadInputError: it cannot be read, or is too long to be drawn whole.
+        NotFoundError, BadInputError: it cannot be read, or is too long to be drawn by `none`.
     """
     image = open_picture(job.source)
+    return _prepared(job, image, size, framing.crop, framing.find(image))
+
+
+def _prepared(job: Job, image: Image.Image, size: int, crop: Crop, faces: Sequence[FaceBox]) -> Prepared:
     found: bool | None = None
     if crop == "none":
         if max(image.size) > MAX_ASPECT * min(image.size):
             raise BadInputError(
-                f"{job.source}: {image.width}x{image.height} px is too long to be drawn whole; expected at "
+                f"{job.source}: {image.width}x{image.height} px is too long to be drawn at once; expected at "
                 f"most {MAX_ASPECT:g}:1",
-                "use --crop face or --crop center",
+                "use --crop whole, --crop face or --crop center",
             )
+    elif crop == "center" or not faces:
+        image, found = frame(image, "center").image, None if crop == "center" else False
     else:
-        framed = frame(image, crop)
-        image, found = framed.image, framed.found if crop == "face" else None
+        image, found = frame(image, "face", faces[0]).image, True
     # Down to the model's size at once, so that a batch of phone photos stays small.
     scale = size / min(image.size)
     side = (max(size, round(image.width * scale)), max(size, round(image.height * scale)))
     small = image.resize(side, Image.Resampling.LANCZOS, reducing_gap=3.0)
     return Prepared(job, np.asarray(small, dtype=np.uint8).transpose(2, 0, 1), found)
+
+
+def _draw_whole(
+    job: Job, image: Image.Image, engine: Engine, framing: Framing, faces: Sequence[FaceBox], size: int | None
+) -> Drawn:
+    if size is not None:
+        scale = size / min(image.size)
+        sides = (round(image.width * scale), round(image.height * scale))
+        image = image.resize(sides, Image.Resampling.LANCZOS, reducing_gap=3.0)
+        faces = [face.scaled(scale) for face in faces]
+    result = Image.fromarray(draw_whole(image, engine, faces, framing.background))
+    write_picture(result, job.target)
+    return Drawn(job.source, job.target, True if faces else None, result.size)
 
 
 def _draw(group: list[Prepared], engine: Engine, size: int | None) -> Iterable[Drawn]:

@@ -18,7 +18,7 @@ from PIL import Image
 from fewshot.errors import FewshotError, UsageError
 from fewshot.inference.engine import Engine, EngineKind, open_engine
 from fewshot.inference.outputs import Failure, Plan
-from fewshot.inference.stylize import Crop, Drawn, Prepared, Summary, prepare, write_picture
+from fewshot.inference.stylize import Drawn, Framing, Prepared, Summary, prepare, write_picture
 from fewshot.sheets import contact_sheet
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def run_sweep(
     base: BaseArrays,
     styles: Sequence[tuple[Adapter, float]],
     *,
-    crop: Crop = "face",
+    framing: Framing = Framing("face"),  # noqa: B008 (frozen)
     size: int | None = None,
     on_done: Callable[[int], None] | None = None,
     kind: EngineKind = "onnx",
@@ -103,16 +103,16 @@ def run_sweep(
 
     Args:
         styles: one or two, each with weight 1.
-        crop: how the square is cut; whole pictures have no place in a grid of squares.
+        framing: how the square is cut; whole pictures have no place in a grid of squares.
         size: side of the drawings, px; the base's own when None.
         on_done: called with the number of photos dealt with so far.
 
     Raises:
-        UsageError: as `plan_sweep`, `crop` is `none`, or `size` is too large for a sheet.
+        UsageError: as `plan_sweep`, `crop` is `none` or `whole`, or `size` is too large for a sheet.
         IntegrityError: an adapter of another base, damaged, or without consent.
         BadInputError: the output folder cannot be written to, or the disk is full.
     """
-    if crop == "none":
+    if framing.crop in ("none", "whole"):
         raise UsageError("--sweep lays out squares, not whole pictures", "use --crop face or --crop center")
     cell = size or base.size
     if cell > _LARGEST:
@@ -132,7 +132,7 @@ def run_sweep(
         photos: list[Prepared] = []
         for job in plan.jobs[start : start + _CHUNK]:
             try:
-                photos.append(prepare(job, base.size, crop))
+                photos.append(prepare(job, base.size, framing))
             except FewshotError as error:
                 failures.append(Failure(job.source, error))
         for photo, drawings in zip(photos, _draw(photos, sweep, with_weights), strict=True):

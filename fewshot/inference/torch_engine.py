@@ -50,7 +50,10 @@ class TorchEngine:
 
     def stylize(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """See `Engine`."""
-        images = fitted(images, self.size, self.multiple)
+        return self.draw(fitted(images, self.size, self.multiple))
+
+    def draw(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """See `Engine`."""
         results = np.empty_like(images)
         with torch.inference_mode():
             for start in range(0, len(images), BATCH):

@@ -23,7 +23,7 @@ def astronaut() -> Image.Image:
 def test_a_face_is_framed_like_a_selfie(astronaut: Image.Image) -> None:
     face = find_face(astronaut)
     assert face is not None
-    x, y, side = face
+    x, y, side = face.left, face.top, face.side
     framed = frame(astronaut)
     assert framed.found
     left, top, right, bottom = framed.box
@@ -32,7 +32,7 @@ def test_a_face_is_framed_like_a_selfie(astronaut: Image.Image) -> None:
     assert (y + side / 2 - top) / (bottom - top) == pytest.approx(FACE_HEIGHT, abs=0.11)
     again = find_face(framed.image)
     assert again is not None
-    assert 0.55 < again[2] / framed.image.width < 0.8
+    assert 0.55 < again.side / framed.image.width < 0.8
 
 
 def test_the_largest_face_wins(astronaut: Image.Image) -> None:
@@ -50,7 +50,7 @@ def test_a_mirrored_photo_is_framed_mirrored(astronaut: Image.Image) -> None:
     face, flipped = find_face(astronaut), find_face(mirrored)
     assert face is not None
     assert flipped is not None
-    assert flipped[0] + flipped[2] / 2 == pytest.approx(512 - face[0] - face[2] / 2, abs=12)
+    assert flipped.centre[0] == pytest.approx(512 - face.centre[0], abs=12)
 
 
 @pytest.mark.parametrize("name", ["00100.webp", "00157.webp", "00224.webp"])
@@ -67,7 +67,7 @@ def test_profiles_to_either_side_are_found(shared: Path, name: str) -> None:
 def test_a_face_at_the_border_is_filled_by_mirroring(astronaut: Image.Image) -> None:
     face = find_face(astronaut)
     assert face is not None
-    x, y, side = (round(value) for value in face)
+    x, y, side = (round(value) for value in (face.left, face.top, face.side))
     tight = astronaut.crop((x - 4, y - 4, x + 3 * side, y + side + 4)).resize((600, 250))
     framed = frame(tight)
     assert framed.found

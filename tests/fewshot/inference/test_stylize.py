@@ -9,7 +9,7 @@ from PIL import Image
 from base_models.registry import create_model
 from fewshot.errors import BadInputError, ConflictError, UsageError
 from fewshot.inference.outputs import plan_outputs
-from fewshot.inference.stylize import Crop, stylize_paths, write_picture
+from fewshot.inference.stylize import Crop, Framing, stylize_paths, write_picture
 from fewshot.inference.torch_engine import TorchEngine
 
 MakePhoto = Callable[..., Path]
@@ -56,7 +56,7 @@ def test_crop_and_size_decide_the_drawings_size(
     expected: tuple[int, int],
 ) -> None:
     photo = make_photo("me.png", 120, 80)
-    summary = stylize_paths([photo], engine, tmp_path / "out.png", crop=crop, size=size)
+    summary = stylize_paths([photo], engine, tmp_path / "out.png", framing=Framing(crop), size=size)
     assert summary.drawn[0].size == expected
     with Image.open(tmp_path / "out.png") as image:
         assert image.size == expected
@@ -134,9 +134,9 @@ def test_a_drawing_does_not_depend_on_its_neighbours(
     engine: TorchEngine, make_photo: MakePhoto, tmp_path: Path
 ) -> None:
     photos = [make_photo(f"{n}.png", 64, 48 + 8 * (n % 3), seed=n) for n in range(7)]
-    stylize_paths(photos, engine, tmp_path / "all", crop="none")
+    stylize_paths(photos, engine, tmp_path / "all", framing=Framing("none"))
     for photo in photos[::3]:
-        stylize_paths([photo], engine, tmp_path / "one" / photo.name, crop="none")
+        stylize_paths([photo], engine, tmp_path / "one" / photo.name, framing=Framing("none"))
         alone = Image.open(tmp_path / "one" / photo.name)
         together = Image.open(tmp_path / "all" / photo.name)
         assert alone.size == together.size
@@ -147,7 +147,9 @@ def test_a_drawing_does_not_depend_on_its_neighbours(
 def test_a_very_long_picture_is_not_drawn_whole(
     engine: TorchEngine, make_photo: MakePhoto, tmp_path: Path
 ) -> None:
-    summary = stylize_paths([make_photo("long.png", 400, 40)], engine, tmp_path / "out.png", crop="none")
+    summary = stylize_paths(
+        [make_photo("long.png", 400, 40)], engine, tmp_path / "out.png", framing=Framing("none")
+    )
     assert "too long" in str(summary.failures[0].error)
     assert not (tmp_path / "out.png").exists()
 

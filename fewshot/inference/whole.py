@@ -1,0 +1,162 @@
+"""Whole pictures: every face is drawn at the model's size and put back, and the rest is drawn around it.
+
+A face is cut out level and framed like a selfie, drawn, and laid back under a soft mask; towards its edge it
+takes on the colours of what lies around it, so that no seam shows. The rest goes through the same model at a
+scale at which its strokes are as wide as those of the largest face, and in one piece, because InstanceNorm
+takes its statistics from all that it is shown, so that tiles would differ in colour.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from fewshot.inference.framing import FACE_HEIGHT, WINDOW
+
+if TYPE_CHECKING:
+    from fewshot.inference.detection import FaceBox
+    from fewshot.inference.engine import Engine
+
+Background = Literal["stylize", "keep", "plain"]
+
+MAX_SIDE = 4096
+"""Longest side of a result, px."""
+MAX_BACKGROUND = 640_000
+"""Pixels at which the rest is drawn, at most: about 0.4 s on two cores."""
+MOST_FACES = 16
+"""Faces that are drawn in one picture, the largest ones."""
+LEAST_FACE = 20
+"""Side of a face, px, below which it is drawn as a part of the rest."""
+
+_MAX_ROLL = 45.0
+"""Degrees by which a face is levelled at most."""
+_CORE, _EDGE = 0.66, 0.98
+"""Where the mask begins to fall and where it ends, in half sides of the window."""
+_PAPER = 250.0
+_CALM, _CONTRAST = 24, 0.35
+"""Reach, px, and contrast (of 1) below which the rest is smoothed before it is drawn."""
+
+Pixels = NDArray[np.uint8]
+Plane = NDArray[np.float32]
+
+
+def draw_whole(
+    image: Image.Image, engine: Engine, faces: Sequence[FaceBox], background: Background = "stylize"
+) -> Pixels:
+    """Draw a whole picture.
+
+    Args:
+        image: RGB, of any size; more than `MAX_SIDE` px are scaled down.
+        engine: what draws.
+        faces: in `image`, the largest first.
+        background: the rest in the same style, as it is, or as white paper.
+
+    Returns:
+        `(H, W, 3)` RGB.
+    """
+    image, scale = _limited(image)
+    found = [face.scaled(scale) for face in faces if face.side * scale >= LEAST_FACE][:MOST_FACES]
+    picture = np.asarray(image)
+    canvas = _background(picture, engine, found, background).astype(np.float32)
+    # From back to front: who stands nearer is larger.
+    for face in reversed(found):
+        _put(canvas, picture, face, engine)
+    return np.clip(np.rint(canvas), 0, 255).astype(np.uint8)
+
+
+def _limited(image: Image.Image) -> tuple[Image.Image, float]:
+    scale = MAX_SIDE / max(image.size)
+    if scale >= 1:
+        return image, 1.0
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0), scale
+
+
+def _background(picture: Pixels, engine: Engine, faces: Sequence[FaceBox], kind: Background) -> Pixels:
+    if kind == "keep":
+        return picture
+    if kind == "plain":
+        return np.full_like(picture, round(_PAPER))
+    height, width = picture.shape[:2]
+    # Strokes as wide as in the largest face; without one, as if the picture were one face.
+    scale = engine.size / (WINDOW * faces[0].side if faces else min(height, width))
+    scale = min(max(scale, engine.size / min(height, width)), math.sqrt(MAX_BACKGROUND / (height * width)))
+    sides = [max(1, round(side * scale / engine.multiple)) * engine.multiple for side in (height, width)]
+    small = np.asarray(Image.fromarray(picture).resize((sides[1], sides[0]), Image.Resampling.LANCZOS))
+    # Grain on a plain wall would be drawn as strokes: the norms make much of whatever there is.
+    calm = cv2.edgePreservingFilter(small, flags=cv2.RECURS_FILTER, sigma_s=_CALM, sigma_r=_CONTRAST)
+    drawn = engine.draw(calm.transpose(2, 0, 1)[None])[0].transpose(1, 2, 0)
+    return cv2.resize(drawn, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
+
+
+def _put(canvas: Plane, picture: Pixels, face: FaceBox, engine: Engine) -> None:
+    """Draw a face and lay it into the canvas, in place."""
+    matrix = _window(face, engine.size)
+    side = engine.size
+    level = _warp(picture, matrix, (side, side))
+    drawn = engine.draw(level.transpose(2, 0, 1)[None])[0].transpose(1, 2, 0).astype(np.float32)
+    around = _warp(canvas, matrix, (side, side))
+    mask = _mask(side)
+    drawn = drawn + (1 - mask) * cv2.GaussianBlur(around - drawn, (0, 0), side / 10)
+    box, back = _region(matrix, side, canvas.shape)
+    left, top, right, bottom = box
+    if left >= right or top >= bottom:
+        return
+    size = (right - left, bottom - top)
+    patch = cv2.warpAffine(drawn, back, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
+    weight = cv2.warpAffine(mask, back, size, flags=cv2.INTER_LINEAR)[..., None]
+    part = canvas[top:bottom, left:right]
+    part += weight * (patch - part)
+
+
+def _window(face: FaceBox, size: int) -> NDArray[np.float64]:
+    """Matrix `(2, 3)` from the picture to the level window of `size` px about a face."""
+    scale = size / (WINDOW * face.side)
+    angle = math.radians(float(np.clip(face.roll, -_MAX_ROLL, _MAX_ROLL)))
+    cos, sin = scale * math.cos(angle), scale * math.sin(angle)
+    x, y = face.centre
+    turn = np.array([[cos, sin], [-sin, cos]])
+    target = np.array([0.5 * size, FACE_HEIGHT * size])
+    return np.hstack([turn, (target - turn @ (x, y))[:, None]])
+
+
+def _warp(picture: NDArray[Any], matrix: NDArray[np.float64], size: tuple[int, int]) -> NDArray[Any]:
+    """The window of a picture, averaged where it shrinks; mirrored beyond the edge."""
+    scale = math.hypot(matrix[0, 0], matrix[1, 0])
+    if scale < 1:
+        # Only as much is shrunk as the window sees.
+        small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        matrix = np.hstack([matrix[:, :2] / scale, matrix[:, 2:]])
+        picture = small
+    return cv2.warpAffine(
+        picture, matrix, size, flags=cv2.INTER_LINEAR if scale < 1 else cv2.INTER_CUBIC,
+        borderMode=cv2.BORDER_REFLECT_101,
+    )  # fmt: skip
+
+
+def _region(
+    matrix: NDArray[np.float64], side: int, shape: tuple[int, ...]
+) -> tuple[tuple[int, int, int, int], NDArray[np.float64]]:
+    """Box of the canvas that a window covers, and the matrix from the window into that box."""
+    back = cv2.invertAffineTransform(matrix)
+    corners = np.array([[0, 0, 1], [side, 0, 1], [0, side, 1], [side, side, 1]], float) @ back.T
+    left, top = (max(0, math.floor(value)) for value in corners.min(0))
+    right, bottom = (min(shape[1 - i], math.ceil(value)) for i, value in enumerate(corners.max(0)))
+    back = back.copy()
+    back[:, 2] -= (left, top)
+    return (left, top, right, bottom), back
+
+
+def _mask(side: int) -> Plane:
+    """One about the face, falling to nothing before the window's edge, `(side, side, 1)`."""
+    along = (np.arange(side) + 0.5) / (side / 2) - 1
+    # A rounded square: hair fills the corners of the window more than a circle would leave.
+    radius = (along[:, None] ** 4 + along[None] ** 4) ** 0.25
+    fall = np.clip((_EDGE - radius) / (_EDGE - _CORE), 0, 1)
+    return (fall * fall * (3 - 2 * fall)).astype(np.float32)[..., None]
