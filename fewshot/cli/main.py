@@ -18,6 +18,7 @@ from fewshot.cli.check import check
 from fewshot.cli.demo import demo
 from fewshot.cli.export import export
 from fewshot.cli.failures import VerbGroup
+from fewshot.cli.print import print_
 from fewshot.cli.select import select
 from fewshot.cli.stylize import stylize
 from fewshot.training.launch import is_worker, leave
@@ -54,6 +55,7 @@ app.command("adapt", rich_help_panel=STYLES)(adapt)
 app.command("select", rich_help_panel=STYLES)(select)
 app.command("stylize", rich_help_panel=STYLES)(stylize)
 app.command("export", rich_help_panel=STYLES)(export)
+app.command("print", rich_help_panel=STYLES)(print_)
 app.command("check", rich_help_panel=STYLES)(check)
 app.add_typer(evaluate.app, name="eval", rich_help_panel=STYLES)
 app.add_typer(catalog.app, name="catalog", rich_help_panel=STYLES)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from fewshot.data.pictures import content_hash, list_pictures, read_picture, to_square
 from fewshot.errors import BadInputError, FewshotError
@@ -50,6 +51,8 @@ class StylePicture:
     """Width and height in pixels, upright."""
     pixels: NDArray[np.uint8]
     """`(S, S, 3)` RGB, read-only."""
+    whole: NDArray[np.uint8]
+    """The middle of it, of the same shape: `pixels` where no face was cut out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,9 +128,13 @@ class StyleSet:
         stacked = np.stack([picture.pixels for picture in self.pictures])
         return torch.from_numpy(np.ascontiguousarray(stacked.transpose(0, 3, 1, 2)))
 
+    def wholes(self) -> "torch.Tensor":
+        """As `tensor`, of the drawings as they were before faces were cut out."""
+        return self._with([replace(picture, pixels=picture.whole) for picture in self.pictures]).tensor()
+
     def in_grey(self) -> "StyleSet":
         """The same drawings without colour (ITU-R BT.601), under the same hashes."""
-        return self._with([replace(picture, pixels=_grey(picture.pixels)) for picture in self.pictures])
+        return self._with([replace(p, pixels=_grey(p.pixels), whole=_grey(p.whole)) for p in self.pictures])
 
     def split(self, fraction: float = 0.2, seed: int = 0) -> tuple["StyleSet", "StyleSet | None"]:
         """Training part and validation fold.
@@ -158,16 +165,21 @@ def _read(path: Path, size: int, crop: DrawingCrop) -> tuple[StylePicture, tuple
     opened = read_picture(path)
     pixels = drawing_square(opened.image, size) if crop == "face" else to_square(opened.image, size)
     pixels.setflags(write=False)
-    return StylePicture(path, content_hash(opened.image), opened.image.size, pixels), opened.notices
+    picture = StylePicture(path, content_hash(opened.image), opened.image.size, pixels, pixels)
+    return picture, opened.notices
 
 
 def _framed(pictures: Sequence[StylePicture], size: int) -> tuple[StylePicture, ...]:
     from fewshot.data.drawing_framing import frame_drawings
 
     framed = frame_drawings([picture.pixels for picture in pictures], size)
-    for pixels in framed:
+    wholes = [to_square(Image.fromarray(picture.pixels), size) for picture in pictures]
+    for pixels in (*framed, *wholes):
         pixels.setflags(write=False)
-    return tuple(replace(p, pixels=pixels) for p, pixels in zip(pictures, framed, strict=True))
+    return tuple(
+        replace(picture, pixels=face, whole=whole)
+        for picture, face, whole in zip(pictures, framed, wholes, strict=True)
+    )
 
 
 def _grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

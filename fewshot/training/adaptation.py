@@ -75,7 +75,7 @@ class Adaptation:
         features = load_perceptual().to(self.accelerator.device)
         parser = load_face_parser(features).to(self.accelerator.device) if recipe.by_parts else None
         self.trainer = StyleTrainer(
-            base, recipe, self.train.tensor(), self.sources, features, parser, self.accelerator
+            base, recipe, self.train, self.sources, features, parser, self.accelerator
         )
         check_fits(self.trainer.trainable, recipe)
         known = self.fold.tensor() if self.fold is not None else self.train.tensor().flip(-1)

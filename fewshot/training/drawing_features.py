@@ -10,13 +10,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from base_models.losses import outlier_loss, sliced_wasserstein, style_loss
-from eval.face_parsing import FaceParser
+from eval.face_parsing import PARTS, FaceParser
 from eval.perceptual import style_statistics
 from fewshot.training.part_table import PartTable
 
 Features = Callable[[Tensor], list[Tensor]]
 """RGB `(B, 3, H, W)` in [0, 1] to maps."""
 
+AROUND = ("ground", "clothes")
+"""Parts that are hardly seen where a face fills the picture, and there often something else."""
 PATCH = 5
 """Side of the pixel patches that are compared beside the features, px: a line and both its edges."""
 ROWS = 512
@@ -48,6 +50,8 @@ class DrawingFeatures:
         generator: CPU generator that chooses the positions.
         rows: whether samples are wanted (`lambda_swd`), which takes memory.
         parser: says what part of a face each sample is of, so that parts are compared; None: they are not.
+        wholes: the same drawings before their faces were cut out, which show what the artist puts around a
+            face: with a parser, `AROUND` is sampled there.
     """
 
     def __init__(
@@ -57,15 +61,19 @@ class DrawingFeatures:
         generator: torch.Generator,
         rows: bool,
         parser: FaceParser | None = None,
+        wholes: Tensor | None = None,
     ) -> None:
         statistics, sampled, parts = [], [], []
         with torch.no_grad():
-            for part in drawings.split(_BATCH):
-                maps = features((part + 1) / 2)
+            for start in range(0, len(drawings), _BATCH):
+                batch = slice(start, start + _BATCH)
+                maps = features((drawings[batch] + 1) / 2)
                 statistics.append(style_statistics(maps))
                 if rows:
-                    found = None if parser is None else parser((part + 1) / 2)
-                    drawn = sample_rows(part, maps, _STORED, generator, found)
+                    drawn = _sample(drawings[batch], maps, generator, parser)
+                    if parser is not None and wholes is not None:
+                        around = features((wholes[batch] + 1) / 2)
+                        drawn = _joined(drawn, _sample(wholes[batch], around, generator, parser))
                     sampled.append([s.rows.half() for s in drawn])
                     parts.append([s.parts for s in drawn if s.parts is not None])
         per_drawing = [torch.cat(layer) for layer in zip(*statistics, strict=True)]
@@ -125,6 +133,28 @@ class DrawingFeatures:
         else:
             chosen = torch.randint(0, len(stored) * kept, (len(ours.rows), count), generator=generator)
         return stored.flatten(0, 1)[chosen.to(stored.device)].float()
+
+
+def _sample(
+    drawings: Tensor, maps: list[Tensor], generator: torch.Generator, parser: FaceParser | None
+) -> list[Sampled]:
+    found = None if parser is None else parser((drawings + 1) / 2)
+    return sample_rows(drawings, maps, _STORED, generator, found)
+
+
+def _joined(faces: list[Sampled], wholes: list[Sampled]) -> list[Sampled]:
+    """What lies around a face from the whole drawings, everything else from the faces."""
+    around = torch.tensor([PARTS.index(name) for name in AROUND])
+    joined = []
+    for face, whole in zip(faces, wholes, strict=True):
+        assert face.parts is not None
+        assert whole.parts is not None
+        kept = [
+            torch.where(torch.isin(face.parts, around), -1, face.parts),
+            torch.where(torch.isin(whole.parts, around), whole.parts, -1),
+        ]
+        joined.append(Sampled(torch.cat([face.rows, whole.rows], 1), torch.cat(kept, 1)))
+    return joined
 
 
 def _spread(statistics: Tensor) -> Tensor:

@@ -15,15 +15,17 @@ class PartTable:
     """Where the rows of each part lie.
 
     Args:
-        parts: number of the part of each row `(N, R)`, for N drawings.
+        parts: number of the part of each row `(N, R)`, for N drawings; -1 for rows that stand for none.
     """
 
     def __init__(self, parts: Tensor) -> None:
         count, rows = parts.shape
         drawing = torch.arange(count)[:, None] * len(PARTS)
         self.total = count * rows
-        self.of_each = _Lists((drawing + parts).flatten(), count * len(PARTS))
-        self.of_all = _Lists(parts.flatten(), len(PARTS))
+        # What stands for no part goes into a list behind all others, which nobody asks for.
+        last = count * len(PARTS)
+        self.of_each = _Lists(torch.where(parts < 0, last, drawing + parts).flatten(), last)
+        self.of_all = _Lists(torch.where(parts < 0, len(PARTS), parts).flatten(), len(PARTS))
 
     def choose(self, parts: Tensor, drawings: Tensor | None, generator: torch.Generator) -> Tensor:
         """A random row for each wanted part.
@@ -52,7 +54,7 @@ class _Lists:
 
     def __init__(self, keys: Tensor, kinds: int) -> None:
         self.order = keys.argsort(stable=True)
-        self.count = torch.bincount(keys, minlength=kinds)
+        self.count = torch.bincount(keys, minlength=kinds + 1)
         self.start = self.count.cumsum(0) - self.count
 
     def pick(self, keys: Tensor, luck: Tensor) -> Tensor:

@@ -36,6 +36,7 @@ class StyleLosses:
         features: frozen network, RGB in [0, 1] to four maps, as `eval.perceptual`.
         parser: finds the parts of a face, so that parts are compared with each other; None: they are not.
         drawings: training drawings, uint8 `(N, 3, S, S)`.
+        wholes: the same before their faces were cut out.
         sources: pseudo-photos of those drawings.
         netG_B: the frozen way back.
         device: where everything is computed.
@@ -48,6 +49,7 @@ class StyleLosses:
         features: PerceptualNet,
         parser: FaceParser | None,
         drawings: Tensor,
+        wholes: Tensor,
         sources: Sources,
         netG_B: nn.Module,
         device: torch.device,
@@ -55,8 +57,9 @@ class StyleLosses:
     ) -> None:
         self.recipe, self.features, self.netG_B, self.device = recipe, features, netG_B, device
         self.drawings, self.sources, self.parser = drawings, sources, parser
+        shown, around = (to_float(pixels).to(device) for pixels in (drawings, wholes))
         self.target = DrawingFeatures(
-            to_float(drawings).to(device), self._both_scales, generator, recipe.lambda_swd > 0, parser
+            shown, self._both_scales, generator, recipe.lambda_swd > 0, parser, around
         )
 
     def of(

@@ -17,6 +17,7 @@ from eval.face_parsing import PARTS, FaceParser
 from eval.perceptual import CHANNELS, PerceptualNet
 from fewshot.adapters.attach import attach_adapter
 from fewshot.data.augment import differentiable, jitter, photographic, to_float, to_uint8
+from fewshot.data.style_set import StyleSet
 from fewshot.training.matching import targets_of
 from fewshot.training.parts import WeightAverage, average_gradients, frozen, step_generator
 from fewshot.training.sources import Sources
@@ -32,7 +33,7 @@ class StyleTrainer:
     Args:
         base: the base model; its own weights stay as they are.
         recipe: every knob.
-        drawings: the artist's training drawings, uint8 `(N, 3, S, S)`.
+        drawings: the artist's training drawings.
         sources: photos to redraw and pseudo-pairs.
         features: frozen network, RGB in [0, 1] to four maps, as `eval.perceptual`.
         parser: finds the parts of a face for `by_parts`; None: the recipe does without.
@@ -43,7 +44,7 @@ class StyleTrainer:
         self,
         base: BaseModel,
         recipe: Recipe,
-        drawings: Tensor,
+        drawings: StyleSet,
         sources: Sources,
         features: PerceptualNet,
         parser: FaceParser | None,
@@ -51,7 +52,7 @@ class StyleTrainer:
     ) -> None:
         self.recipe, self.accelerator = recipe, accelerator
         self.features, self.parser = features, parser
-        self.drawings, self.sources = drawings, sources
+        self.drawings, self.sources = drawings.tensor(), sources
         device = accelerator.device
         torch.manual_seed(recipe.seed)
         self.G: PeftModel = attach_adapter(
@@ -81,7 +82,15 @@ class StyleTrainer:
         self.targets = targets_of(sources) if matched else None
         """Index of the drawing that each source photo's result is compared with."""
         self.losses = StyleLosses(
-            recipe, features, parser, drawings, sources, self.netG_B, device, step_generator(recipe.seed)
+            recipe,
+            features,
+            parser,
+            self.drawings,
+            drawings.wholes(),
+            sources,
+            self.netG_B,
+            device,
+            step_generator(recipe.seed),
         )
 
     def _discriminators(self, base: BaseModel) -> nn.ModuleDict:

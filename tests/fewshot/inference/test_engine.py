@@ -199,7 +199,8 @@ def test_drawing_loads_no_torch(tmp_path: Path) -> None:
     Image.fromarray(skimage.data.astronaut()).save(photo)
     code = (
         "import sys\nfrom fewshot.cli.main import run\n"
-        f"sys.argv = ['fewshot', 'stylize', {str(photo)!r}, '--base', 'scan_128.anime', '--crop', 'face', '-o', {str(out)!r}]\n"
+        f"sys.argv = ['fewshot', 'stylize', {str(photo)!r}, '--base', 'scan_128.anime', '--crop', 'face',"
+        f" '-o', {str(out)!r}]\n"
         "try:\n    run()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
         "print(sorted({m.partition('.')[0] for m in sys.modules}"
         " & {'torch', 'peft', 'timm', 'sklearn', 'faiss', 'scipy', 'skimage', 'sqlalchemy'}))\n"

@@ -9,7 +9,7 @@ from eval.random_features import disc_pictures
 from fewshot.training.drawing_features import PATCH, DrawingFeatures, sample_rows
 from fewshot.training.part_table import PartTable
 
-HAIR, SKIN = PARTS.index("hair"), PARTS.index("skin")
+GROUND, HAIR, SKIN = (PARTS.index(name) for name in ("ground", "hair", "skin"))
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -130,6 +130,26 @@ def test_by_parts_a_result_is_near_where_each_part_has_the_drawings_colour() -> 
     with torch.no_grad():
         at_once = float(whole.swd(little, net((little + 1) / 2), generator(1), torch.tensor([0])))
     assert by_parts < 0.5 * at_once
+
+
+def test_what_lies_around_a_face_is_taken_from_the_whole_drawing() -> None:
+    class Grounded(Halves):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return halves(GROUND, SKIN).expand(len(images), -1, -1, -1)
+
+    net = load_perceptual()
+    face, whole = in_halves(-0.8, 0.8), in_halves(0.3, -0.9)
+    target = DrawingFeatures(face, net, generator(), True, Grounded(), whole)
+
+    def distance(result: torch.Tensor) -> float:
+        with torch.no_grad():
+            maps = net((result + 1) / 2)
+            return float(target.swd(result, maps, generator(1), torch.tensor([0]), halves(GROUND, SKIN)))
+
+    # The ground of the whole drawing, the skin of the face.
+    right = distance(in_halves(0.3, 0.8))
+    for left, rest in ((-0.8, 0.8), (0.3, -0.9), (-0.8, -0.9)):
+        assert right < 0.3 * distance(in_halves(left, rest))
 
 
 def test_a_part_that_a_drawing_lacks_is_served_by_the_others() -> None:

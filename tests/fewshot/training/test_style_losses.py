@@ -31,7 +31,7 @@ def trainer(*overrides: str) -> StyleTrainer:
     sources = make_sources(base, drawings, None, None)
     features = load_perceptual()
     parser = load_face_parser(features) if recipe.by_parts else None
-    return StyleTrainer(base, recipe, drawings.tensor(), sources, features, parser, Accelerator(cpu=True))
+    return StyleTrainer(base, recipe, drawings, sources, features, parser, Accelerator(cpu=True))
 
 
 def losses(of: StyleTrainer, step: int = 0) -> tuple[Tensor, dict[str, Tensor]]:

@@ -1,0 +1,132 @@
+"""Photo paper: page sizes, places, marks and what a rendered page shows."""
+
+from pathlib import Path
+
+import numpy as np
+import pypdfium2
+import pytest
+from PIL import Image
+from skimage import data
+from typer.testing import CliRunner
+
+from fewshot.cli.main import app
+from fewshot.errors import UsageError
+from fewshot.inference.printing import DPI, PAPERS, Paper, Sheet, page_size, places, print_pictures
+
+
+@pytest.fixture
+def portrait(tmp_path: Path) -> Path:
+    path = tmp_path / "astronaut.png"
+    Image.fromarray(data.astronaut()).save(path)
+    return path
+
+
+def rendered(path: Path, page: int = 0) -> np.ndarray:
+    """A page at 300 dpi, `(H, W, 3)`."""
+    document = pypdfium2.PdfDocument(path)
+    return np.asarray(document[page].render(scale=DPI / 72).to_pil().convert("RGB"))
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_a_page_has_the_papers_size(portrait: Path, tmp_path: Path, paper: Paper) -> None:
+    out = tmp_path / "sheet.pdf"
+    assert print_pictures([portrait], out, Sheet(paper)) == 1
+    width, height = pypdfium2.PdfDocument(out)[0].get_size()
+    assert (width, height) == pytest.approx([side / 25.4 * 72 for side in PAPERS[paper]], abs=0.2)
+    pixels = rendered(out)
+    assert abs(pixels.shape[0] - page_size(Sheet(paper))[1]) <= 1
+    border = round(4 / 25.4 * DPI)
+    assert (pixels[border // 2, border * 3 : -border * 3] > 250).all()
+
+
+def test_passport_pictures_have_their_size_in_millimetres(portrait: Path, tmp_path: Path) -> None:
+    out = tmp_path / "pass.pdf"
+    assert print_pictures([portrait], out, Sheet(layout="passport", marks=False)) == 1
+    spots = places(Sheet(layout="passport"))
+    assert len(spots) == 6
+    assert {(round(s.width / DPI * 25.4, 1), round(s.height / DPI * 25.4, 1)) for s in spots} == {
+        (35.0, 45.0)
+    }
+    pixels = rendered(out).astype(int)
+    inked = np.asarray((pixels < 245).any(-1))
+    for spot in spots:
+        inside = inked[spot.top + 5 : spot.top + spot.height - 5, spot.left + 5 : spot.left + spot.width - 5]
+        assert inside.mean() > 0.5
+    first, last = spots[0], spots[-1]
+    one, other = (pixels[s.top + 9 : s.top + 500, s.left + 9 : s.left + 400] for s in (first, last))
+    assert np.abs(one - other).mean() < 3
+
+
+def test_a_grid_holds_pictures_in_reading_order(tmp_path: Path) -> None:
+    colours = ["red", "lime", "blue", "yellow", "cyan", "magenta", "black"]
+    paths = []
+    for name in colours:
+        paths.append(tmp_path / f"{name}.png")
+        Image.new("RGB", (90, 120), name).save(paths[-1])
+    out = tmp_path / "grid.pdf"
+    sheet = Sheet("a4", "grid", 2, 3)
+    assert print_pictures(paths, out, sheet) == 2
+    for place, name in zip(places(sheet) * 2, colours, strict=False):
+        page = rendered(out, colours.index(name) // 6)
+        middle = page[place.top + place.height // 2, place.left + place.width // 2]
+        assert (
+            np.abs(middle.astype(int) - np.array(Image.new("RGB", (1, 1), name).getpixel((0, 0)))).max() < 12
+        )
+
+
+def test_marks_stand_outside_of_the_picture(portrait: Path, tmp_path: Path) -> None:
+    with_marks, without = tmp_path / "a.pdf", tmp_path / "b.pdf"
+    print_pictures([portrait], with_marks, Sheet("a4", "grid", 2, 2))
+    print_pictures([portrait], without, Sheet("a4", "grid", 2, 2, marks=False))
+    place = places(Sheet("a4", "grid", 2, 2))[0]
+    one, other = rendered(with_marks), rendered(without)
+    changed = np.argwhere(np.abs(one.astype(int) - other).max(-1) > 100)
+    assert len(changed)
+    for row, column in changed:
+        assert not (
+            place.top + 3 < row < place.top + place.height - 3
+            and place.left + 3 < column < place.left + place.width - 3
+        )
+
+
+def test_a_wide_picture_is_turned_and_pad_shows_all_of_it(tmp_path: Path) -> None:
+    wide = np.zeros((100, 300, 3), np.uint8)
+    wide[:, :150], wide[:, 150:] = (255, 0, 0), (0, 0, 255)
+    Image.fromarray(wide).save(tmp_path / "wide.png")
+    print_pictures([tmp_path / "wide.png"], tmp_path / "turned.pdf", Sheet())
+    page = rendered(tmp_path / "turned.pdf")
+    top, bottom = page[len(page) // 4, page.shape[1] // 2], page[3 * len(page) // 4, page.shape[1] // 2]
+    assert (top[2] > 200, bottom[0] > 200) == (True, True)
+    print_pictures([tmp_path / "wide.png"], tmp_path / "padded.pdf", Sheet(fit="pad"))
+    page = rendered(tmp_path / "padded.pdf")
+    assert (page[len(page) // 4] > 250).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["me.png", "-o", "sheet.png"], 2, ".pdf"),
+        (["me.png", "-o", "s.pdf", "--grid", "0x3"], 2, "--grid 2x3"),
+        (["me.png", "-o", "s.pdf", "--paper", "a6", "--margin", "50"], 2, "do not fit on a6"),
+        (["nobody.png", "-o", "s.pdf"], 4, "nobody.png"),
+        (["text.png", "-o", "s.pdf"], 3, "text.png"),
+        (["me.png", "-o", "there.pdf"], 5, "there.pdf exists"),
+        (["me.png", "-o", "s.pdf", "--copies", "100", "--layout", "passport", "--paper", "a6"], 0, ""),
+    ],
+)
+def test_mistakes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (60, 60), "red").save("me.png")
+    Path("text.png").write_text("no picture")
+    Path("there.pdf").write_bytes(b"mine")
+    done = CliRunner().invoke(app, ["print", *arguments])
+    assert (done.exit_code, words in done.output) == (code, True), done.output
+    assert Path("there.pdf").read_bytes() == b"mine"
+    assert Path("s.pdf").exists() == (code == 0)
+
+
+def test_too_many_pages_are_refused_before_any_is_made(portrait: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="201 pages"):
+        print_pictures([portrait] * 201, tmp_path / "s.pdf")
