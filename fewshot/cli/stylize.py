@@ -1,5 +1,6 @@
 """`fewshot stylize`: redraw photos in one style or a blend of several."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -19,9 +20,15 @@ _COLUMNS = {
 
 
 def stylize(
-    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT", help="Photos, or folders of photos.")],
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(metavar="INPUT", help="Photos, or folders of photos; - reads one from stdin."),
+    ],
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="A file for one photo (.png, .webp, .jpg), else a folder.")
+        Path,
+        typer.Option(
+            "--out", "-o", help="A file for one photo (.png, .webp, .jpg), else a folder; - writes to stdout."
+        ),
     ],
     style: Annotated[
         list[str] | None,
@@ -66,6 +73,9 @@ def stylize(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace drawings that exist already.")
     ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a folder: what is drawn in it already is left out.")
+    ] = False,
     format: Annotated[
         Format, typer.Option(help="How to print what was written: table, json or path.")
     ] = "table",
@@ -78,9 +88,16 @@ def stylize(
     Exit code 3: a photo could not be read; the others are drawn. 4: no such style. 5: the output exists. 6: a
     damaged style, one of another base, or without consent.
     """
-    from fewshot.inference.outputs import plan_outputs
+    from fewshot.inference.outputs import STREAM, plan_outputs
 
-    plan = plan_outputs(inputs, out, overwrite=overwrite, ending=".png" if sweep else None)
+    plan = plan_outputs(
+        inputs,
+        out,
+        overwrite=overwrite,
+        resume=resume,
+        ending=".png" if sweep else None,
+        stdin=sys.stdin.buffer if STREAM in inputs else None,
+    )
     if not plan.jobs and len(plan.failures) == 1:
         raise plan.failures[0].error
     from fewshot.inference.detection import open_detector
@@ -105,7 +122,10 @@ def stylize(
         else:
             drawing = open_engine(model, styles, engine, device=device)
             summary = run_plan(plan, drawing, framing=framing, size=size, on_done=bar.update)
-    _print(summary, format)
+    if plan.done:
+        notice(f"{len(plan.done)} were drawn already and left out")
+    if out != STREAM:
+        _print(summary, format)
     if len(inputs) == len(summary.failures) == 1 and not summary.drawn:
         raise summary.failures[0].error
     for failure in summary.failures:

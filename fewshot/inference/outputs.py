@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from fewshot.data.pictures import READABLE_SUFFIXES, list_pictures
-from fewshot.errors import ConflictError, FewshotError, NotFoundError, UsageError
+from fewshot.errors import BadInputError, ConflictError, FewshotError, NotFoundError, UsageError
 
+STREAM = Path("-")
+"""Standard input or output, as in other tools."""
+MOST_BYTES = 100_000_000
+"""Of a photo on standard input."""
 FORMATS = {".png": "PNG", ".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG"}
 """Endings that can be written, and Pillow's name of the format."""
 
@@ -21,7 +26,9 @@ class Job:
     source: Path
     """The photo."""
     target: Path
-    """Where its drawing goes."""
+    """Where its drawing goes; `STREAM` is standard output."""
+    data: bytes | None = field(default=None, repr=False)
+    """The photo's content where it came through standard input."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +49,18 @@ class Plan:
     """In the order of the inputs; the pictures of a folder in natural order."""
     failures: tuple[Failure, ...]
     """Inputs that are missing, or folders without a picture."""
+    done: tuple[Job, ...] = ()
+    """What an earlier run has drawn already, where that is resumed."""
 
 
 def plan_outputs(
-    inputs: Sequence[Path], out: Path, *, overwrite: bool = False, ending: str | None = None
+    inputs: Sequence[Path],
+    out: Path,
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    ending: str | None = None,
+    stdin: IO[bytes] | None = None,
 ) -> Plan:
     """Decide where each drawing goes.
 
@@ -54,7 +69,10 @@ def plan_outputs(
     name that is taken gets `-2`, `-3`, ….
 
     Args:
+        overwrite: whether existing files may be replaced.
+        resume: leave out what is drawn in the folder already (drawings are there whole or not at all).
         ending: of every file in a folder, such as `.png`; None keeps the photo's own.
+        stdin: where the photo `-` is read from.
 
     Raises:
         UsageError: no input, several pictures for one file, an ending that cannot be written, or a file where
@@ -65,19 +83,48 @@ def plan_outputs(
         raise UsageError(
             "no picture to draw", "name pictures or folders: fewshot stylize me.jpg --style NAME"
         )
-    _refuse_file_in_path(out)
+    if STREAM in inputs:
+        return Plan((_from_stream(inputs, out, stdin, overwrite=overwrite),), ())
+    if out != STREAM:
+        _refuse_file_in_path(out)
     sources, failures = _collect(inputs)
-    if _is_file_name(out):
+    if out == STREAM or _is_file_name(out):
         return Plan(_single(sources, out, overwrite=overwrite), failures)
     protected = {_identity(source) for source in sources}
     taken: set[str] = set()
-    jobs = []
+    jobs: list[Job] = []
+    done: list[Job] = []
     for source in sources:
         suffix = ending or (source.suffix if source.suffix.lower() in FORMATS else ".png")
-        target = _free_name(out, source.stem, suffix, taken, protected, overwrite=overwrite)
+        target = _free_name(out, source.stem, suffix, taken, protected, overwrite=overwrite or resume)
         taken.add(_key(target))
-        jobs.append(Job(source, target))
-    return Plan(tuple(jobs), failures)
+        (done if resume and not overwrite and target.exists() else jobs).append(Job(source, target))
+    return Plan(tuple(jobs), failures, tuple(done))
+
+
+def _from_stream(inputs: Sequence[Path], out: Path, stdin: IO[bytes] | None, *, overwrite: bool) -> Job:
+    """The job of a photo that comes through standard input."""
+    if len(inputs) > 1:
+        raise UsageError(
+            "- stands for one photo on standard input, and cannot be mixed with files", "use - alone"
+        )
+    if out != STREAM:
+        _refuse_file_in_path(out)
+        if not _is_file_name(out):
+            raise UsageError(f"-o {out}: a photo from standard input has no name", "name a file, or use -o -")
+        if os.path.lexists(out) and not overwrite:
+            raise ConflictError(f"{out} exists already", "choose another name, or add --overwrite")
+    data = stdin.read(MOST_BYTES + 1) if stdin is not None else b""
+    if len(data) > MOST_BYTES:
+        raise BadInputError(
+            f"standard input holds more than {MOST_BYTES // 1_000_000} MB",
+            "give one picture, of 100 MB at most",
+        )
+    if not data:
+        raise BadInputError(
+            "standard input is empty; expected one picture", "pipe a picture in: cat me.jpg |"
+        )
+    return Job(STREAM, out, data)
 
 
 def _refuse_file_in_path(out: Path) -> None:
@@ -117,9 +164,9 @@ def _single(sources: Sequence[Path], out: Path, *, overwrite: bool) -> tuple[Job
             f"{len(sources)} pictures do not fit into one file {out}", "give a folder: -o drawings/"
         )
     for source in sources:
-        if _identity(source) == _identity(out):
+        if out != STREAM and _identity(source) == _identity(out):
             raise ConflictError(f"{out} is the photo itself", "choose another name with -o")
-    if os.path.lexists(out) and not overwrite:
+    if out != STREAM and os.path.lexists(out) and not overwrite:
         raise ConflictError(f"{out} exists already", "choose another name, or add --overwrite")
     return tuple(Job(source, out) for source in sources)
 

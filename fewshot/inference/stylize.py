@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -12,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fewshot.data.pictures import open_picture
+from fewshot.data.pictures import read_picture
 from fewshot.errors import BadInputError, FewshotError
 from fewshot.files import atomic_write
 from fewshot.inference.detection import CascadeDetector
 from fewshot.inference.framing import frame, is_portrait
-from fewshot.inference.outputs import FORMATS, Failure, Job, Plan, plan_outputs
+from fewshot.inference.outputs import FORMATS, STREAM, Failure, Job, Plan, plan_outputs
 from fewshot.inference.whole import draw_whole
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def run_plan(
         prepared: list[Prepared] = []
         for job in chunk:
             try:
-                image = open_picture(job.source)
+                image = open_job(job)
                 faces = framing.find(image)
                 if framing.takes_whole(image, faces):
                     drawn[job.target] = _draw_whole(job, image, engine, framing, faces, size)
@@ -155,13 +156,18 @@ def _chunks(jobs: Sequence[Job]) -> Iterator[Sequence[Job]]:
         yield jobs[start : start + CHUNK]
 
 
+def open_job(job: Job) -> Image.Image:
+    """The photo of a job; raises as `open_picture`."""
+    return read_picture("standard input" if job.data else job.source, job.data).image
+
+
 def prepare(job: Job, size: int, framing: Framing) -> Prepared:
     """Read a photo, cut its square and bring its shorter side down or up to `size` px.
 
     Raises:
         NotFoundError, BadInputError: it cannot be read, or is too long to be drawn by `none`.
     """
-    image = open_picture(job.source)
+    image = open_job(job)
     return _prepared(job, image, size, framing.crop, framing.find(image))
 
 
@@ -211,11 +217,14 @@ def _draw(group: list[Prepared], engine: Engine, size: int | None) -> Iterable[D
 
 
 def write_picture(image: Image.Image, target: Path) -> None:
-    """Write an RGB picture in the format of its ending, whole or not at all.
+    """Write an RGB picture in the format of its ending, whole or not at all; as PNG to `STREAM`.
 
     Raises:
         BadInputError: the folder cannot be written to or the disk is full.
     """
+    if target == STREAM:
+        image.save(sys.stdout.buffer, "PNG")
+        return
     kind = FORMATS[target.suffix.lower()]
     options: dict[str, object] = {} if kind == "PNG" else {"quality": 95}
     if kind == "JPEG":

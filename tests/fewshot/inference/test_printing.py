@@ -54,7 +54,8 @@ def test_passport_pictures_have_their_size_in_millimetres(portrait: Path, tmp_pa
         assert inside.mean() > 0.5
     first, last = spots[0], spots[-1]
     one, other = (pixels[s.top + 9 : s.top + 500, s.left + 9 : s.left + 400] for s in (first, last))
-    assert np.abs(one - other).mean() < 3
+    # The same, but for where it lies in the grid of pixels and of JPEG.
+    assert np.abs(one - other).mean() < 8
 
 
 def test_a_grid_holds_pictures_in_reading_order(tmp_path: Path) -> None:
