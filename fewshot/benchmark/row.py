@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import resource
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from eval.features import UNSEEN
 from eval.structure import STRUCTURE
 from eval.style_unseen import unseen_artists
 from fewshot.benchmark.candidates import Candidate, draw
+from fewshot.data.style_set import DrawingCrop
 from fewshot.evaluation.comparison import JUDGES, Comparison, compare
 from fewshot.evaluation.held_out import redraw
 from fewshot.evaluation.sources import Gathered, gather, gather_drawings
@@ -83,23 +85,27 @@ def measure(spec: Spec) -> dict[str, Any]:
     base = create_model(spec.base, folders=(home() / "base",))
     size = base.netG_A.size
     photos = gather(Path(spec.photos), size, indices=spec.indices)
-    drawings = gather_drawings(Path(spec.heldout[spec.artist]), size)
-    others = {
-        name: gather_drawings(Path(path), size) for name, path in spec.heldout.items() if name != spec.artist
-    }
+    faces, wholes = _drawings(spec, size, "face"), _drawings(spec, size, "center")
+    drawings = faces[spec.artist]
     training = gather_drawings(Path(spec.train), size)
     drawn = draw(spec.candidate, Path(spec.train), photos.pixels, base, spec.base, spec.style)
     (before,) = redraw(photos.pixels, TorchEngine(base))
-    compared = compare(
-        drawn.results,
-        before,
-        photos.pixels,
-        drawings,
-        others,
-        extractors=(*JUDGES, style_judge(spec.artist)),
-        target=spec.artist,
-        training=training.pixels,
-    )
+    judge = style_judge(spec.artist)
+
+    def compared(held_out: dict[str, Gathered], extractors: Sequence[str]) -> Comparison:
+        others = {name: side for name, side in held_out.items() if name != spec.artist}
+        return compare(
+            drawn.results,
+            before,
+            photos.pixels,
+            held_out[spec.artist],
+            others,
+            extractors=extractors,
+            target=spec.artist,
+            training=training.pixels,
+        )
+
+    by_faces, by_wholes = compared(faces, (*JUDGES, judge)), compared(wholes, (JUDGES[0], judge))
     _write_sheet(Path(spec.sheet), spec, drawings, photos, before, drawn.results)
     row = {
         "artist": spec.artist,
@@ -110,16 +116,27 @@ def measure(spec: Spec) -> dict[str, Any]:
         "trained_on": len(training),
         **{k: round(v, 4) if isinstance(v, float) else v for k, v in drawn.cost.items()},
         "peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9, 2),
-        **numbers(compared, spec.artist),
+        **numbers(by_faces, spec.artist),
+        "whole": _by_whole_drawings(by_wholes, spec.artist),
         "photos": {"source": photos.source, "first": photos.names[0], "last": photos.names[-1]},
     }
     if spec.paired:
         from fewshot.benchmark.truth import truth
 
         # In their own places, as the photos are.
-        true = gather(Path(spec.heldout[spec.artist]), size)
-        row["truth"] = truth(photos, true, before, drawn.results)
+        row["truth"] = truth(photos, wholes[spec.artist], before, drawn.results)
     return row
+
+
+def _drawings(spec: Spec, size: int, crop: DrawingCrop) -> dict[str, Gathered]:
+    """Held-out drawings of every artist."""
+    return {name: gather_drawings(Path(path), size, crop) for name, path in spec.heldout.items()}
+
+
+def _by_whole_drawings(compared: Comparison, artist: str) -> dict[str, Any]:
+    """The two headline numbers with drawings as they are, busts and their grounds, on all sides."""
+    found = numbers(compared, artist)
+    return {key: found.get(key) for key in ("style_top1", "style_top1_base", "kid_ratio")}
 
 
 def numbers(compared: Comparison, artist: str) -> dict[str, Any]:

@@ -50,11 +50,12 @@ def write_into(path: Path, rows: Sequence[Row]) -> None:
 
 _SUMMARY = (
     *("candidate", "artists", "style 1st, mean", "worst", "content 1st, mean", "worst"),
-    *("KID ratio, median", "worst upper end", "copies", "min", "GB", "MB"),
+    *("KID ratio, median", "worst upper end", "whole: style", "worst", "KID ratio", "worst upper end"),
+    *("copies", "min", "GB", "MB"),
 )
 _COLUMNS = (
     *("candidate", "artist", "n", "style 1st", "base's", "content 1st", "KID", "ratio to base's"),
-    *("by colour-edge", "copies", "min", "GB", "MB"),
+    *("by colour-edge", "whole: style 1st", "KID ratio", "copies", "min", "GB", "MB"),
 )
 
 
@@ -65,6 +66,8 @@ def _words(rows: Sequence[Row]) -> str:
     return (
         f"Base {bases}. *Style 1st*: share of the redrawn held-out photos whose nearest artist among {among} "
         "is the right one (held-out drawings of all; the style encoder's fold that never saw the artist). "
+        "Drawings are cut about their faces, as `adapt` cuts them and as selfies are; *whole* compares with "
+        "the drawings as they are, busts and their grounds. "
         "*Content 1st*: share that is nearest to its own photo among all, by edges (`structure-v1`). *KID*: "
         "to the artist's held-out drawings, extractor `random`; its ratio to the base's, paired. *n*: "
         "held-out drawings / photos. *min*: learning; *GB*: peak memory of the whole row; *MB*: adapter "
@@ -74,8 +77,8 @@ def _words(rows: Sequence[Row]) -> str:
 
 def _summary(label: str, rows: Sequence[Row]) -> list[str]:
     style, content = ([row[key][0] for row in rows if key in row] for key in ("style_top1", "content"))
-    ratios = [row["kid_ratio"] for row in rows if row.get("kid_ratio")]
-    highs = [r[2] for r in ratios]
+    wholes = [row["whole"] for row in rows]
+    whole_style = [whole["style_top1"][0] for whole in wholes]
     return [
         label,
         str(len(rows)),
@@ -83,10 +86,22 @@ def _summary(label: str, rows: Sequence[Row]) -> list[str]:
         _number(min(style)),
         _number(np.mean(content)),
         _number(min(content)),
-        _number(np.median([r[0] for r in ratios])),
-        "∞" if any(h is None for h in highs) else _number(max(highs)),
+        *_ratios(rows),
+        _number(np.mean(whole_style)),
+        _number(min(whole_style)),
+        *_ratios(wholes),
         str(sum(len(row["copies"]) for row in rows)),
         *(_number(np.mean([row[k] for row in rows])) if k in rows[0] else "" for k in _COSTS),
+    ]
+
+
+def _ratios(rows: Sequence[Row]) -> list[str]:
+    """Median of the KID ratios and the largest upper end."""
+    ratios = [row["kid_ratio"] for row in rows if row.get("kid_ratio")]
+    highs = [ratio[2] for ratio in ratios]
+    return [
+        _number(np.median([ratio[0] for ratio in ratios])),
+        "∞" if any(high is None for high in highs) else _number(max(highs)),
     ]
 
 
@@ -105,6 +120,8 @@ def _line(row: Row) -> list[str]:
         _interval(row.get("kid")),
         _interval(row.get("kid_ratio")),
         _interval(row.get("kid_colour_edge_ratio")),
+        _interval(row["whole"]["style_top1"]),
+        _interval(row["whole"]["kid_ratio"]),
         str(len(row["copies"])),
         *(_number(row.get(key)) for key in _COSTS),
     ]

@@ -130,6 +130,7 @@ def test_the_summary_names_the_worst_artist(tmp_path: Path) -> None:
             "candidate": "quick",
             "base": {"name": "b", "sha256": "0" * 64},
             "kid_ratio": [0.2, 0.1, high],
+            "whole": {"style_top1": [top1 - 0.1, 0.0, 1.0], "kid_ratio": [0.3, 0.2, high]},
             "copies": [3],
             "chance": 0.5,
             "n": {"drawings": 5, "results": 9},
@@ -139,7 +140,8 @@ def test_the_summary_names_the_worst_artist(tmp_path: Path) -> None:
 
     text = markdown([row("a", 0.9, 0.3), row("b", 0.5, 0.44)])
     summary = next(line for line in text.splitlines() if line.startswith("| quick | 2 |"))
-    assert [float(x) for x in summary.split("|")[3:10]] == [0.7, 0.5, 0.7, 0.5, 0.2, 0.44, 2]
+    found = [float(x) for x in summary.split("|")[3:14]]
+    assert found == [0.7, 0.5, 0.7, 0.5, 0.2, 0.44, 0.6, 0.4, 0.3, 0.44, 2]
     assert "∞" in markdown([row("a", 0.9, None)])
     with pytest.raises(BadInputError, match="measured: begin"):
         write_into(tmp_path / "none.md", [])
