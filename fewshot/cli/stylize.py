@@ -49,9 +49,9 @@ def stylize(
     ] = "auto",
     whole: Annotated[bool, typer.Option("--whole", help="The same as --crop whole.")] = False,
     background: Annotated[
-        Literal["stylize", "keep", "plain"],
-        typer.Option(help="The rest of a whole picture: drawn too, as it is, or white paper."),
-    ] = "stylize",
+        Literal["stylize", "keep", "plain"] | None,
+        typer.Option(help="The rest: drawn too (pictures), as it is (videos), or white paper."),
+    ] = None,
     detector: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="YuNet's .onnx file; else the cached one, else OpenCV's cascades."),
@@ -88,6 +88,11 @@ def stylize(
     Exit code 3: a photo could not be read; the others are drawn. 4: no such style. 5: the output exists. 6: a
     damaged style, one of another base, or without consent.
     """
+    from fewshot.inference.video_files import is_video
+
+    if any(is_video(path, out) for path in inputs):
+        _videos(inputs, out, style or [], base, background, detector, engine, device, overwrite)
+        return
     from fewshot.inference.outputs import STREAM, plan_outputs
 
     plan = plan_outputs(
@@ -105,7 +110,7 @@ def stylize(
     from fewshot.inference.stylize import Framing, run_plan
     from fewshot.inference.sweep import run_sweep
 
-    framing = Framing("whole" if whole else crop, background, open_detector(detector))
+    framing = Framing("whole" if whole else crop, background or "stylize", open_detector(detector))
     model, styles = load_blend(style or [], base)
     with progress("drawing", len(plan.jobs)) as bar:
         if sweep:
@@ -139,6 +144,45 @@ def stylize(
         names = f"every weight of {' and '.join(adapter.name for adapter, _ in styles)}"
     notice(f"{len(summary.drawn)} of {len(summary.drawn) + len(summary.failures)} drawn with {names}")
     if summary.failures:
+        raise typer.Exit(3)
+
+
+def _videos(
+    inputs: list[Path],
+    out: Path,
+    style: list[str],
+    base: str | None,
+    background: Literal["stylize", "keep", "plain"] | None,
+    detector: Path | None,
+    kind: Literal["onnx", "torch"],
+    device: str,
+    overwrite: bool,
+) -> None:
+    """Draw one video; the rest of its frames stays as it is unless something else is asked for."""
+    from fewshot.errors import UsageError
+    from fewshot.inference.detection import open_detector
+    from fewshot.inference.engine import load_blend, open_engine
+    from fewshot.inference.video import FrameDrawer, stylize_video
+
+    if len(inputs) > 1:
+        raise UsageError(
+            "a video is drawn alone, not with other files", "run the command once for each video"
+        )
+    model, styles = load_blend(style, base)
+    drawer = FrameDrawer(
+        open_engine(model, styles, kind, device=device), open_detector(detector), background or "keep"
+    )
+    with progress("drawing", 0) as bar:
+
+        def count(done: int, total: int) -> None:
+            bar.total = max(done, total)
+            bar.update(done)
+
+        result = stylize_video(inputs[0], out, drawer, overwrite=overwrite, on_frame=count)
+    emit([{"path": out}], ["path"], "path")
+    notice(f"{result.frames} frames, {result.faces} of them with a face")
+    if result.problem:
+        warn(f"{inputs[0]}: {result.problem}; what was drawn until there is in {out}")
         raise typer.Exit(3)
 
 

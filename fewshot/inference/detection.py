@@ -25,7 +25,8 @@ from fewshot.data.faces import YUNET, FaceFinder, FaceLandmarks
 SCORE = 0.8
 """Least confidence of YuNet that counts."""
 SEARCH_SIDE = 640
-"""Longer side of the picture that YuNet searches, px."""
+"""Longer side of the picture that YuNet searches, px, at most."""
+_LEAST_SIDE = 160
 
 _CASCADE_SIDE = 480
 _SMALLEST_FACE = 0.06
@@ -91,7 +92,8 @@ class YuNetDetector:
 
     def faces(self, image: Image.Image) -> list[FaceBox]:
         """See `FaceDetector`."""
-        found = self._finder.all_landmarks(np.asarray(image), side=SEARCH_SIDE, threshold=SCORE)
+        side = min(SEARCH_SIDE, max(_LEAST_SIDE, *image.size))
+        found = self._finder.all_landmarks(np.asarray(image), side=side, threshold=SCORE)
         return sorted((_box(face) for face in found), key=lambda box: -box.side)
 
 

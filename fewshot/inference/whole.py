@@ -9,7 +9,8 @@ takes its statistics from all that it is shown, so that tiles would differ in co
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import cv2
@@ -38,12 +39,16 @@ _MAX_ROLL = 45.0
 """Degrees by which a face is levelled at most."""
 _CORE, _EDGE = 0.66, 0.98
 """Where the mask begins to fall and where it ends, in half sides of the window."""
-_PAPER = 250.0
+_HEAD = 0.80, 1.0, -0.02
+"""Half width, half height and centre (down) of the oval about a head, likewise."""
+_PAPER = 250
 _CALM, _CONTRAST = 24, 0.35
 """Reach, px, and contrast (of 1) below which the rest is smoothed before it is drawn."""
 
 Pixels = NDArray[np.uint8]
 Plane = NDArray[np.float32]
+Draw = Callable[[Pixels], Pixels]
+"""A picture `(H, W, 3)` to its drawing of the same shape; H and W are multiples of the engine's."""
 
 
 def draw_whole(
@@ -63,11 +68,16 @@ def draw_whole(
     image, scale = _limited(image)
     found = [face.scaled(scale) for face in faces if face.side * scale >= LEAST_FACE][:MOST_FACES]
     picture = np.asarray(image)
-    canvas = _background(picture, engine, found, background).astype(np.float32)
+
+    def draw(pixels: Pixels) -> Pixels:
+        return engine.draw(pixels.transpose(2, 0, 1)[None])[0].transpose(1, 2, 0)
+
+    scale = background_scale(picture, engine.size, found[0].side if found else None)
+    canvas = draw_background(picture, draw, engine.multiple, scale, background)
     # From back to front: who stands nearer is larger.
     for face in reversed(found):
-        _put(canvas, picture, face, engine)
-    return np.clip(np.rint(canvas), 0, 255).astype(np.uint8)
+        lay_face(canvas, picture, face, engine.size, draw, oval=background == "keep")
+    return canvas
 
 
 def _limited(image: Image.Image) -> tuple[Image.Image, float]:
@@ -78,41 +88,71 @@ def _limited(image: Image.Image) -> tuple[Image.Image, float]:
     return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0), scale
 
 
-def _background(picture: Pixels, engine: Engine, faces: Sequence[FaceBox], kind: Background) -> Pixels:
-    if kind == "keep":
-        return picture
-    if kind == "plain":
-        return np.full_like(picture, round(_PAPER))
+def background_scale(picture: Pixels, size: int, face: float | None, most: int = MAX_BACKGROUND) -> float:
+    """At which scale the rest is drawn: strokes as wide as in the largest face, and `most` pixels at most.
+
+    Args:
+        picture: `(H, W, 3)`.
+        size: of the model, px.
+        face: side of the largest face, px; without one, as if the picture were one face.
+        most: pixels.
+    """
     height, width = picture.shape[:2]
-    # Strokes as wide as in the largest face; without one, as if the picture were one face.
-    scale = engine.size / (WINDOW * faces[0].side if faces else min(height, width))
-    scale = min(max(scale, engine.size / min(height, width)), math.sqrt(MAX_BACKGROUND / (height * width)))
-    sides = [max(1, round(side * scale / engine.multiple)) * engine.multiple for side in (height, width)]
+    least = size / min(height, width)
+    scale = size / (WINDOW * face) if face else least
+    return min(max(scale, least), math.sqrt(most / (height * width)))
+
+
+def draw_background(picture: Pixels, draw: Draw, multiple: int, scale: float, kind: Background) -> Pixels:
+    """The canvas that faces are laid on, a new array of the picture's shape."""
+    if kind == "keep":
+        return picture.copy()
+    if kind == "plain":
+        return np.full_like(picture, _PAPER)
+    height, width = picture.shape[:2]
+    sides = [max(1, round(side * scale / multiple)) * multiple for side in (height, width)]
     small = np.asarray(Image.fromarray(picture).resize((sides[1], sides[0]), Image.Resampling.LANCZOS))
     # Grain on a plain wall would be drawn as strokes: the norms make much of whatever there is.
     calm = cv2.edgePreservingFilter(small, flags=cv2.RECURS_FILTER, sigma_s=_CALM, sigma_r=_CONTRAST)
-    drawn = engine.draw(calm.transpose(2, 0, 1)[None])[0].transpose(1, 2, 0)
-    return cv2.resize(drawn, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
+    return cv2.resize(draw(calm), (width, height), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
 
 
-def _put(canvas: Plane, picture: Pixels, face: FaceBox, engine: Engine) -> None:
-    """Draw a face and lay it into the canvas, in place."""
-    matrix = _window(face, engine.size)
-    side = engine.size
-    level = _warp(picture, matrix, (side, side))
-    drawn = engine.draw(level.transpose(2, 0, 1)[None])[0].transpose(1, 2, 0).astype(np.float32)
-    around = _warp(canvas, matrix, (side, side))
-    mask = _mask(side)
-    drawn = drawn + (1 - mask) * cv2.GaussianBlur(around - drawn, (0, 0), side / 10)
-    box, back = _region(matrix, side, canvas.shape)
+def lay_face(
+    canvas: Pixels, picture: Pixels, face: FaceBox, size: int, draw: Draw, *, oval: bool = False
+) -> None:
+    """Draw a face of `picture` and lay it into the canvas, in place.
+
+    Args:
+        canvas, picture: `(H, W, 3)`.
+        face: in both.
+        size: of the model, px.
+        draw: for the level window about the face.
+        oval: only the head and not the ground beside it, for a rest that is not drawn.
+    """
+    matrix = _window(face, size)
+    level = _warp(picture, matrix, (size, size))
+    drawn = draw(level).astype(np.float32)
+    around = _warp(canvas, matrix, (size, size)).astype(np.float32)
+    mask = _mask(size, oval)
+    drawn = drawn + (1 - mask) * _soft(around - drawn)
+    box, back = _region(matrix, size, canvas.shape)
     left, top, right, bottom = box
     if left >= right or top >= bottom:
         return
-    size = (right - left, bottom - top)
-    patch = cv2.warpAffine(drawn, back, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
-    weight = cv2.warpAffine(mask, back, size, flags=cv2.INTER_LINEAR)[..., None]
-    part = canvas[top:bottom, left:right]
+    sides = (right - left, bottom - top)
+    patch = cv2.warpAffine(drawn, back, sides, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
+    weight = cv2.warpAffine(mask, back, sides, flags=cv2.INTER_LINEAR)[..., None]
+    part = canvas[top:bottom, left:right].astype(np.float32)
     part += weight * (patch - part)
+    canvas[top:bottom, left:right] = np.clip(np.rint(part), 0, 255).astype(np.uint8)
+
+
+def _soft(difference: Plane) -> Plane:
+    """Coarse colours of a difference: blurred at a quarter of the size, which is as good and faster."""
+    side = difference.shape[0]
+    small = cv2.resize(difference, (side // 4, side // 4), interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small, (0, 0), side / 40)
+    return np.asarray(cv2.resize(small, (side, side), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _window(face: FaceBox, size: int) -> NDArray[np.float64]:
@@ -153,10 +193,15 @@ def _region(
     return (left, top, right, bottom), back
 
 
-def _mask(side: int) -> Plane:
+@cache
+def _mask(side: int, oval: bool) -> Plane:
     """One about the face, falling to nothing before the window's edge, `(side, side, 1)`."""
     along = (np.arange(side) + 0.5) / (side / 2) - 1
-    # A rounded square: hair fills the corners of the window more than a circle would leave.
-    radius = (along[:, None] ** 4 + along[None] ** 4) ** 0.25
+    if oval:
+        x, y = along[None] / _HEAD[0], (along[:, None] - _HEAD[2]) / _HEAD[1]
+        radius = np.sqrt(x * x + y * y)
+    else:
+        # A rounded square: hair fills the corners of the window more than a circle would leave.
+        radius = (along[:, None] ** 4 + along[None] ** 4) ** 0.25
     fall = np.clip((_EDGE - radius) / (_EDGE - _CORE), 0, 1)
     return (fall * fall * (3 - 2 * fall)).astype(np.float32)[..., None]

@@ -1,0 +1,171 @@
+"""Videos: faces are followed and drawn frame by frame, steadied along the motion, and laid back."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from fewshot.errors import BadInputError, ConflictError, UsageError
+from fewshot.files import clear_write_errors
+from fewshot.inference.steadying import Steady, is_cut
+from fewshot.inference.tracking import FaceTracker, Track
+from fewshot.inference.video_files import WRITABLE, Frame, Pixels, VideoReader, VideoWriter
+from fewshot.inference.whole import Background, Draw, background_scale, draw_background, lay_face
+
+if TYPE_CHECKING:
+    from fewshot.inference.detection import FaceDetector
+    from fewshot.inference.engine import Engine
+
+BACKGROUND_PIXELS = 150_000
+"""At which the rest of a frame is drawn, at most: a quarter of a still picture's, for speed."""
+
+
+@dataclass(frozen=True)
+class VideoResult:
+    """What became of a video."""
+
+    frames: int
+    """Written."""
+    faces: int
+    """Frames in which a face was drawn."""
+    size: tuple[int, int]
+    """Width and height, px."""
+    problem: str
+    """What ended it early; empty at the proper end."""
+
+
+@dataclass
+class FrameDrawer:
+    """Draws the frames of one video, which have to come in order."""
+
+    engine: Engine
+    """What draws."""
+    detector: FaceDetector
+    """What finds faces."""
+    background: Background = "keep"
+    """What becomes of the rest."""
+    steady: bool = True
+    """Whether drawings follow the motion of the video instead of being drawn one by one."""
+    _steadies: dict[int, Steady] = field(default_factory=dict)
+    _before: Pixels | None = None
+
+    def __post_init__(self) -> None:
+        self.tracker = FaceTracker(self.detector)
+        self.scale: float | None = None
+
+    def draw(self, picture: Pixels, now: float) -> Pixels:
+        """The drawing of a frame `(H, W, 3)` at `now` seconds."""
+        small = np.asarray(cv2.cvtColor(cv2.resize(picture, (64, 48)), cv2.COLOR_RGB2GRAY), np.uint8)
+        if self._before is not None and is_cut(self._before, small):
+            self.tracker.forget()
+            self._steadies.clear()
+            self.scale = None
+        self._before = small
+        tracks = self.tracker.update(Image.fromarray(picture), now)
+        canvas = self._rest(picture, tracks)
+        for track in reversed(tracks):
+            draw = self._drawing(track.number)
+            lay_face(canvas, picture, track.box, self.engine.size, draw, oval=self.background == "keep")
+        kept = {track.number for track in tracks} | {0}
+        self._steadies = {number: s for number, s in self._steadies.items() if number in kept}
+        return canvas
+
+    def _rest(self, picture: Pixels, tracks: list[Track]) -> Pixels:
+        if self.scale is None:
+            # Once for each scene: strokes that grow and shrink with a nodding head would swim.
+            face = tracks[0].box.side if tracks else None
+            self.scale = background_scale(picture, self.engine.size, face, BACKGROUND_PIXELS)
+        return draw_background(picture, self._drawing(0), self.engine.multiple, self.scale, self.background)
+
+    def _drawing(self, number: int) -> Draw:
+        def draw(pixels: Pixels) -> Pixels:
+            drawn = self.engine.draw(pixels.transpose(2, 0, 1)[None])[0].transpose(1, 2, 0)
+            if not self.steady:
+                return drawn
+            return self._steadies.setdefault(number, Steady())(pixels, drawn)
+
+        return draw
+
+
+def stylize_video(
+    source: Path,
+    target: Path,
+    drawer: FrameDrawer,
+    *,
+    overwrite: bool = False,
+    on_frame: Callable[[int, int], None] | None = None,
+) -> VideoResult:
+    """Draw a video, frame for frame, with its sound.
+
+    A damaged or truncated file ends where it can be read no further; so does a run that is interrupted: what
+    was drawn until then is a whole file.
+
+    Args:
+        on_frame: called with the frames done and how many there are, 0 where that is not known.
+
+    Raises:
+        UsageError: an ending that cannot be written.
+        ConflictError: the file exists.
+        BadInputError: no frame can be read, or nothing can be written there.
+        KeyboardInterrupt: after the file is complete up to there.
+    """
+    suffix = target.suffix.lower()
+    if suffix not in WRITABLE:
+        raise UsageError(
+            f"-o {target}: videos are written as {', '.join(WRITABLE)}", f"use -o {target.stem}.mp4"
+        )
+    if target.exists() and not overwrite:
+        raise ConflictError(f"{target} exists already", "choose another name, or add --overwrite")
+    reader = VideoReader(source)
+    with clear_write_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        os.close(descriptor)
+        temporary = Path(name)
+        try:
+            result = _draw_all(reader, VideoWriter(temporary, reader, suffix), drawer, on_frame)
+            if not result.frames:
+                raise BadInputError(f"{source}: no frame can be read", "copy the file again")
+            os.replace(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
+            reader.close()
+    if result.problem == INTERRUPTED:
+        raise KeyboardInterrupt
+    return result
+
+
+INTERRUPTED = "interrupted"
+
+
+def _draw_all(
+    reader: VideoReader,
+    writer: VideoWriter,
+    drawer: FrameDrawer,
+    on_frame: Callable[[int, int], None] | None,
+) -> VideoResult:
+    faces, size, problem = 0, (0, 0), ""
+    try:
+        for item in reader:
+            if not isinstance(item, Frame):
+                writer.write_sound(item)
+                continue
+            drawn = drawer.draw(item.pixels, float(item.time))
+            writer.write(Frame(drawn, item.time))
+            faces += bool(drawer.tracker.tracks)
+            size = (drawn.shape[1], drawn.shape[0])
+            if on_frame is not None:
+                on_frame(writer.frames, reader.frames)
+    except KeyboardInterrupt:
+        problem = INTERRUPTED
+    finally:
+        writer.close()
+    return VideoResult(writer.frames, faces, size, problem or reader.problem)
