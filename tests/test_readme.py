@@ -5,8 +5,10 @@ import shlex
 import shutil
 from pathlib import Path
 
+import av
 import pytest
 import typer
+from PIL import Image
 from typer.testing import CliRunner
 
 from fewshot.cli.main import app
@@ -45,14 +47,26 @@ def test_every_fewshot_command_works_in_the_order_of_the_page(
             shutil.copy(file, name)
     shutil.copytree(sample_folder("flat"), "photos", ignore=shutil.ignore_patterns("01*", "02*"))
     shutil.copy("photos/000.webp", "me.jpg")
+    write_clip(Path("clip.mp4"), Path("me.jpg"))
     for command in commands():
         if command[0] != "fewshot":
             continue
         arguments = [*command[1:], *SHORTER.get(command[1], [])]
         result = CliRunner().invoke(app, arguments)
         assert result.exit_code == 0, f"{shlex.join(command)}\n{result.stderr}"
-    for made in ("me.png", "cleaned", "results/000.webp", "strengths.png", "compare.png", "report.html"):
+    pictures = ("me.png", "cleaned", "results/000.webp", "strengths.png", "compare.png", "report.html")
+    for made in (*pictures, "drawn.mp4", "sheet.pdf", "mine.onnx", "mine.md"):
         assert Path(made).exists(), made
+
+
+def write_clip(path: Path, photo: Path) -> None:
+    """A video of four frames."""
+    with av.open(str(path), "w") as file, Image.open(photo) as picture:
+        stream = file.add_stream("libx264", rate=25)
+        stream.width, stream.height = picture.size
+        for _ in range(4):
+            file.mux(stream.encode(av.VideoFrame.from_image(picture.convert("RGB"))))
+        file.mux(stream.encode(None))
 
 
 def test_every_make_line_names_a_target_and_arguments_that_parse() -> None:

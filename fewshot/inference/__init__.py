@@ -1,0 +1,12 @@
+"""Drawing: pictures, folders, whole pictures with their faces put back, videos, paper, files to take along.
+
+    engine         what all engines do, and what a person means by base and styles; loads without torch
+    onnx_engine    ONNX Runtime: the default       torch_engine   torch: for networks in memory
+    detection      faces in photos                 framing        one of them cut out like a selfie
+    stylize        pictures and folders            whole          a picture with all its faces
+    sweep          strengths and blends, a sheet   outputs        where each drawing goes
+    tracking, steadying, video_files, video        videos, frame by frame
+    printing       photo paper                     export         one ONNX file for others
+
+Imports `fewshot.adapters`, `fewshot.data`, `fewshot.styles` and `base_models`; nothing here trains.
+"""

@@ -33,7 +33,8 @@ def frames(tracker: FaceTracker, detector: Scripted, boxes: list[list[FaceBox]])
 def test_a_still_face_does_not_shake() -> None:
     rng = np.random.default_rng(0)
     detector = Scripted()
-    noisy = [[FaceBox(*(100 + rng.normal(0, 2, 2)), 120 + rng.normal(0, 2))] for _ in range(90)]
+    noise = rng.normal(0, 2, (90, 3))
+    noisy = [[FaceBox(100 + x, 100 + y, 120 + side)] for x, y, side in noise]
     tracked = frames(FaceTracker(detector), detector, noisy)
     shaking = [np.std([getattr(b[0], key) for b in noisy[30:]]) for key in ("left", "top", "side")]
     steadied = [np.std([getattr(b[0], key) for b in tracked[30:]]) for key in ("left", "top", "side")]
