@@ -5,6 +5,7 @@ Peak memory is the largest resident set of the command or of a process it starte
 parent's peak and pytest with torch in it would hide the command's own.
 """
 
+import io
 import json
 import os
 import subprocess
@@ -14,8 +15,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import skimage.data
+import torch
 from PIL import Image
 
+from base_models.registry import create_model
+from fewshot.adapters.attach import attach_adapter
+from fewshot.adapters.folder import write_adapter
+from fewshot.consent import Consent
+from fewshot.home import run_folder
 from fewshot.samples import sample_folder
 
 MEGABYTE = 1_000_000
@@ -61,6 +69,55 @@ def test_stylize_a_large_photo(benchmark: Any, tmp_path: Path) -> None:
     peak = measure(benchmark, tmp_path, "stylize", *photos, "--base", "scan_256", "-o", tmp_path / "out")
     assert len(list((tmp_path / "out").iterdir())) == len(photos)
     assert peak < 1000 * MEGABYTE
+
+
+@pytest.mark.benchmark(group="commands: memory and wall time")
+def test_a_style_on_one_face_in_a_second(benchmark: Any, tmp_path: Path) -> None:
+    """`fewshot stylize face.png --style NAME` at 256 px as a process: at most 1 s (median) and 400 MB."""
+    base = create_model("scan_256.anime")
+    model = attach_adapter(base.netG_A, method="lora", rank=12, alpha=12, base_sha256=base.sha256)
+    preview = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(preview, "PNG")
+    write_adapter(
+        run_folder("mine") / "adapter",
+        model,
+        name="mine",
+        base_name=base.name,
+        base_sha256=base.sha256,
+        recipe_toml="",
+        recipe_hash="0",
+        seed=0,
+        steps=1,
+        reference_hashes=[],
+        metrics={},
+        preview_png=preview.getvalue(),
+        style_features={"references": torch.zeros(1, 2)},
+        extractor_sha256="0",
+        licence="CC0-1.0",
+        consent=Consent("self"),
+    )
+    Image.fromarray(skimage.data.astronaut()[:256, 96:352]).save(tmp_path / "face.png")
+    command: list[str | Path] = [
+        "stylize",
+        "face.png",
+        "--style",
+        "mine",
+        "--crop",
+        "face",
+        "-o",
+        "out.png",
+        "--overwrite",
+    ]
+    peaks = []
+
+    def once() -> None:
+        peaks.append(peak_memory(tmp_path, *command))
+
+    benchmark.pedantic(once, rounds=7, warmup_rounds=1)
+    benchmark.extra_info["peak memory MB"] = round(max(peaks) / MEGABYTE)
+    assert Image.open(tmp_path / "out.png").size == (256, 256)
+    assert max(peaks) <= 400 * MEGABYTE
+    assert benchmark.stats.stats.median <= 1.0
 
 
 @pytest.mark.benchmark(group="commands: memory and wall time")

@@ -2,9 +2,9 @@
 
 AnimeGANv2 (Chen, Liu and Chen 2020; its predecessor: "AnimeGAN: A Novel Lightweight GAN for Photo Animation",
 ISICA 2019) is the usual light network for this job: a 7x7 stem of 32 channels, two halvings to 128 channels,
-four inverted residual blocks of 256, and the way back, every convolution with LayerNorm and leaky ReLU: 2.14 M
-parameters and 26 GMACs at 256 px. It is written down here from its published sizes, with random weights, and
-runs on the same ONNX Runtime as ours.
+four inverted residual blocks of 256, and the way back, every convolution with LayerNorm and leaky ReLU: 2.14
+M parameters and 26 GMACs at 256 px. It is written down here from its published sizes, with random weights,
+and runs on the same ONNX Runtime as ours.
 
 The peak is that of plain convolutions (128 channels, 3x3, 64x64) in the same runtime: multiply-accumulates a
 second, of which each network reaches a share.
