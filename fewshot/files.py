@@ -51,21 +51,33 @@ def atomic_write(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
     Raises:
         BadInputError: the folder cannot be written to or the disk is full; no file is left behind.
     """
+    with temporary_beside(path) as temporary, temporary.open("wb") as handle:
+        write(handle)
+        handle.flush()
+        os.fsync(handle.fileno())
+
+
+@contextlib.contextmanager
+def temporary_beside(path: Path) -> Iterator[Path]:
+    """A new file in the same folder, which becomes `path` when the block ends well and else is removed.
+
+    Raises:
+        BadInputError: the folder cannot be written to or the disk is full.
+    """
     with clear_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        os.close(descriptor)
+        temporary = Path(name)
         try:
-            with os.fdopen(descriptor, "wb") as handle:
-                write(handle)
-                handle.flush()
-                os.fsync(handle.fileno())
+            yield temporary
             umask = os.umask(0)
             os.umask(umask)
             os.chmod(temporary, 0o666 & ~umask)
             os.replace(temporary, path)
         except BaseException:
             with contextlib.suppress(OSError):
-                os.unlink(temporary)
+                temporary.unlink()
             raise
 
 

@@ -1,5 +1,6 @@
 """`fewshot print`: pictures on photo paper."""
 
+import math
 import re
 from pathlib import Path
 from typing import Annotated, Literal
@@ -40,6 +41,8 @@ def print_(
     match = re.fullmatch(r"([1-9]\d?)x([1-9]\d?)", grid)
     if not match:
         raise UsageError(f"--grid {grid!r}: expected columns and rows", "write it as --grid 2x3")
+    if not (math.isfinite(margin) and math.isfinite(gap)):
+        raise UsageError("--margin and --gap: expected millimetres", "write them as --margin 5 --gap 4")
     sheet = Sheet(paper, layout, int(match[1]), int(match[2]), margin, gap, fit, marks, copies)
     pages = print_pictures(pictures, out, sheet, overwrite=overwrite)
     emit([{"path": out, "pages": pages}], ["path"] if format == "path" else ["path", "pages"], format)

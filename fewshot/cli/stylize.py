@@ -11,6 +11,7 @@ from fewshot.output import Format, emit, notice, progress, warn
 if TYPE_CHECKING:
     from fewshot.inference.outputs import Failure
     from fewshot.inference.stylize import Summary
+    from fewshot.inference.video import FrameDrawer
 
 _COLUMNS = {
     "table": ["photo", "drawing", "size", "face"],
@@ -88,10 +89,16 @@ def stylize(
     Exit code 3: a photo could not be read; the others are drawn. 4: no such style. 5: the output exists. 6: a
     damaged style, one of another base, or without consent.
     """
+    from fewshot.errors import UsageError
     from fewshot.inference.video_files import is_video
 
     if any(is_video(path, out) for path in inputs):
-        _videos(inputs, out, style or [], base, background, detector, engine, device, overwrite)
+        if sweep or resume or whole or size is not None or crop != "auto":
+            raise UsageError(
+                "a video takes no --sweep, --resume, --whole, --crop or --size", "leave them out for a video"
+            )
+        drawer = _frame_drawer(style or [], base, background, detector, engine, device)
+        _video(inputs, out, drawer, overwrite, format)
         return
     from fewshot.inference.outputs import STREAM, plan_outputs
 
@@ -147,31 +154,32 @@ def stylize(
         raise typer.Exit(3)
 
 
-def _videos(
-    inputs: list[Path],
-    out: Path,
+def _frame_drawer(
     style: list[str],
     base: str | None,
     background: Literal["stylize", "keep", "plain"] | None,
     detector: Path | None,
     kind: Literal["onnx", "torch"],
     device: str,
-    overwrite: bool,
-) -> None:
-    """Draw one video; the rest of its frames stays as it is unless something else is asked for."""
-    from fewshot.errors import UsageError
+) -> "FrameDrawer":
+    """The rest of a video's frames stays as it is unless something else is asked for."""
     from fewshot.inference.detection import open_detector
     from fewshot.inference.engine import load_blend, open_engine
-    from fewshot.inference.video import FrameDrawer, stylize_video
+    from fewshot.inference.video import FrameDrawer
+
+    model, styles = load_blend(style, base)
+    drawing = open_engine(model, styles, kind, device=device)
+    return FrameDrawer(drawing, open_detector(detector), background or "keep")
+
+
+def _video(inputs: list[Path], out: Path, drawer: "FrameDrawer", overwrite: bool, format: Format) -> None:
+    from fewshot.errors import UsageError
+    from fewshot.inference.video import stylize_video
 
     if len(inputs) > 1:
         raise UsageError(
             "a video is drawn alone, not with other files", "run the command once for each video"
         )
-    model, styles = load_blend(style, base)
-    drawer = FrameDrawer(
-        open_engine(model, styles, kind, device=device), open_detector(detector), background or "keep"
-    )
     with progress("drawing", 0) as bar:
 
         def count(done: int, total: int) -> None:
@@ -179,8 +187,8 @@ def _videos(
             bar.update(done)
 
         result = stylize_video(inputs[0], out, drawer, overwrite=overwrite, on_frame=count)
-    emit([{"path": out}], ["path"], "path")
-    notice(f"{result.frames} frames, {result.faces} of them with a face")
+    row = {"path": out, "frames": result.frames, "with a face": result.faces}
+    emit([row], ["path"] if format == "path" else list(row), format)
     if result.problem:
         warn(f"{inputs[0]}: {result.problem}; what was drawn until there is in {out}")
         raise typer.Exit(3)
@@ -200,7 +208,7 @@ def _print(summary: "Summary", format: Format) -> None:
         for drawn in summary.drawn
     ]
     for drawn in summary.drawn:
-        if drawn.found_face is False:
+        if drawn.found_face is False and not drawn.whole:
             notice(f"{drawn.source}: no face found, the middle was drawn; --whole draws all of it")
     if format == "json":
         rows += [_failed(failure) for failure in summary.failures]

@@ -33,22 +33,18 @@ class OnnxEngine:
         base: the base model.
         styles: adapters and their weights.
         device: `auto`, or one of `PROVIDERS`.
-        threads: for one picture; as many as the machine has cores when 0.
 
     Raises:
         IntegrityError: an adapter of another base, damaged, or without consent.
         UsageError: a device that is not here.
     """
 
-    def __init__(
-        self, base: BaseArrays, styles: Styles = (), *, device: str = "auto", threads: int = 0
-    ) -> None:
+    def __init__(self, base: BaseArrays, styles: Styles = (), *, device: str = "auto") -> None:
         self.base = base
         self.base_name, self.base_sha256 = base.name, base.sha256
         self.size: int = base.size
         self.multiple: int = multiple_of(base.architecture)
-        self.providers = _providers(device)
-        self.threads = threads
+        self.device, self.providers = device, _providers(device)
         self.switch(styles)
 
     def switch(self, styles: Styles) -> None:
@@ -57,9 +53,12 @@ class OnnxEngine:
             require(adapter.name, adapter.consent.refusal())
         graph = build_onnx(self.base.architecture, blend(self.base, styles))
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self.threads
         options.log_severity_level = 3
-        self.session = onnxruntime.InferenceSession(graph, options, providers=self.providers)
+        session = onnxruntime.InferenceSession(graph, options, providers=self.providers)
+        if self.device != "auto" and session.get_providers()[0] != self.providers[0]:
+            # What was compiled in need not start: a driver may be missing.
+            raise UsageError(f"--device {self.device}: ONNX Runtime cannot start it", "use --device cpu")
+        self.session = session
         self.styles = tuple((adapter.name, weight) for adapter, weight in styles)
 
     def stylize(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -79,6 +79,11 @@ def plan_outputs(
             a folder is needed.
         ConflictError: the file exists and `overwrite` is false, or it is the input itself.
     """
+    if resume and (STREAM in (*inputs, out) or _is_file_name(out) or ending is not None):
+        raise UsageError(
+            "--resume goes on with a folder of drawings, not with one file, a pipe or sheets",
+            "give a folder: -o drawings/, or leave --resume out",
+        )
     if not inputs:
         raise UsageError(
             "no picture to draw", "name pictures or folders: fewshot stylize me.jpg --style NAME"

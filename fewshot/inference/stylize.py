@@ -19,7 +19,7 @@ from fewshot.files import atomic_write
 from fewshot.inference.detection import CascadeDetector
 from fewshot.inference.framing import frame, is_portrait
 from fewshot.inference.outputs import FORMATS, STREAM, Failure, Job, Plan, plan_outputs
-from fewshot.inference.whole import draw_whole
+from fewshot.inference.whole import MAX_SIDE, draw_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,9 +70,11 @@ class Drawn:
     target: Path
     """The drawing."""
     found_face: bool | None
-    """Whether a face decided the crop; None when none was looked for."""
+    """Whether a face was found; None when none was looked for."""
     size: tuple[int, int]
     """Width and height of the drawing, px."""
+    whole: bool = False
+    """Whether the whole picture was drawn and no square of it."""
 
 
 @dataclass(frozen=True)
@@ -137,12 +139,16 @@ def run_plan(
             try:
                 image = open_job(job)
                 faces = framing.find(image)
-                if framing.takes_whole(image, faces):
-                    drawn[job.target] = _draw_whole(job, image, engine, framing, faces, size)
+                whole = framing.takes_whole(image, faces)
+                if whole:
+                    image, faces = _sized(job, image, faces, size)
                 else:
                     prepared.append(_prepared(job, image, engine.size, framing.crop, faces))
             except FewshotError as error:
                 failures.append(Failure(job.source, error))
+                continue
+            if whole:
+                drawn[job.target] = _draw_whole(job, image, engine, framing, faces)
         for _, group in groupby(prepared, key=lambda p: p.pixels.shape):
             drawn |= {one.target: one for one in _draw(list(group), engine, size)}
         done += len(chunk)
@@ -191,17 +197,29 @@ def _prepared(job: Job, image: Image.Image, size: int, crop: Crop, faces: Sequen
     return Prepared(job, np.asarray(small, dtype=np.uint8).transpose(2, 0, 1), found)
 
 
+def _sized(
+    job: Job, image: Image.Image, faces: Sequence[FaceBox], size: int | None
+) -> tuple[Image.Image, list[FaceBox]]:
+    """A picture that is drawn whole with its shorter side at `size` px."""
+    if size is None:
+        return image, list(faces)
+    scale = size / min(image.size)
+    if scale * max(image.size) > MAX_SIDE:
+        raise BadInputError(
+            f"{job.source}: with --size {size} it would be longer than {MAX_SIDE} px",
+            f"use --size {int(MAX_SIDE * min(image.size) / max(image.size))}",
+        )
+    sides = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    resized = image.resize(sides, Image.Resampling.LANCZOS, reducing_gap=3.0)
+    return resized, [face.scaled(scale) for face in faces]
+
+
 def _draw_whole(
-    job: Job, image: Image.Image, engine: Engine, framing: Framing, faces: Sequence[FaceBox], size: int | None
+    job: Job, image: Image.Image, engine: Engine, framing: Framing, faces: Sequence[FaceBox]
 ) -> Drawn:
-    if size is not None:
-        scale = size / min(image.size)
-        sides = (round(image.width * scale), round(image.height * scale))
-        image = image.resize(sides, Image.Resampling.LANCZOS, reducing_gap=3.0)
-        faces = [face.scaled(scale) for face in faces]
     result = Image.fromarray(draw_whole(image, engine, faces, framing.background))
     write_picture(result, job.target)
-    return Drawn(job.source, job.target, True if faces else None, result.size)
+    return Drawn(job.source, job.target, bool(faces), result.size, whole=True)
 
 
 def _draw(group: list[Prepared], engine: Engine, size: int | None) -> Iterable[Drawn]:

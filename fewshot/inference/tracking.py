@@ -99,7 +99,11 @@ class FaceTracker:
             self._looked = now
             found = self.detector.faces(image)[:MOST_TRACKS]
         else:
-            found = [box for track in self.tracks for box in self._about(image, track.found)[:1]]
+            found = [
+                min(near, key=lambda box, track=track: _distance(box, track.found))  # type: ignore[misc]
+                for track in self.tracks
+                if (near := self._about(image, track.found))
+            ]
         for track in self.tracks:
             near = [box for box in found if _distance(box, track.found) < _SAME * track.found.side]
             if near:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from fewshot.errors import BadInputError, ConflictError, UsageError
-from fewshot.files import clear_write_errors
+from fewshot.files import temporary_beside
 from fewshot.inference.steadying import Steady, is_cut
 from fewshot.inference.tracking import FaceTracker, Track
 from fewshot.inference.video_files import WRITABLE, Frame, Pixels, VideoReader, VideoWriter
@@ -122,22 +122,16 @@ def stylize_video(
         raise UsageError(
             f"-o {target}: videos are written as {', '.join(WRITABLE)}", f"use -o {target.stem}.mp4"
         )
+    if os.path.realpath(source) == os.path.realpath(target):
+        raise ConflictError(f"{target} is the video itself", "choose another name with -o")
     if target.exists() and not overwrite:
         raise ConflictError(f"{target} exists already", "choose another name, or add --overwrite")
-    reader = VideoReader(source)
-    with clear_write_errors(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        os.close(descriptor)
-        temporary = Path(name)
-        try:
-            result = _draw_all(reader, VideoWriter(temporary, reader, suffix), drawer, on_frame)
-            if not result.frames:
-                raise BadInputError(f"{source}: no frame can be read", "copy the file again")
-            os.replace(temporary, target)
-        finally:
-            temporary.unlink(missing_ok=True)
-            reader.close()
+    with contextlib.closing(VideoReader(source)) as reader, temporary_beside(target) as temporary:
+        result = _draw_all(reader, VideoWriter(temporary, reader, suffix), drawer, on_frame)
+        if not result.frames and result.problem == INTERRUPTED:
+            raise KeyboardInterrupt
+        if not result.frames:
+            raise BadInputError(f"{source}: no frame can be read", "copy the file again")
     if result.problem == INTERRUPTED:
         raise KeyboardInterrupt
     return result
@@ -152,18 +146,19 @@ def _draw_all(
     drawer: FrameDrawer,
     on_frame: Callable[[int, int], None] | None,
 ) -> VideoResult:
-    faces, size, problem = 0, (0, 0), ""
+    faces, done, size, problem = 0, 0, (0, 0), ""
     try:
         for item in reader:
             if not isinstance(item, Frame):
                 writer.write_sound(item)
                 continue
             drawn = drawer.draw(item.pixels, float(item.time))
-            writer.write(Frame(drawn, item.time))
+            writer.write(Frame(drawn, item.time, item.duration))
             faces += bool(drawer.tracker.tracks)
             size = (drawn.shape[1], drawn.shape[0])
+            done += 1
             if on_frame is not None:
-                on_frame(writer.frames, reader.frames)
+                on_frame(done, reader.frames)
     except KeyboardInterrupt:
         problem = INTERRUPTED
     finally:

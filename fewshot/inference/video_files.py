@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fewshot.errors import BadInputError, UsageError
+from fewshot.errors import BadInputError, NotFoundError, UsageError
 
 Pixels = NDArray[np.uint8]
 
@@ -25,11 +25,11 @@ VIDEO_SUFFIXES = (".mp4", ".webm", ".gif", ".mov", ".mkv", ".avi", ".m4v")
 """Endings that are read as videos; those of `WRITABLE` can be written."""
 WRITABLE = (".mp4", ".webm", ".gif")
 
-_COPIED = {".mp4": ("aac", "mp3", "alac"), ".webm": ("opus", "vorbis"), ".gif": ()}
+_COPIED = {".mp4": ("aac", "mp3float", "mp3", "alac"), ".webm": ("opus", "vorbis"), ".gif": ()}
 """Kinds of sound that a file of that ending holds as they are."""
 _SOUND = {".mp4": "aac", ".webm": "libopus"}
 _VIDEO: dict[str, tuple[str, dict[str, str]]] = {
-    ".mp4": ("libx264", {"crf": "18", "preset": "veryfast"}),
+    ".mp4": ("libx264", {"crf": "18", "preset": "veryfast", "bf": "0"}),
     ".webm": (
         "libvpx-vp9",
         {"crf": "30", "b:v": "0", "deadline": "realtime", "cpu-used": "7", "row-mt": "1"},
@@ -37,6 +37,9 @@ _VIDEO: dict[str, tuple[str, dict[str, str]]] = {
     ".gif": ("gif", {}),
 }
 _LARGEST = 3840 * 2160
+_HINT = "give an .mp4, .webm or .gif file"
+_LEAST_DELAY = 2
+"""Hundredths of a second: browsers show shorter delays of a GIF as a tenth."""
 
 
 def is_video(source: Path, target: Path) -> bool:
@@ -53,6 +56,8 @@ class Frame:
     """`(H, W, 3)` RGB, upright."""
     time: Fraction
     """Seconds from the start of the file."""
+    duration: Fraction = Fraction(0)
+    """Seconds that it is shown; 0 where the file does not say."""
 
 
 class VideoReader:
@@ -61,6 +66,7 @@ class VideoReader:
     Attributes:
         frames: how many the file says it has; 0 where it does not.
         rate: frames a second, on average.
+        aspect: width of a pixel over its height; None where the file does not say.
         problem: what ended the reading early, in words; empty at the proper end.
 
     Raises:
@@ -71,14 +77,18 @@ class VideoReader:
     def __init__(self, path: Path) -> None:
         self.path, self.problem = path, ""
         self._av = _load_av()
+        if not path.exists():
+            raise NotFoundError(f"{path}: no such file", "check the path and its spelling")
         try:
             self._file = self._av.open(str(path), metadata_errors="replace")
-            self._video = self._file.streams.video[0]
-        except (self._av.error.FFmpegError, IndexError, OSError, ValueError) as error:
-            raise BadInputError(
-                f"{path}: no video that can be read ({error!s:.80})", "give an .mp4, .webm or .gif file"
-            ) from None
+        except (self._av.error.FFmpegError, OSError, ValueError) as error:
+            raise BadInputError(f"{path}: no video that can be read ({error!s:.80})", _HINT) from None
+        if not self._file.streams.video:
+            self._file.close()
+            raise BadInputError(f"{path}: there is no picture in it, only sound", _HINT)
+        self._video = self._file.streams.video[0]
         if self._video.width * self._video.height > _LARGEST:
+            self._file.close()
             raise BadInputError(
                 f"{path}: frames of {self._video.width}x{self._video.height} px; expected 3840x2160 at most",
                 "scale it down first",
@@ -87,23 +97,26 @@ class VideoReader:
         self.sound = next(iter(self._file.streams.audio), None)
         self.frames = int(self._video.frames or 0)
         self.rate = self._video.average_rate or Fraction(25)
+        self.aspect: Fraction | None = self._video.sample_aspect_ratio
 
     def __iter__(self) -> Iterator[Frame | Any]:
         """Frames, and between them packets of sound."""
         streams = [stream for stream in (self._video, self.sound) if stream is not None]
-        count = 0
+        count = packets = 0
         try:
             for packet in self._file.demux(*streams):
                 if packet.stream is self.sound:
                     yield packet
                     continue
+                packets += packet.size > 0
                 for frame in packet.decode():
                     yield self._upright(frame, count)
                     count += 1
         except self._av.error.FFmpegError as error:
             self.problem = f"damaged after {count} frames ({error!s:.60})"
-        if not self.problem and self.frames and count < self.frames:
-            self.problem = f"ends after {count} of {self.frames} frames"
+        # Packets and not frames: a file may hold more than it shows.
+        if not self.problem and self.frames and packets < self.frames:
+            self.problem = f"ends after {packets} of {self.frames} frames"
 
     def _upright(self, frame: Any, number: int) -> Frame:
         pixels = frame.to_ndarray(format="rgb24")
@@ -111,8 +124,11 @@ class VideoReader:
         turns = round(getattr(frame, "rotation", 0) / 90) % 4
         if turns:
             pixels = np.ascontiguousarray(np.rot90(pixels, turns))
-        known = frame.pts is not None and frame.time_base is not None
-        return Frame(pixels, frame.pts * frame.time_base if known else number / self.rate)
+            if turns % 2 and self.aspect and not number:
+                self.aspect = 1 / self.aspect
+        if frame.pts is None or frame.time_base is None:
+            return Frame(pixels, number / self.rate)
+        return Frame(pixels, frame.pts * frame.time_base, (frame.duration or 0) * frame.time_base)
 
     def close(self) -> None:
         """Close the file."""
@@ -123,8 +139,9 @@ class VideoWriter:
     """Writes frames at their times, and the sound of a reader.
 
     Args:
-        path: ends in one of `WRITABLE`.
+        path: the file, of any name.
         reader: whose sound and rate it takes.
+        suffix: one of `WRITABLE`, the kind of file.
     """
 
     def __init__(self, path: Path, reader: VideoReader, suffix: str) -> None:
@@ -132,7 +149,8 @@ class VideoWriter:
         self._kind, self._reader = suffix, reader
         self._file = self._av.open(str(path), "w", format=suffix.removeprefix("."))
         self._base = Fraction(1, 100) if suffix == ".gif" else Fraction(1, 90_000)
-        self._last = -1
+        self._last, self._lasts = -1, 0
+        self._held: Any = None
         self._size: tuple[int, int] | None = None
         self._video: Any = None
         self._sound: Any = None
@@ -150,6 +168,8 @@ class VideoWriter:
         self._video.height, self._video.width = self._size
         self._video.pix_fmt = "pal8" if self._kind == ".gif" else "yuv420p"
         self._video.codec_context.time_base = self._base
+        if self._reader.aspect and self._kind != ".gif":
+            self._video.codec_context.sample_aspect_ratio = self._reader.aspect
         self._sound = self._add_sound()
         waiting, self._waiting = self._waiting, []
         for packet in waiting:
@@ -167,12 +187,16 @@ class VideoWriter:
         """Add a frame; all of them have the size of the first."""
         if self._size is None:
             self._open(frame.pixels)
+        tick = round(frame.time / self._base)
+        if self._kind == ".gif" and self.frames and tick < self._last + _LEAST_DELAY:
+            return
         made = self._converted(frame.pixels)
         # Two frames at one time would be refused; a later one is shown a tick later.
-        made.pts = max(self._last + 1, round(frame.time / self._base))
+        made.pts = max(self._last + 1, tick)
         made.time_base = self._base
+        made.duration = self._lasts = round(frame.duration / self._base)
         self._last = made.pts
-        self._mux(self._video.encode(made))
+        self._mux_video(self._video.encode(made))
         self.frames += 1
 
     def _converted(self, pixels: Pixels) -> Any:
@@ -218,11 +242,21 @@ class VideoWriter:
     def close(self) -> None:
         """Write what is left and the file's index; without a frame there is no file to speak of."""
         if self._size is not None:
-            self._mux(self._video.encode(None))
+            self._mux_video(self._video.encode(None), last=True)
             if self._resampler is not None:
                 self._encode_sound(None)
                 self._mux(self._sound.encode(None))
         self._file.close()
+
+    def _mux_video(self, packets: list[Any], *, last: bool = False) -> None:
+        """Write packets, one behind: how long the last frame is shown is told by nothing that follows."""
+        if self._held is not None:
+            packets = [self._held, *packets]
+        self._held = None if last or not packets else packets[-1]
+        for packet in packets[: None if last else -1]:
+            if last and packet is packets[-1] and self._lasts:
+                packet.duration = round(self._lasts * self._base / packet.time_base)
+            self._file.mux(packet)
 
     def _mux(self, packets: list[Any]) -> None:
         for packet in packets:

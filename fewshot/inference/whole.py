@@ -65,8 +65,8 @@ def draw_whole(
     Returns:
         `(H, W, 3)` RGB.
     """
-    image, scale = _limited(image)
-    found = [face.scaled(scale) for face in faces if face.side * scale >= LEAST_FACE][:MOST_FACES]
+    image, limited = _limited(image)
+    found = [face.scaled(limited) for face in faces if face.side * limited >= LEAST_FACE][:MOST_FACES]
     picture = np.asarray(image)
 
     def draw(pixels: Pixels) -> Pixels:
@@ -140,6 +140,10 @@ def lay_face(
     if left >= right or top >= bottom:
         return
     sides = (right - left, bottom - top)
+    shrink = WINDOW * face.side / size
+    if shrink < 1:
+        # Strokes of a face that becomes smaller would break up.
+        drawn = cv2.GaussianBlur(drawn, (0, 0), 0.45 / shrink)
     patch = cv2.warpAffine(drawn, back, sides, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
     weight = cv2.warpAffine(mask, back, sides, flags=cv2.INTER_LINEAR)[..., None]
     part = canvas[top:bottom, left:right].astype(np.float32)
@@ -170,9 +174,17 @@ def _warp(picture: NDArray[Any], matrix: NDArray[np.float64], size: tuple[int, i
     """The window of a picture, averaged where it shrinks; mirrored beyond the edge."""
     scale = math.hypot(matrix[0, 0], matrix[1, 0])
     if scale < 1:
-        # Only as much is shrunk as the window sees.
-        small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        matrix = np.hstack([matrix[:, :2] / scale, matrix[:, 2:]])
+        # Only what the window sees, and a border of it, is shrunk.
+        (left, top, right, bottom), _ = _region(matrix, size[0], picture.shape, reach=0.1)
+        if left < right and top < bottom:
+            picture = picture[top:bottom, left:right]
+            matrix = np.hstack([matrix[:, :2], matrix[:, 2:] + matrix[:, :2] @ [[left], [top]]])
+        sides = [max(1, round(length * scale)) for length in picture.shape[1::-1]]
+        small = cv2.resize(picture, sides, interpolation=cv2.INTER_AREA)
+        shrunk = np.array(small.shape[1::-1]) / picture.shape[1::-1]
+        # OpenCV's pixel centres lie at whole numbers, so a point moves by more than the factor.
+        turn, shift = matrix[:, :2], matrix[:, 2:]
+        matrix = np.hstack([turn / shrunk, shift + (turn @ (0.5 / shrunk - 0.5))[:, None]])
         picture = small
     return cv2.warpAffine(
         picture, matrix, size, flags=cv2.INTER_LINEAR if scale < 1 else cv2.INTER_CUBIC,
@@ -181,11 +193,12 @@ def _warp(picture: NDArray[Any], matrix: NDArray[np.float64], size: tuple[int, i
 
 
 def _region(
-    matrix: NDArray[np.float64], side: int, shape: tuple[int, ...]
+    matrix: NDArray[np.float64], side: int, shape: tuple[int, ...], reach: float = 0.0
 ) -> tuple[tuple[int, int, int, int], NDArray[np.float64]]:
     """Box of the canvas that a window covers, and the matrix from the window into that box."""
     back = cv2.invertAffineTransform(matrix)
-    corners = np.array([[0, 0, 1], [side, 0, 1], [0, side, 1], [side, side, 1]], float) @ back.T
+    low, high = -reach * side, (1 + reach) * side
+    corners = np.array([[low, low, 1], [high, low, 1], [low, high, 1], [high, high, 1]], float) @ back.T
     left, top = (max(0, math.floor(value)) for value in corners.min(0))
     right, bottom = (min(shape[1 - i], math.ceil(value)) for i, value in enumerate(corners.max(0)))
     back = back.copy()

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from base_models.arrays import load_arrays
 from eval.temporal import drift, warping_error
 from fewshot.cli.main import app
-from fewshot.errors import BadInputError, ConflictError, UsageError
+from fewshot.errors import BadInputError, ConflictError, NotFoundError, UsageError
 from fewshot.inference.detection import CascadeDetector
 from fewshot.inference.onnx_engine import OnnxEngine
 from fewshot.inference.video import FrameDrawer, stylize_video
@@ -186,15 +186,71 @@ def test_an_interrupted_run_leaves_a_whole_file(tmp_path: Path, drawer: FrameDra
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
 
 
+def test_the_last_frame_is_shown_as_long_as_it_was(tmp_path: Path, drawer: FrameDrawer) -> None:
+    pictures = [Image.fromarray(pixels) for pixels in numbered(3)]
+    source = tmp_path / "in.gif"
+    pictures[0].save(source, save_all=True, append_images=pictures[1:], duration=[100, 100, 2000])
+    for suffix in (".gif", ".mp4"):
+        stylize_video(source, tmp_path / f"out{suffix}", drawer)
+        with av.open(str(tmp_path / f"out{suffix}")) as file:
+            assert (file.duration or 0) / 1e6 == pytest.approx(2.2, abs=0.05)
+
+
+def test_a_fast_video_becomes_a_gif_that_browsers_do_not_slow_down(
+    tmp_path: Path, drawer: FrameDrawer
+) -> None:
+    times = [Fraction(n, 60) for n in range(24)]
+    source = make_video(tmp_path / "in.mp4", numbered(24), times)
+    stylize_video(source, tmp_path / "out.gif", drawer)
+    found = [float(frame.time) for frame in read(tmp_path / "out.gif")]
+    assert min(np.diff(found)) >= 0.0199
+    assert found[-1] == pytest.approx(23 / 60, abs=0.03)
+
+
+def test_pixels_that_are_not_square_stay_so(tmp_path: Path, drawer: FrameDrawer) -> None:
+    source = tmp_path / "in.mp4"
+    with av.open(str(source), "w") as file:
+        stream = file.add_stream("libx264", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 96, 128, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(16, 11)
+        for pixels in numbered(3):
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        file.mux(stream.encode(None))
+    stylize_video(source, tmp_path / "out.mp4", drawer)
+    with av.open(str(tmp_path / "out.mp4")) as file:
+        assert file.streams.video[0].sample_aspect_ratio == Fraction(16, 11)
+
+
+def test_the_input_is_never_replaced_and_the_output_is_for_everybody(
+    tmp_path: Path, drawer: FrameDrawer
+) -> None:
+    source = make_video(tmp_path / "in.mp4", numbered(2))
+    with pytest.raises(ConflictError, match="the video itself"):
+        stylize_video(source, source, drawer, overwrite=True)
+    stylize_video(source, tmp_path / "out.mp4", drawer)
+    (tmp_path / "plain").touch()
+    assert (tmp_path / "out.mp4").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.parametrize(
+    "options", [["--sweep"], ["--resume"], ["--whole"], ["--size", "64"], ["--crop", "face"]]
+)
+def test_options_of_pictures_are_refused_for_videos(tmp_path: Path, options: list[str]) -> None:
+    source = make_video(tmp_path / "in.mp4", numbered(2))
+    command = ["stylize", str(source), "--base", "scan_tiny", "-o", str(tmp_path / "out.mp4"), *options]
+    done = CliRunner().invoke(app, command)
+    assert (done.exit_code, "a video takes no" in done.output) == (2, True)
+
+
 def test_mistakes(tmp_path: Path, drawer: FrameDrawer) -> None:
     source = make_video(tmp_path / "in.mp4", numbered(2))
     with pytest.raises(UsageError, match=r"\.mp4, \.webm, \.gif"):
         stylize_video(source, tmp_path / "out.avi", drawer)
     with pytest.raises(ConflictError):
-        stylize_video(source, source, drawer)
+        stylize_video(source, make_video(tmp_path / "there.mp4", numbered(2)), drawer)
     (tmp_path / "text.mp4").write_text("no video")
-    for name in ("text.mp4", "none.mp4"):
-        with pytest.raises(BadInputError, match=name):
+    for name, error in (("text.mp4", BadInputError), ("none.mp4", NotFoundError)):
+        with pytest.raises(error, match=name):
             stylize_video(tmp_path / name, tmp_path / "out.mp4", drawer)
     assert not (tmp_path / "out.mp4").exists()
     two = CliRunner().invoke(app, ["stylize", str(source), str(source), "--base", "scan_tiny", "-o", "x.mp4"])

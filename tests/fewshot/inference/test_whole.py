@@ -143,3 +143,20 @@ def test_every_wild_picture_is_drawn(shared: Path, engine: Engine, tmp_path: Pat
         assert drawn.found_face is not False
         with Image.open(drawn.source) as photo:
             assert drawn.size in (photo.size, (128, 128))
+
+
+@pytest.mark.parametrize("side", [40.0, 130.0, 300.0, 700.0])
+def test_a_face_of_any_size_goes_back_to_the_pixel(side: float) -> None:
+    """An engine that changes nothing moves nothing: the best shift of the result is none."""
+    rng = np.random.default_rng(0)
+    coarse = Image.fromarray(rng.integers(0, 256, (60, 60, 3), dtype=np.uint8))
+    picture = coarse.resize((1200, 1200), Image.Resampling.BICUBIC)
+    face = FaceBox(600 - side / 2, 600 - side / 2, side)
+    result = draw_whole(picture, Copy(), [face], "keep").astype(float)
+    half = max(8, int(0.4 * side))
+    inner = slice(600 - half, 600 + half)
+    photo = np.asarray(picture, float)
+    still = np.abs(result[inner, inner] - photo[inner, inner]).mean()
+    for down, right in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+        moved = photo[600 - half + down : 600 + half + down, 600 - half + right : 600 + half + right]
+        assert still < np.abs(result[inner, inner] - moved).mean()
