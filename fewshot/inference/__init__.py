@@ -5,7 +5,7 @@
     detection      faces in photos                 framing        one of them cut out like a selfie
     stylize        pictures and folders            whole          a picture with all its faces
     sweep          strengths and blends, a sheet   outputs        where each drawing goes
-    tracking, steadying, video_files, video        videos, frame by frame
+    tracking, steadying, video, video_files, video_writer    videos, frame by frame
     printing       photo paper                     export         one ONNX file for others
 
 Imports `fewshot.adapters`, `fewshot.data`, `fewshot.styles` and `base_models`; nothing here trains.

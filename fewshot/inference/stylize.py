@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -133,7 +133,8 @@ def run_plan(
     drawn: dict[Path, Drawn] = {}
     failures = list(plan.failures)
     done = 0
-    for chunk in _chunks(plan.jobs):
+    for start in range(0, len(plan.jobs), CHUNK):
+        chunk = plan.jobs[start : start + CHUNK]
         prepared: list[Prepared] = []
         for job in chunk:
             try:
@@ -155,11 +156,6 @@ def run_plan(
         if on_done is not None:
             on_done(done)
     return Summary(tuple(drawn[job.target] for job in plan.jobs if job.target in drawn), tuple(failures))
-
-
-def _chunks(jobs: Sequence[Job]) -> Iterator[Sequence[Job]]:
-    for start in range(0, len(jobs), CHUNK):
-        yield jobs[start : start + CHUNK]
 
 
 def open_job(job: Job) -> Image.Image:

@@ -17,7 +17,8 @@ from fewshot.errors import BadInputError, ConflictError, UsageError
 from fewshot.files import temporary_beside
 from fewshot.inference.steadying import Steady, is_cut
 from fewshot.inference.tracking import FaceTracker, Track
-from fewshot.inference.video_files import WRITABLE, Frame, Pixels, VideoReader, VideoWriter
+from fewshot.inference.video_files import WRITABLE, Frame, Pixels, VideoReader
+from fewshot.inference.video_writer import VideoWriter
 from fewshot.inference.whole import Background, Draw, background_scale, draw_background, lay_face
 
 if TYPE_CHECKING:

@@ -35,9 +35,9 @@ def busts(hand: str, count: int, shrink: float) -> list[tuple[NDArray[np.uint8],
 
 @pytest.mark.parametrize("hand", sample_hands())
 def test_small_heads_are_enlarged_and_their_eyes_come_to_one_place(hand: str) -> None:
-    made = busts(hand, 12, 0.62)
+    made = busts(hand, 7, 0.62)
     windows = face_windows([sheet for sheet, _ in made], SIZE)
-    assert sum(window.found for window in windows) >= 9
+    assert sum(window.found for window in windows) >= 5
     misses = []
     for window, (_, eyes) in zip(windows, made, strict=True):
         assert 1 / LARGEST <= window.side <= 0.9
@@ -63,7 +63,7 @@ def test_cut_is_the_window(tmp_path: Path) -> None:
 
 
 def test_framed_drawings_are_hardly_cut_again() -> None:
-    framed = frame_drawings([sheet for sheet, _ in busts("pastel", 8, 0.62)], 256)
+    framed = frame_drawings([sheet for sheet, _ in busts("flat", 6, 0.62)], 256)
     assert np.median([window.side for window in face_windows(framed, SIZE)]) > 0.85
 
 

@@ -20,7 +20,8 @@ from fewshot.errors import BadInputError, ConflictError, NotFoundError, UsageErr
 from fewshot.inference.detection import CascadeDetector
 from fewshot.inference.onnx_engine import OnnxEngine
 from fewshot.inference.video import FrameDrawer, stylize_video
-from fewshot.inference.video_files import Frame, VideoReader, VideoWriter
+from fewshot.inference.video_files import Frame, VideoReader
+from fewshot.inference.video_writer import VideoWriter
 
 Pixels = NDArray[np.uint8]
 

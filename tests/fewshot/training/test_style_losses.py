@@ -85,10 +85,10 @@ def test_results_and_losses_depend_on_the_step_alone() -> None:
 
 
 def test_parts_are_seen_by_the_discriminator_that_starts_anew_or_as_the_bases() -> None:
-    for overrides in (("by_parts=true",), ("by_parts=true", "d_start=base"), ()):
+    for overrides in (("by_parts=true",), ("by_parts=true", "d_start=base"), ("by_parts=false",)):
         made = trainer(*overrides)
         first = made.D["patch"].get_submodule("body.0")
-        assert first.in_channels == (3 + len(PARTS) if overrides else 3)
+        assert first.in_channels == (3 + len(PARTS) if "by_parts=true" in overrides else 3)
         losses_of_a_step = made.step(0)
         assert torch.isfinite(torch.tensor(list(losses_of_a_step.values()))).all()
     base = create_model("scan_128").netD_B
