@@ -54,6 +54,8 @@ class OnnxEngine:
         graph = build_onnx(self.base.architecture, blend(self.base, styles))
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
+        # Threads that wait by spinning take a core from what else runs: a video decoder, another engine.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         session = onnxruntime.InferenceSession(graph, options, providers=self.providers)
         if self.device != "auto" and session.get_providers()[0] != self.providers[0]:
             # What was compiled in need not start: a driver may be missing.

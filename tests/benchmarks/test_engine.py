@@ -95,7 +95,13 @@ class Net:
         info[0] = helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)
         graph = helper.make_graph(self.nodes, "net", info[:1], info[1:], self.constants)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-        return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        options = onnxruntime.SessionOptions()
+        # As our engine: threads that spin would take the other network's time.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
+        return onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
 
 
 def animegan() -> tuple[Net, onnxruntime.InferenceSession]:
