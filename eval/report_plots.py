@@ -7,6 +7,7 @@ size.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -38,7 +39,8 @@ class Axis:
         """An axis that holds all finite values and what is to be included."""
         finite = [value for value in (*values, *include) if math.isfinite(value)]
         low, high = min(finite, default=0.0), max(finite, default=1.0)
-        return cls(low, high) if high > low else cls(low - 0.5, high + 0.5)
+        # A span below the smallest normal number has no quarter.
+        return cls(low, high) if high - low > sys.float_info.min else cls(low - 0.5, high + 0.5)
 
     def place(self, value: float) -> float:
         """Percentage of the width, two decimals; what lies outside is moved to the end."""
