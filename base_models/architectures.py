@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -52,6 +53,12 @@ class Architecture:
         """The inverse of `to_dict`; unknown keys raise TypeError."""
         rest = {key: value for key, value in data.items() if key != "stages"}
         return Architecture(stages=tuple(StageSpec(**stage) for stage in data["stages"]), **rest)
+
+
+def multiple_of(stages: Sequence[StageSpec]) -> int:
+    """Height and width must be a multiple of this, so that every stage's grid comes out even."""
+    last = len(stages) - 1
+    return max(s.unshuffle * 2**s.downs * 2 ** (last - k) for k, s in enumerate(stages))
 
 
 _LIGHT = (

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from base_models.architectures import ARCHITECTURES, Architecture
+from base_models.architectures import ARCHITECTURES, Architecture, multiple_of
 from base_models.registry import CheckpointError, find_file, read_header
 
 FORMAT = 1
@@ -45,6 +45,11 @@ class BaseArrays:
     def size(self) -> int:
         """Side in pixels of the pictures the last stage is made for."""
         return self.architecture.stages[-1].size
+
+    @property
+    def multiple(self) -> int:
+        """Both sides of a picture are multiples of it."""
+        return multiple_of(self.architecture.stages)
 
 
 def load_arrays(name: str | Path, *, folders: Sequence[Path] = ()) -> BaseArrays:

@@ -1,7 +1,7 @@
 """A stacked generator as an ONNX graph, built from its architecture and arrays alone: no torch.
 
 The same function as `scan.StackedGenerator`, from pictures to pictures: uint8 RGB `(N, H, W, 3)` in and out,
-N, H and W dynamic, H and W multiples of `multiple_of(architecture)`. `scan.py` is the definition and tests
+N, H and W dynamic, H and W multiples of `BaseArrays.multiple`. `scan.py` is the definition and tests
 compare the two; each function here stands for the module there that it names.
 
 ONNX has no pixel-unshuffle: its SpaceToDepth orders channels otherwise, so the first convolution after it
@@ -60,12 +60,6 @@ def build_onnx(
     )
     helper.set_model_props(model, dict(metadata or {}))
     return bytes(model.SerializeToString())
-
-
-def multiple_of(architecture: Architecture) -> int:
-    """`StackedGenerator.multiple` without the network."""
-    last = len(architecture.stages) - 1
-    return max(s.unshuffle * 2**s.downs * 2 ** (last - k) for k, s in enumerate(architecture.stages))
 
 
 class _Graph:

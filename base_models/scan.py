@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from base_models.architectures import StageSpec
+from base_models.architectures import StageSpec, multiple_of
 from base_models.blocks import ConvBlock, ResidualBlock, SubPixel, UpsampleBlock
 
 
@@ -126,11 +126,8 @@ class StackedGenerator(nn.Module):
 
     @property
     def multiple(self) -> int:
-        """Height and width must be a multiple of this, so that every stage's grid comes out even."""
-        factors = (
-            s.unshuffle * 2**s.downs * 2 ** (len(self.specs) - 1 - k) for k, s in enumerate(self.specs)
-        )
-        return max(factors)
+        """See `architectures.multiple_of`."""
+        return multiple_of(self.specs)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.forward_all(x)[-1]

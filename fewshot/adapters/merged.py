@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
@@ -16,10 +17,9 @@ from fewshot.adapters.algebra import blend
 
 def merged(base: BaseModel | BaseArrays, styles: Sequence[tuple[Adapter, float]]) -> StackedGenerator:
     """`netG_A` with W = W₀ + Σ wᵢ·ΔWᵢ, in eval mode, no gradients; raises as `algebra.blend` does."""
-    if isinstance(base, BaseModel):
-        arrays, net = arrays_of(base), copy.deepcopy(base.netG_A).eval().requires_grad_(False)
-    else:
-        arrays, net = base, network_of(base)
-    weights = blend(arrays, styles)
+    if isinstance(base, BaseArrays):
+        return network_of(replace(base, parameters=blend(base, styles)))
+    net = copy.deepcopy(base.netG_A).eval().requires_grad_(False)
+    weights = blend(arrays_of(base), styles)
     net.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})
     return net

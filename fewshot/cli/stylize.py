@@ -97,8 +97,12 @@ def stylize(
             raise UsageError(
                 "a video takes no --sweep, --resume, --whole, --crop or --size", "leave them out for a video"
             )
+        if len(inputs) > 1:
+            raise UsageError(
+                "a video is drawn alone, not with other files", "run the command once for each video"
+            )
         drawer = _frame_drawer(style or [], base, background, detector, engine, device)
-        _video(inputs, out, drawer, overwrite, format)
+        _video(inputs[0], out, drawer, overwrite, format)
         return
     from fewshot.inference.outputs import STREAM, plan_outputs
 
@@ -172,25 +176,20 @@ def _frame_drawer(
     return FrameDrawer(drawing, open_detector(detector), background or "keep")
 
 
-def _video(inputs: list[Path], out: Path, drawer: "FrameDrawer", overwrite: bool, format: Format) -> None:
-    from fewshot.errors import UsageError
+def _video(source: Path, out: Path, drawer: "FrameDrawer", overwrite: bool, format: Format) -> None:
     from fewshot.inference.video import stylize_video
 
-    if len(inputs) > 1:
-        raise UsageError(
-            "a video is drawn alone, not with other files", "run the command once for each video"
-        )
     with progress("drawing", 0) as bar:
 
         def count(done: int, total: int) -> None:
             bar.total = max(done, total)
             bar.update(done)
 
-        result = stylize_video(inputs[0], out, drawer, overwrite=overwrite, on_frame=count)
+        result = stylize_video(source, out, drawer, overwrite=overwrite, on_frame=count)
     row = {"path": out, "frames": result.frames, "with a face": result.faces}
     emit([row], ["path"] if format == "path" else list(row), format)
     if result.problem:
-        warn(f"{inputs[0]}: {result.problem}; what was drawn until there is in {out}")
+        warn(f"{source}: {result.problem}; what was drawn until there is in {out}")
         raise typer.Exit(3)
 
 

@@ -172,7 +172,7 @@ def _cut(square: NDArray[np.uint8], window: FaceWindow, size: int) -> NDArray[np
     scale = size / (window.side * side)
     if scale < 1:
         square = cv2.resize(square, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype(np.uint8)
-        side, scale = len(square), 1.0 * size / (window.side * len(square))
+        side, scale = len(square), size / (window.side * len(square))
     # OpenCV's pixel centres lie at whole numbers, ours at halves.
     shift = [0.5 * scale - 0.5 - window.left * side * scale, 0.5 * scale - 0.5 - window.top * side * scale]
     matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])

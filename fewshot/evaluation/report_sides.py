@@ -152,7 +152,9 @@ def _others(request: Request, size: int, crop: DrawingCrop, results: Gathered) -
     known = {picture for side in (results, *own) for picture in side.hashes}
     # A frame depends on the other drawings of the folder, so it is the uncut pictures that are compared.
     uncut = gather_others(request.others, size, artist=request.drawings, crop="center")
-    others = gather_others(request.others, size, artist=request.drawings, crop=crop)
+    others = dict(uncut)
+    if crop != "center":
+        others = gather_others(request.others, size, artist=request.drawings, crop=crop)
     for name in [name for name, side in uncut.items() if known.intersection(side.hashes)]:
         notice(f"{name} is no other hand here: it holds pictures of the results or drawings; left out")
         del others[name]

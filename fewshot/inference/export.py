@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from base_models.onnx_graph import INPUT, OPSET, OUTPUT, build_onnx, multiple_of
+from base_models.onnx_graph import INPUT, OPSET, OUTPUT, build_onnx
 from fewshot.adapters.algebra import blend
 from fewshot.consent import require
 from fewshot.errors import ConflictError, UsageError
@@ -96,7 +96,7 @@ def _facts(base: BaseArrays, styles: Styles) -> dict[str, Any]:
             for adapter, weight in styles
         ],
         "size": base.size,
-        "multiple": multiple_of(base.architecture),
+        "multiple": base.multiple,
     }
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from base_models.onnx_graph import INPUT, OUTPUT, build_onnx, multiple_of
+from base_models.onnx_graph import INPUT, OUTPUT, build_onnx
 from fewshot.adapters.algebra import blend
 from fewshot.consent import require
 from fewshot.errors import UsageError
@@ -43,7 +43,7 @@ class OnnxEngine:
         self.base = base
         self.base_name, self.base_sha256 = base.name, base.sha256
         self.size: int = base.size
-        self.multiple: int = multiple_of(base.architecture)
+        self.multiple: int = base.multiple
         self.device, self.providers = device, _providers(device)
         self.switch(styles)
 

@@ -19,7 +19,14 @@ from fewshot.inference.steadying import Steady, is_cut
 from fewshot.inference.tracking import FaceTracker, Track
 from fewshot.inference.video_files import WRITABLE, Frame, Pixels, VideoReader
 from fewshot.inference.video_writer import VideoWriter
-from fewshot.inference.whole import Background, Draw, background_scale, draw_background, lay_face
+from fewshot.inference.whole import (
+    Background,
+    Draw,
+    background_scale,
+    draw_background,
+    draw_one,
+    lay_face,
+)
 
 if TYPE_CHECKING:
     from fewshot.inference.detection import FaceDetector
@@ -88,7 +95,7 @@ class FrameDrawer:
 
     def _drawing(self, number: int) -> Draw:
         def draw(pixels: Pixels) -> Pixels:
-            drawn = self.engine.draw(pixels.transpose(2, 0, 1)[None])[0].transpose(1, 2, 0)
+            drawn = draw_one(self.engine, pixels)
             if not self.steady:
                 return drawn
             return self._steadies.setdefault(number, Steady())(pixels, drawn)

@@ -70,7 +70,7 @@ def draw_whole(
     picture = np.asarray(image)
 
     def draw(pixels: Pixels) -> Pixels:
-        return engine.draw(pixels.transpose(2, 0, 1)[None])[0].transpose(1, 2, 0)
+        return draw_one(engine, pixels)
 
     scale = background_scale(picture, engine.size, found[0].side if found else None)
     canvas = draw_background(picture, draw, engine.multiple, scale, background)
@@ -78,6 +78,11 @@ def draw_whole(
     for face in reversed(found):
         lay_face(canvas, picture, face, engine.size, draw, oval=background == "keep")
     return canvas
+
+
+def draw_one(engine: Engine, pixels: Pixels) -> Pixels:
+    """The drawing of one picture `(H, W, 3)`, of the same shape; H and W are multiples of the engine's."""
+    return engine.draw(pixels.transpose(2, 0, 1)[None])[0].transpose(1, 2, 0)
 
 
 def _limited(image: Image.Image) -> tuple[Image.Image, float]:

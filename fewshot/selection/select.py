@@ -12,7 +12,6 @@ from typing import Any
 from base_models.registry import create_model
 from fewshot.consent import UNKNOWN, Consent
 from fewshot.data.packs import load_pack
-from fewshot.data.pictures import list_pictures
 from fewshot.data.style_set import FEW, StyleSet
 from fewshot.errors import BadInputError, UsageError
 from fewshot.home import check_name, home, recipes_folder
@@ -116,7 +115,8 @@ def select_recipe(
             "the winner's style has no name", "add --name, such as --name mine, or compare with --no-retrain"
         )
     model = create_model(base, folders=[home() / "base"])
-    few = len(list_pictures(drawings)) < FEW
+    # Only the choice of default recipes asks, and has to before it is known how drawings are cut.
+    few = not recipes and len(StyleSet.from_folder(drawings, size=32)) < FEW
     space = make_space(recipes, knobs, overrides, few=few, user_folder=recipes_folder())
     style_set = StyleSet.from_folder(drawings, size=model.netG_A.size, crop=space.crop())
     for problem in style_set.problems:
