@@ -11,7 +11,6 @@ from fewshot.output import Format, emit, notice, progress, warn
 if TYPE_CHECKING:
     from fewshot.inference.outputs import Failure
     from fewshot.inference.stylize import Summary
-    from fewshot.inference.video import FrameDrawer
 
 _COLUMNS = {
     "table": ["photo", "drawing", "size", "face"],
@@ -23,7 +22,10 @@ _COLUMNS = {
 def stylize(
     inputs: Annotated[
         list[Path],
-        typer.Argument(metavar="INPUT", help="Photos, or folders of photos; - reads one from stdin."),
+        typer.Argument(
+            metavar="INPUT",
+            help="Photos, folders of photos, or a video; - reads a photo from stdin; a camera with --live.",
+        ),
     ],
     out: Annotated[
         Path,
@@ -57,6 +59,10 @@ def stylize(
         Path | None,
         typer.Option(metavar="FILE", help="YuNet's .onnx file; else the cached one, else OpenCV's cascades."),
     ] = None,
+    light: Annotated[
+        Literal["auto", "keep"],
+        typer.Option(help="Faces too dark, too bright or in coloured light: mended before drawing, or not."),
+    ] = "auto",
     size: Annotated[
         int | None,
         typer.Option(min=32, max=4096, help="Shorter side of the drawings in px; the model's if left out."),
@@ -77,6 +83,12 @@ def stylize(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a folder: what is drawn in it already is left out.")
     ] = False,
+    live: Annotated[
+        bool, typer.Option("--live", help="INPUT is a camera (0 is the first): draw it until Ctrl-C.")
+    ] = False,
+    seconds: Annotated[
+        float | None, typer.Option(min=0.1, help="With --live: how long, instead of until Ctrl-C.")
+    ] = None,
     format: Annotated[
         Format, typer.Option(help="How to print what was written: table, json or path.")
     ] = "table",
@@ -86,13 +98,18 @@ def stylize(
     Without --style, the base given by --base draws in its own way. --sweep writes a contact sheet for each
     photo instead: the strengths 0 to 1.5 of one style, or the grid of two styles' blends.
 
+    A camera is recorded with `fewshot stylize 0 --live -o me.mp4`; `fewshot stylize 0 --live -o - | ffplay -`
+    shows it.
+
     Exit code 3: a photo could not be read; the others are drawn. 4: no such style. 5: the output exists. 6: a
     damaged style, one of another base, or without consent.
     """
     from fewshot.errors import UsageError
     from fewshot.inference.video_files import is_video
 
-    if any(is_video(path, out) for path in inputs):
+    if seconds is not None and not live:
+        raise UsageError("--seconds is for cameras", "add --live, or leave it out")
+    if live or any(is_video(path, out) for path in inputs):
         if sweep or resume or whole or size is not None or crop != "auto":
             raise UsageError(
                 "a video takes no --sweep, --resume, --whole, --crop or --size", "leave them out for a video"
@@ -101,8 +118,10 @@ def stylize(
             raise UsageError(
                 "a video is drawn alone, not with other files", "run the command once for each video"
             )
-        drawer = _frame_drawer(style or [], base, background, detector, engine, device)
-        _video(inputs[0], out, drawer, overwrite, format)
+        from fewshot.cli.stylize_video import draw_video, open_drawer
+
+        drawer = open_drawer(style or [], base, background, detector, engine, device, mend=light == "auto")
+        draw_video(inputs[0], out, drawer, live=live, seconds=seconds, overwrite=overwrite, format=format)
         return
     from fewshot.inference.outputs import STREAM, plan_outputs
 
@@ -118,10 +137,13 @@ def stylize(
         raise plan.failures[0].error
     from fewshot.inference.detection import open_detector
     from fewshot.inference.engine import load_blend, open_engine
-    from fewshot.inference.stylize import Framing, run_plan
+    from fewshot.inference.preparing import Framing
+    from fewshot.inference.stylize import run_plan
     from fewshot.inference.sweep import run_sweep
 
-    framing = Framing("whole" if whole else crop, background or "stylize", open_detector(detector))
+    framing = Framing(
+        "whole" if whole else crop, background or "stylize", open_detector(detector), light == "auto"
+    )
     model, styles = load_blend(style or [], base)
     with progress("drawing", len(plan.jobs)) as bar:
         if sweep:
@@ -155,41 +177,6 @@ def stylize(
         names = f"every weight of {' and '.join(adapter.name for adapter, _ in styles)}"
     notice(f"{len(summary.drawn)} of {len(summary.drawn) + len(summary.failures)} drawn with {names}")
     if summary.failures:
-        raise typer.Exit(3)
-
-
-def _frame_drawer(
-    style: list[str],
-    base: str | None,
-    background: Literal["stylize", "keep", "plain"] | None,
-    detector: Path | None,
-    kind: Literal["onnx", "torch"],
-    device: str,
-) -> "FrameDrawer":
-    """The rest of a video's frames stays as it is unless something else is asked for."""
-    from fewshot.inference.detection import open_detector
-    from fewshot.inference.engine import load_blend, open_engine
-    from fewshot.inference.video import FrameDrawer
-
-    model, styles = load_blend(style, base)
-    drawing = open_engine(model, styles, kind, device=device)
-    return FrameDrawer(drawing, open_detector(detector), background or "keep")
-
-
-def _video(source: Path, out: Path, drawer: "FrameDrawer", overwrite: bool, format: Format) -> None:
-    from fewshot.inference.video import stylize_video
-
-    with progress("drawing", 0) as bar:
-
-        def count(done: int, total: int) -> None:
-            bar.total = max(done, total)
-            bar.update(done)
-
-        result = stylize_video(source, out, drawer, overwrite=overwrite, on_frame=count)
-    row = {"path": out, "frames": result.frames, "with a face": result.faces}
-    emit([row], ["path"] if format == "path" else list(row), format)
-    if result.problem:
-        warn(f"{source}: {result.problem}; what was drawn until there is in {out}")
         raise typer.Exit(3)
 
 

@@ -7,58 +7,24 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from fewshot.data.pictures import read_picture
-from fewshot.errors import BadInputError, FewshotError
+from fewshot.errors import FewshotError
 from fewshot.files import atomic_write
-from fewshot.inference.detection import CascadeDetector
-from fewshot.inference.framing import frame, is_portrait
 from fewshot.inference.outputs import FORMATS, STREAM, Failure, Job, Plan, plan_outputs
-from fewshot.inference.whole import MAX_SIDE, draw_whole
+from fewshot.inference.preparing import Framing, Prepared, cut_out, open_job, resized
+from fewshot.inference.whole import draw_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fewshot.inference.detection import FaceBox, FaceDetector
+    from fewshot.inference.detection import FaceBox
     from fewshot.inference.engine import Engine
-    from fewshot.inference.whole import Background
-
-Crop = Literal["auto", "whole", "face", "center", "none"]
-"""`whole` draws the whole picture, its faces at the model's size (`whole.py`); `face` and `center` cut a
-square; `none` shows the model all of it at once; `auto` is `face` for portraits and `whole` for others."""
 
 CHUNK = 4
-MAX_ASPECT = 4.0
-"""Longest side over shortest of a picture that is drawn by `none`; beyond, memory and time run away."""
-
-
-@dataclass(frozen=True)
-class Framing:
-    """What of a photo is drawn."""
-
-    crop: Crop = "auto"
-    """Which part."""
-    background: Background = "stylize"
-    """What becomes of the rest of a whole picture."""
-    detector: FaceDetector | None = None
-    """What finds faces; the cascades when None."""
-
-    def find(self, image: Image.Image) -> list[FaceBox]:
-        """Faces of a picture, the largest first; none where they do not matter."""
-        if self.crop in ("center", "none"):
-            return []
-        return (self.detector or CascadeDetector()).faces(image)
-
-    def takes_whole(self, image: Image.Image, faces: Sequence[FaceBox]) -> bool:
-        """Whether a picture with these faces is drawn whole."""
-        if self.crop == "auto":
-            return bool(faces) and not is_portrait(image, faces[0])
-        return self.crop == "whole"
 
 
 @dataclass(frozen=True)
@@ -87,24 +53,12 @@ class Summary:
     """Inputs that could not be used."""
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """A photo as the model is to see it."""
-
-    job: Job
-    """Where it comes from and where its drawing goes."""
-    pixels: NDArray[np.uint8]
-    """uint8 `(3, H, W)` RGB, the shorter side at the model's size."""
-    found_face: bool | None
-    """Whether a face decided the crop; None when none was looked for."""
-
-
 def stylize_paths(
     inputs: Sequence[Path],
     engine: Engine,
     out: Path,
     *,
-    framing: Framing = Framing(),
+    framing: Framing = Framing(),  # noqa: B008 (frozen)
     size: int | None = None,
     overwrite: bool = False,
 ) -> Summary:
@@ -116,7 +70,7 @@ def run_plan(
     plan: Plan,
     engine: Engine,
     *,
-    framing: Framing = Framing(),
+    framing: Framing = Framing(),  # noqa: B008 (frozen)
     size: int | None = None,
     on_done: Callable[[int], None] | None = None,
 ) -> Summary:
@@ -142,9 +96,9 @@ def run_plan(
                 faces = framing.find(image)
                 whole = framing.takes_whole(image, faces)
                 if whole:
-                    image, faces = _sized(job, image, faces, size)
+                    image, faces = resized(job, image, faces, size)
                 else:
-                    prepared.append(_prepared(job, image, engine.size, framing.crop, faces))
+                    prepared.append(cut_out(job, image, engine.size, framing, faces))
             except FewshotError as error:
                 failures.append(Failure(job.source, error))
                 continue
@@ -158,62 +112,11 @@ def run_plan(
     return Summary(tuple(drawn[job.target] for job in plan.jobs if job.target in drawn), tuple(failures))
 
 
-def open_job(job: Job) -> Image.Image:
-    """The photo of a job; raises as `open_picture`."""
-    return read_picture("standard input" if job.data else job.source, job.data).image
-
-
-def prepare(job: Job, size: int, framing: Framing) -> Prepared:
-    """Read a photo, cut its square and bring its shorter side down or up to `size` px.
-
-    Raises:
-        NotFoundError, BadInputError: it cannot be read, or is too long to be drawn by `none`.
-    """
-    image = open_job(job)
-    return _prepared(job, image, size, framing.crop, framing.find(image))
-
-
-def _prepared(job: Job, image: Image.Image, size: int, crop: Crop, faces: Sequence[FaceBox]) -> Prepared:
-    found: bool | None = None
-    if crop == "none":
-        if max(image.size) > MAX_ASPECT * min(image.size):
-            raise BadInputError(
-                f"{job.source}: {image.width}x{image.height} px is too long to be drawn at once; expected at "
-                f"most {MAX_ASPECT:g}:1",
-                "use --crop whole, --crop face or --crop center",
-            )
-    elif crop == "center" or not faces:
-        image, found = frame(image, "center").image, None if crop == "center" else False
-    else:
-        image, found = frame(image, "face", faces[0]).image, True
-    # Down to the model's size at once, so that a batch of phone photos stays small.
-    scale = size / min(image.size)
-    side = (max(size, round(image.width * scale)), max(size, round(image.height * scale)))
-    small = image.resize(side, Image.Resampling.LANCZOS, reducing_gap=3.0)
-    return Prepared(job, np.asarray(small, dtype=np.uint8).transpose(2, 0, 1), found)
-
-
-def _sized(
-    job: Job, image: Image.Image, faces: Sequence[FaceBox], size: int | None
-) -> tuple[Image.Image, list[FaceBox]]:
-    """A picture that is drawn whole with its shorter side at `size` px."""
-    if size is None:
-        return image, list(faces)
-    scale = size / min(image.size)
-    if scale * max(image.size) > MAX_SIDE:
-        raise BadInputError(
-            f"{job.source}: with --size {size} it would be longer than {MAX_SIDE} px",
-            f"use --size {int(MAX_SIDE * min(image.size) / max(image.size))}",
-        )
-    sides = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    resized = image.resize(sides, Image.Resampling.LANCZOS, reducing_gap=3.0)
-    return resized, [face.scaled(scale) for face in faces]
-
-
 def _draw_whole(
     job: Job, image: Image.Image, engine: Engine, framing: Framing, faces: Sequence[FaceBox]
 ) -> Drawn:
-    result = Image.fromarray(draw_whole(image, engine, faces, framing.background))
+    pixels = draw_whole(image, engine, faces, framing.background, mend_light=framing.mend_light)
+    result = Image.fromarray(pixels)
     write_picture(result, job.target)
     return Drawn(job.source, job.target, bool(faces), result.size, whole=True)
 

@@ -18,7 +18,8 @@ from PIL import Image
 from fewshot.errors import FewshotError, UsageError
 from fewshot.inference.engine import Engine, EngineKind, open_engine
 from fewshot.inference.outputs import Failure, Plan
-from fewshot.inference.stylize import Drawn, Framing, Prepared, Summary, prepare, write_picture
+from fewshot.inference.preparing import Framing, Prepared, prepare
+from fewshot.inference.stylize import Drawn, Summary, write_picture
 from fewshot.sheets import contact_sheet
 
 if TYPE_CHECKING:

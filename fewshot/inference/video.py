@@ -15,9 +15,10 @@ from PIL import Image
 
 from fewshot.errors import BadInputError, ConflictError, UsageError
 from fewshot.files import temporary_beside
+from fewshot.inference.light import Light, face_light
 from fewshot.inference.steadying import Steady, is_cut
 from fewshot.inference.tracking import FaceTracker, Track
-from fewshot.inference.video_files import WRITABLE, Frame, Pixels, VideoReader
+from fewshot.inference.video_files import WRITABLE, Frame, FrameSource, Pixels, VideoReader
 from fewshot.inference.video_writer import VideoWriter
 from fewshot.inference.whole import (
     Background,
@@ -26,12 +27,17 @@ from fewshot.inference.whole import (
     draw_background,
     draw_one,
     lay_face,
+    level_window,
 )
 
 if TYPE_CHECKING:
     from fewshot.inference.detection import FaceDetector
     from fewshot.inference.engine import Engine
 
+INTERRUPTED = "interrupted"
+"""`VideoResult.problem` of a run that the user ended."""
+LIGHT_SHARE = 0.05
+"""Of a new frame's light in the light that a video is drawn in."""
 BACKGROUND_PIXELS = 150_000
 """At which the rest of a frame is drawn, at most: a quarter of a still picture's, for speed."""
 
@@ -62,12 +68,15 @@ class FrameDrawer:
     """What becomes of the rest."""
     steady: bool = True
     """Whether drawings follow the motion of the video instead of being drawn one by one."""
+    mend_light: bool = True
+    """Whether exposure and colour cast of the largest face are brought towards what is usual."""
     _steadies: dict[int, Steady] = field(default_factory=dict)
     _before: Pixels | None = None
 
     def __post_init__(self) -> None:
         self.tracker = FaceTracker(self.detector)
         self.scale: float | None = None
+        self.light: Light | None = None
 
     def draw(self, picture: Pixels, now: float) -> Pixels:
         """The drawing of a frame `(H, W, 3)` at `now` seconds."""
@@ -75,9 +84,10 @@ class FrameDrawer:
         if self._before is not None and is_cut(self._before, small):
             self.tracker.forget()
             self._steadies.clear()
-            self.scale = None
+            self.scale = self.light = None
         self._before = small
         tracks = self.tracker.update(Image.fromarray(picture), now)
+        self._look(picture, tracks)
         canvas = self._rest(picture, tracks)
         for track in reversed(tracks):
             draw = self._drawing(track.number)
@@ -85,6 +95,13 @@ class FrameDrawer:
         kept = {track.number for track in tracks} | {0}
         self._steadies = {number: s for number, s in self._steadies.items() if number in kept}
         return canvas
+
+    def _look(self, picture: Pixels, tracks: list[Track]) -> None:
+        """Take in the light of the largest face, slowly, so that the drawing does not pulse."""
+        if not tracks or not self.mend_light:
+            return
+        lacks = face_light(level_window(picture, tracks[0].box, self.engine.size))
+        self.light = lacks if self.light is None else self.light.towards(lacks, LIGHT_SHARE)
 
     def _rest(self, picture: Pixels, tracks: list[Track]) -> Pixels:
         if self.scale is None:
@@ -95,7 +112,7 @@ class FrameDrawer:
 
     def _drawing(self, number: int) -> Draw:
         def draw(pixels: Pixels) -> Pixels:
-            drawn = draw_one(self.engine, pixels)
+            drawn = draw_one(self.engine, (self.light or Light()).mend(pixels))
             if not self.steady:
                 return drawn
             return self._steadies.setdefault(number, Steady())(pixels, drawn)
@@ -125,17 +142,11 @@ def stylize_video(
         BadInputError: no frame can be read, or nothing can be written there.
         KeyboardInterrupt: after the file is complete up to there.
     """
-    suffix = target.suffix.lower()
-    if suffix not in WRITABLE:
-        raise UsageError(
-            f"-o {target}: videos are written as {', '.join(WRITABLE)}", f"use -o {target.stem}.mp4"
-        )
     if os.path.realpath(source) == os.path.realpath(target):
         raise ConflictError(f"{target} is the video itself", "choose another name with -o")
-    if target.exists() and not overwrite:
-        raise ConflictError(f"{target} exists already", "choose another name, or add --overwrite")
+    suffix = check_target(target, overwrite=overwrite)
     with contextlib.closing(VideoReader(source)) as reader, temporary_beside(target) as temporary:
-        result = _draw_all(reader, VideoWriter(temporary, reader, suffix), drawer, on_frame)
+        result = draw_frames(reader, VideoWriter(temporary, reader, suffix), drawer, on_frame)
         if not result.frames and result.problem == INTERRUPTED:
             raise KeyboardInterrupt
         if not result.frames:
@@ -145,15 +156,25 @@ def stylize_video(
     return result
 
 
-INTERRUPTED = "interrupted"
+def check_target(target: Path, *, overwrite: bool) -> str:
+    """The kind of a video that is to be written; raises where it cannot be."""
+    suffix = target.suffix.lower()
+    if suffix not in WRITABLE:
+        raise UsageError(
+            f"-o {target}: videos are written as {', '.join(WRITABLE)}", f"use -o {target.stem}.mp4"
+        )
+    if target.exists() and not overwrite:
+        raise ConflictError(f"{target} exists already", "choose another name, or add --overwrite")
+    return suffix
 
 
-def _draw_all(
-    reader: VideoReader,
+def draw_frames(
+    reader: FrameSource,
     writer: VideoWriter,
     drawer: FrameDrawer,
     on_frame: Callable[[int, int], None] | None,
 ) -> VideoResult:
+    """Draw every frame of a source into a writer, which is closed whatever happens."""
     faces, done, size, problem = 0, 0, (0, 0), ""
     try:
         for item in reader:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,25 @@ class Frame:
     """Seconds from the start of the file."""
     duration: Fraction = Fraction(0)
     """Seconds that it is shown; 0 where the file does not say."""
+
+
+class FrameSource(Protocol):
+    """What frames come from: a file or a camera."""
+
+    frames: int
+    """How many there are; 0 where that is not known."""
+    rate: Fraction
+    """Frames a second."""
+    aspect: Fraction | None
+    """Width of a pixel over its height."""
+    sound: Any
+    """PyAV's stream of sound, or None."""
+    problem: str
+    """What ended it early."""
+
+    def __iter__(self) -> Iterator[Frame | Any]:
+        """Frames, and between them packets of sound."""
+        ...
 
 
 class VideoReader:

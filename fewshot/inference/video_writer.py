@@ -1,7 +1,7 @@
 """Writing videos: frames at their times, and the sound of the file they come from.
 
 `.mp4` is H.264 with the sound copied or, where MP4 cannot hold it, as AAC; `.webm` is VP9 and Opus; `.gif`
-has no sound and a palette for each frame.
+has no sound and a palette for each frame. `.mkv` is for streams: H.264 that is sent out frame by frame.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 import contextlib
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image
 
-from fewshot.inference.video_files import Frame, Pixels, VideoReader, load_av
+from fewshot.inference.video_files import Frame, FrameSource, Pixels, load_av
 
-_COPIED = {".mp4": ("aac", "mp3float", "mp3", "alac"), ".webm": ("opus", "vorbis"), ".gif": ()}
+_COPIED = {".mp4": ("aac", "mp3float", "mp3", "alac"), ".webm": ("opus", "vorbis"), ".gif": (), ".mkv": ()}
 """Kinds of sound that a file of that ending holds as they are."""
 _SOUND = {".mp4": "aac", ".webm": "libopus"}
 _VIDEO: dict[str, tuple[str, dict[str, str]]] = {
@@ -26,24 +26,36 @@ _VIDEO: dict[str, tuple[str, dict[str, str]]] = {
         {"crf": "30", "b:v": "0", "deadline": "realtime", "cpu-used": "7", "row-mt": "1"},
     ),
     ".gif": ("gif", {}),
+    ".mkv": ("libx264", {"crf": "20", "preset": "ultrafast", "tune": "zerolatency", "bf": "0"}),
 }
+_FORMATS = {".mp4": "mp4", ".webm": "webm", ".gif": "gif", ".mkv": "matroska"}
 _LEAST_DELAY = 2
 """Hundredths of a second: browsers show shorter delays of a GIF as a tenth."""
+
+
+class Sink(Protocol):
+    """Where a stream goes."""
+
+    def write(self, data: bytes) -> int:
+        """Take some of it."""
+        ...
 
 
 class VideoWriter:
     """Writes frames at their times, and the sound of a reader.
 
     Args:
-        path: the file, of any name.
+        file: the file, of any name, or where a stream goes.
         reader: whose sound and rate it takes.
-        suffix: one of `WRITABLE`, the kind of file.
+        suffix: one of `WRITABLE`, the kind of file, or `.mkv` for a stream.
     """
 
-    def __init__(self, path: Path, reader: VideoReader, suffix: str) -> None:
+    def __init__(self, file: Path | Sink, reader: FrameSource, suffix: str) -> None:
         self._av = load_av()
         self._kind, self._reader = suffix, reader
-        self._file = self._av.open(str(path), "w", format=suffix.removeprefix("."))
+        target = str(file) if isinstance(file, Path) else file
+        options = {"flush_packets": "1"} if suffix == ".mkv" else {}
+        self._file = self._av.open(target, "w", format=_FORMATS[suffix], options=options)
         self._base = Fraction(1, 100) if suffix == ".gif" else Fraction(1, 90_000)
         self._last, self._lasts = -1, 0
         self._held: Any = None

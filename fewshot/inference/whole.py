@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fewshot.inference.framing import FACE_HEIGHT, WINDOW
+from fewshot.inference.light import Light, face_light
 
 if TYPE_CHECKING:
     from fewshot.inference.detection import FaceBox
@@ -52,7 +53,12 @@ Draw = Callable[[Pixels], Pixels]
 
 
 def draw_whole(
-    image: Image.Image, engine: Engine, faces: Sequence[FaceBox], background: Background = "stylize"
+    image: Image.Image,
+    engine: Engine,
+    faces: Sequence[FaceBox],
+    background: Background = "stylize",
+    *,
+    mend_light: bool = True,
 ) -> Pixels:
     """Draw a whole picture.
 
@@ -61,6 +67,7 @@ def draw_whole(
         engine: what draws.
         faces: in `image`, the largest first.
         background: the rest in the same style, as it is, or as white paper.
+        mend_light: bring exposure and colour cast of the largest face towards what is usual (`light.py`).
 
     Returns:
         `(H, W, 3)` RGB.
@@ -68,9 +75,10 @@ def draw_whole(
     image, limited = _limited(image)
     found = [face.scaled(limited) for face in faces if face.side * limited >= LEAST_FACE][:MOST_FACES]
     picture = np.asarray(image)
+    light = face_light(level_window(picture, found[0], engine.size)) if found and mend_light else Light()
 
     def draw(pixels: Pixels) -> Pixels:
-        return draw_one(engine, pixels)
+        return draw_one(engine, light.mend(pixels))
 
     scale = background_scale(picture, engine.size, found[0].side if found else None)
     canvas = draw_background(picture, draw, engine.multiple, scale, background)
@@ -135,8 +143,7 @@ def lay_face(
         oval: only the head and not the ground beside it, for a rest that is not drawn.
     """
     matrix = _window(face, size)
-    level = _warp(picture, matrix, (size, size))
-    drawn = draw(level).astype(np.float32)
+    drawn = draw(_warp(picture, matrix, (size, size))).astype(np.float32)
     around = _warp(canvas, matrix, (size, size)).astype(np.float32)
     mask = _mask(size, oval)
     drawn = drawn + (1 - mask) * _soft(around - drawn)
@@ -154,6 +161,11 @@ def lay_face(
     part = canvas[top:bottom, left:right].astype(np.float32)
     part += weight * (patch - part)
     canvas[top:bottom, left:right] = np.clip(np.rint(part), 0, 255).astype(np.uint8)
+
+
+def level_window(picture: Pixels, face: FaceBox, size: int) -> Pixels:
+    """The square of `size` px about a face, level and framed like a selfie."""
+    return np.asarray(_warp(picture, _window(face, size), (size, size)), np.uint8)
 
 
 def _soft(difference: Plane) -> Plane:

@@ -14,7 +14,8 @@ from skimage import data
 
 from base_models.arrays import load_arrays
 from fewshot.inference.onnx_engine import OnnxEngine
-from fewshot.inference.stylize import Framing, stylize_paths
+from fewshot.inference.preparing import Framing
+from fewshot.inference.stylize import stylize_paths
 
 KINDS: dict[str, dict[str, Any]] = {
     "PNG": {}, "JPEG": {"quality": 90}, "WEBP": {"quality": 80}, "GIF": {}, "BMP": {}, "TIFF": {}, "AVIF": {},

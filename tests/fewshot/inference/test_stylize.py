@@ -9,7 +9,8 @@ from PIL import Image
 from base_models.registry import create_model
 from fewshot.errors import BadInputError, ConflictError, UsageError
 from fewshot.inference.outputs import plan_outputs
-from fewshot.inference.stylize import Crop, Framing, stylize_paths, write_picture
+from fewshot.inference.preparing import Crop, Framing
+from fewshot.inference.stylize import stylize_paths, write_picture
 from fewshot.inference.torch_engine import TorchEngine
 
 MakePhoto = Callable[..., Path]

@@ -12,7 +12,8 @@ from base_models.arrays import load_arrays
 from fewshot.inference.detection import CascadeDetector, FaceBox
 from fewshot.inference.engine import Engine, fitted
 from fewshot.inference.onnx_engine import OnnxEngine
-from fewshot.inference.stylize import Framing, stylize_paths
+from fewshot.inference.preparing import Framing
+from fewshot.inference.stylize import stylize_paths
 from fewshot.inference.whole import MAX_SIDE, draw_whole
 
 Pixels = NDArray[np.uint8]
@@ -152,7 +153,7 @@ def test_a_face_of_any_size_goes_back_to_the_pixel(side: float) -> None:
     coarse = Image.fromarray(rng.integers(0, 256, (60, 60, 3), dtype=np.uint8))
     picture = coarse.resize((1200, 1200), Image.Resampling.BICUBIC)
     face = FaceBox(600 - side / 2, 600 - side / 2, side)
-    result = draw_whole(picture, Copy(), [face], "keep").astype(float)
+    result = draw_whole(picture, Copy(), [face], "keep", mend_light=False).astype(float)
     half = max(8, int(0.4 * side))
     inner = slice(600 - half, 600 + half)
     photo = np.asarray(picture, float)
