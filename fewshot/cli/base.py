@@ -11,7 +11,11 @@ from fewshot.cli.base_train import train
 from fewshot.cli.export import export_base
 from fewshot.output import Format, emit
 
-app = typer.Typer(no_args_is_help=True, help="List base models, train, measure and compare them.")
+app = typer.Typer(
+    rich_markup_mode="markdown",
+    no_args_is_help=True,
+    help="List base models, train, measure and compare them.",
+)
 
 
 @app.command("ls")

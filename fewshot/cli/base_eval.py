@@ -21,7 +21,7 @@ def evaluate(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Choice, bootstrap, shuffling, hard cases.")] = 0,
     extractor: Annotated[
-        str, typer.Option(help="random, colour-edge, perceptual, squeezenet, inception or timm:<model>.")
+        str, typer.Option(help="random, colour-edge, perceptual, squeezenet, inception or timm:MODEL.")
     ] = "random",
     weights: Annotated[
         Path | None, typer.Option(help="Weight file of the extractor, where it needs one.")

@@ -11,7 +11,9 @@ from fewshot.cli.catalog_options import Db, Root, Style, open_catalog, short_has
 from fewshot.cli.rights_options import ConsentBy, ConsentExpires, ConsentStatus, consent_of
 from fewshot.output import Format, TableFormat, emit, notice, progress
 
-app = typer.Typer(no_args_is_help=True, help="Keep styles: versions, search, rights, bundles.")
+app = typer.Typer(
+    rich_markup_mode="markdown", no_args_is_help=True, help="Keep styles: versions, search, rights, bundles."
+)
 
 Words = Annotated[list[str] | None, typer.Argument(metavar="[WORD...]", help="All of these words.")]
 Tags = Annotated[list[str] | None, typer.Option("--tag", help="Only with this tag; repeatable.")]

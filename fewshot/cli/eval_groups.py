@@ -23,7 +23,7 @@ def groups(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", "-o", metavar="DEST", help="Copy the drawings into DEST/<group>; a new folder."
+            "--out", "-o", metavar="DEST", help="Copy the drawings into DEST/GROUP; a new folder."
         ),
     ] = None,
     name: Annotated[

@@ -20,7 +20,7 @@ EXTRACTOR = "style"
 PicturesFormat = Annotated[Literal["table", "json"], typer.Option(help="How to print: table or json.")]
 ExtractorOption = Annotated[
     str,
-    typer.Option(help="style, random, colour-edge, perceptual, squeezenet, inception or timm:<model>."),
+    typer.Option(help="style, random, colour-edge, perceptual, squeezenet, inception or timm:MODEL."),
 ]
 WeightsOption = Annotated[Path | None, typer.Option(help="Weight file of the extractor, where it needs one.")]
 Sha256Option = Annotated[

@@ -10,7 +10,11 @@ from fewshot.cli.eval_groups import groups
 from fewshot.cli.eval_report import report
 from fewshot.cli.eval_style import style
 
-app = typer.Typer(no_args_is_help=True, help="Measure styles and folders of pictures, with intervals.")
+app = typer.Typer(
+    rich_markup_mode="markdown",
+    no_args_is_help=True,
+    help="Measure styles and folders of pictures, with intervals.",
+)
 
 app.command("adapter")(adapter)
 app.command("compare")(compare)

@@ -27,6 +27,8 @@ STYLES = "Learn a style and draw with it"
 TOOLS = "Recipes and this machine"
 
 app = typer.Typer(
+    # Paragraphs flow to the terminal's width, and [brackets] are no markup.
+    rich_markup_mode="markdown",
     cls=VerbGroup,
     no_args_is_help=True,
     add_completion=False,

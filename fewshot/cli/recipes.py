@@ -11,7 +11,9 @@ import typer
 from fewshot.cli.recipes_measure import measure
 from fewshot.output import Format, emit, notice
 
-app = typer.Typer(no_args_is_help=True, help="List, show, copy and check recipes.")
+app = typer.Typer(
+    rich_markup_mode="markdown", no_args_is_help=True, help="List, show, copy and check recipes."
+)
 
 Name = Annotated[str, typer.Argument(metavar="NAME|PATH", help="A name from `recipes ls`, or a .toml file.")]
 
