@@ -32,7 +32,8 @@ class Filter:
     names: Collection[str] = ()
     """One of these."""
     consent: str = ""
-    """A status as it counts today; `expired` for those whose last day is over."""
+    """A status as it counts today; `expired` for those whose last day is over, `usable` for all that may be
+    drawn with."""
 
 
 def filtered(wanted: Filter, *columns: Any) -> Any:
@@ -56,8 +57,9 @@ def filtered(wanted: Filter, *columns: Any) -> Any:
 
 
 def _consent(wanted: str) -> Any:
-    if wanted not in (*STATUSES, "expired"):
-        raise UsageError(f"consent {wanted!r} is unknown", f"write one of {', '.join(STATUSES)}, expired")
+    if wanted not in (*STATUSES, "expired", "usable"):
+        known = ", ".join((*STATUSES, "expired", "usable"))
+        raise UsageError(f"consent {wanted!r} is unknown", f"write one of {known}")
     other = aliased(Entry)
     having = select(Weights.tensors_sha256).join(other, other.id == Weights.entry_id)
     withdrawn, expired = (
@@ -66,6 +68,8 @@ def _consent(wanted: str) -> Any:
     )
     if wanted == "withdrawn":
         return withdrawn
+    if wanted == "usable":
+        return ~withdrawn & ~expired
     return ~withdrawn & (expired if wanted == "expired" else _is(Entry, wanted) & ~expired)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from filelock import FileLock
+from PIL import Image
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -197,13 +198,23 @@ def by_pictures(
     Raises:
         NotFoundError, BadInputError: a picture is not there or cannot be read.
     """
-    pictures = [gather_drawings(path, SIZE).pixels if path.is_dir() else _one(path) for path in paths]
+    pictures = [
+        gather_drawings(path, SIZE).pixels if path.is_dir() else _one(read_picture(path).image)
+        for path in paths
+    ]
     features = np.concatenate([extract(search.encoder, pixels) for pixels in pictures])
     return search.search(features, limit=limit, only=only)
 
 
-def _one(path: Path) -> np.ndarray:
-    (framed,) = frame_drawings([drawing_square(read_picture(path).image, SIZE)], SIZE)
+def by_drawing(
+    search: PictureSearch, drawing: Image.Image, *, limit: int = 10, only: Only = _every
+) -> list[Similar]:
+    """As `by_pictures` for one drawing in memory."""
+    return search.search(extract(search.encoder, _one(drawing)), limit=limit, only=only)
+
+
+def _one(drawing: Image.Image) -> np.ndarray:
+    (framed,) = frame_drawings([drawing_square(drawing, SIZE)], SIZE)
     return framed.transpose(2, 0, 1)[None]
 
 

@@ -89,7 +89,7 @@ def ls(
     tag: Tags = None,
     artist: Annotated[str, typer.Option(help="Only by this artist.")] = "",
     base: Annotated[str, typer.Option(help="Only for this base.")] = "",
-    consent: Annotated[str, typer.Option(help="Only with this consent, or `expired`.")] = "",
+    consent: Annotated[str, typer.Option(help="Only with this consent, `expired` or `usable`.")] = "",
     sort: Annotated[str, typer.Option(help="name, created, size, artist, or a metric.")] = "name",
     desc: Annotated[bool, typer.Option("--desc", help="The largest or newest first.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="Rows of a page.")] = 50,
@@ -160,7 +160,7 @@ def search(
         str | None, typer.Option(metavar="NAME", help="Like this style of the catalogue.")
     ] = None,
     tag: Tags = None,
-    consent: Annotated[str, typer.Option(help="Only with this consent, or `expired`.")] = "",
+    consent: Annotated[str, typer.Option(help="Only with this consent, `expired` or `usable`.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 10,
     format: Annotated[Format, typer.Option(help="How to print: table, json or path (names).")] = "table",
     db: Db = None,

@@ -22,9 +22,7 @@ def groups(
     drawings: Annotated[Path, typer.Argument(help="Folder of drawings by one artist.")],
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out", "-o", metavar="DEST", help="Copy the drawings into DEST/GROUP; a new folder."
-        ),
+        typer.Option("--out", "-o", metavar="DEST", help="Copy the drawings into DEST/GROUP; a new folder."),
     ] = None,
     name: Annotated[
         list[str] | None,

@@ -21,6 +21,7 @@ from fewshot.cli.failures import VerbGroup
 from fewshot.cli.print import print_
 from fewshot.cli.select import select
 from fewshot.cli.stylize import stylize
+from fewshot.cli.web import web
 from fewshot.training.launch import is_worker, leave
 
 STYLES = "Learn a style and draw with it"
@@ -58,6 +59,7 @@ app.command("select", rich_help_panel=STYLES)(select)
 app.command("stylize", rich_help_panel=STYLES)(stylize)
 app.command("export", rich_help_panel=STYLES)(export)
 app.command("print", rich_help_panel=STYLES)(print_)
+app.command("web", rich_help_panel=STYLES)(web)
 app.command("check", rich_help_panel=STYLES)(check)
 app.add_typer(evaluate.app, name="eval", rich_help_panel=STYLES)
 app.add_typer(catalog.app, name="catalog", rich_help_panel=STYLES)

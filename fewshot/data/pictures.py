@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image, _imaging
 
 from fewshot.data.pixels import to_rgb
-from fewshot.data.refusals import UNSUPPORTED_SUFFIXES, check_file, check_size, explained
+from fewshot.data.refusals import MAX_PIXELS, UNSUPPORTED_SUFFIXES, check_file, check_size, explained
 from fewshot.errors import BadInputError, NotFoundError
 
 READABLE_SUFFIXES = frozenset(
@@ -77,10 +77,11 @@ def open_picture(path: str | Path) -> Image.Image:
     return read_picture(path).image
 
 
-def read_picture(path: str | Path, data: bytes | None = None) -> OpenedPicture:
+def read_picture(path: str | Path, data: bytes | None = None, most_pixels: int = MAX_PIXELS) -> OpenedPicture:
     """As `open_picture`, and says what was changed and which frames were left out.
 
-    `data` is the file's content where it lies in an archive; `path` then only names it.
+    `data` is the file's content where it lies in an archive; `path` then only names it. `most_pixels` refuses
+    larger ones before they are decoded.
     """
     path = Path(path)
     if data is None:
@@ -90,7 +91,7 @@ def read_picture(path: str | Path, data: bytes | None = None) -> OpenedPicture:
             _silenced(),
             Image.open(io.BytesIO(data) if data is not None else path, formats=_FORMATS) as image,
         ):
-            check_size(path, *image.size)
+            check_size(path, *image.size, most_pixels)
             frames = _frame_count(image)
             image.load()
             rgb, changes = to_rgb(image)

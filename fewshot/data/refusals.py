@@ -48,10 +48,10 @@ def check_file(path: Path) -> None:
         raise BadInputError(f"{path}: the file is empty (0 bytes); expected a picture", _HINT_REPLACE)
 
 
-def check_size(path: Path, width: int, height: int) -> None:
-    """Refuse more than `MAX_PIXELS` and less than `MIN_SIDE`, from the header alone; raises BadInputError."""
-    if width * height > MAX_PIXELS:
-        raise _too_large(path, f"{width:,}x{height:,} pixels")
+def check_size(path: Path, width: int, height: int, most: int = MAX_PIXELS) -> None:
+    """Refuse more than `most` pixels and less than `MIN_SIDE`, from the header; raises BadInputError."""
+    if width * height > most:
+        raise _too_large(path, f"{width:,}x{height:,} pixels", most)
     if min(width, height) < MIN_SIDE:
         raise BadInputError(
             f"{path}: too small ({width}x{height} pixels); expected at least {MIN_SIDE} on the shorter side",
@@ -82,9 +82,9 @@ def explained(path: Path, error: Exception) -> FewshotError:
     )
 
 
-def _too_large(path: Path, found: str) -> BadInputError:
+def _too_large(path: Path, found: str, most: int = MAX_PIXELS) -> BadInputError:
     return BadInputError(
-        f"{path}: too large ({found}); expected at most {MAX_PIXELS // 1_000_000} million pixels",
+        f"{path}: too large ({found}); expected at most {most // 1_000_000} million pixels",
         _HINT_SMALLER,
     )
 

@@ -115,6 +115,14 @@ def print_pictures(
     return count
 
 
+def page_of(picture: Image.Image, sheet: Sheet) -> Image.Image:
+    """One page with a picture in memory, in every place of it; raises UsageError as `places` does."""
+    page = Image.new("RGB", page_size(sheet), "white")
+    for place in places(sheet):
+        _lay(page, picture, place, sheet)
+    return page
+
+
 def page_size(sheet: Sheet) -> tuple[int, int]:
     """Width and height of a page, px."""
     width, height = PAPERS[sheet.paper]

@@ -1,0 +1,272 @@
+"""`/api/v1`: what the page uses, and programs may use too."""
+
+from __future__ import annotations
+
+import io
+from typing import Annotated, Any, cast
+from urllib.parse import quote
+
+from fastapi import APIRouter, Query, Request, Response, WebSocket
+from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel
+
+from fewshot.catalog.listing import show
+from fewshot.inference.printing import DPI, PAPERS, Paper, Sheet, page_of
+from fewshot.web import live
+from fewshot.web.booth import BACKGROUNDS, CROPS, FORMATS, Booth, FileFormat, Wish, read_photo
+from fewshot.web.guard import client_of
+from fewshot.web.problems import Problem, documented
+from fewshot.web.shelf import Offer
+from fewshot.web.uploads import Form, read_form
+
+MEDIA = {"png": "image/png", "webp": "image/webp", "jpeg": "image/jpeg"}
+SIZES = 64, 1024
+"""Shorter side of a drawing of a face, px."""
+
+router = APIRouter(prefix="/api/v1")
+
+
+class Style(BaseModel):
+    """A style on offer."""
+
+    ref: str
+    kind: str
+    artist: str
+    licence: str
+    consent: str
+    tags: list[str]
+    base: str
+    preview: str
+
+
+class StylePage(BaseModel):
+    """A part of the styles on offer."""
+
+    styles: list[Style]
+    total: int
+
+
+class Health(BaseModel):
+    """Whether the booth works."""
+
+    status: str
+    waiting: int
+    most_waiting: int
+    seconds_a_drawing: float
+
+
+def booth_of(request: Request | WebSocket) -> Booth:
+    """The booth that answers."""
+    return cast(Booth, request.app.state.booth)
+
+
+def shown(offer: Offer) -> Style:
+    """An offer as the API tells it."""
+    return Style(
+        ref=offer.ref,
+        kind=offer.kind,
+        artist=offer.artist,
+        licence=offer.licence,
+        consent=offer.consent,
+        tags=list(offer.tags),
+        base=offer.base,
+        preview=f"/api/v1/styles/{quote(offer.ref, safe='@')}/preview",
+    )
+
+
+def _form(**files: str) -> dict[str, Any]:
+    """OpenAPI of a form with one file and texts."""
+    (name, words), *_ = files.items()
+    texts = {
+        "style": {
+            "type": "array",
+            "items": {"type": "string"},
+            "maxItems": 2,
+            "description": "NAME or NAME:WEIGHT, weight 0 to 2; two blend; none is the base",
+        },
+        "crop": {"type": "string", "enum": list(CROPS)},
+        "background": {"type": "string", "enum": list(BACKGROUNDS)},
+        "format": {"type": "string", "enum": list(FORMATS)},
+        "size": {"type": "integer", "minimum": SIZES[0], "maximum": SIZES[1]},
+        "light": {"type": "string", "enum": ["auto", "keep"]},
+        "keep": {"type": "boolean"},
+    }
+    properties: dict[str, Any] = {name: {"type": "string", "format": "binary", "description": words}}
+    if name == "photo":
+        properties |= texts
+    if name == "drawing":
+        properties |= {"paper": {"type": "string", "enum": list(PAPERS)}}
+    schema = {"type": "object", "required": [name], "properties": properties}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+
+
+def _picture(*kinds: str) -> dict[int | str, dict[str, Any]]:
+    content = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in kinds}
+    return {200: {"description": "The picture.", "content": content}}
+
+
+@router.get("/styles", responses=documented(401, 422))
+def styles(
+    request: Request,
+    q: Annotated[str, Query(max_length=200, description="Words that have to be in it")] = "",
+    limit: Annotated[int, Query(ge=1, le=200)] = 60,
+    offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
+) -> StylePage:
+    """The styles on offer now."""
+    found, total = booth_of(request).shelf.offers(q.split(), limit=limit, offset=offset)
+    return StylePage(styles=[shown(offer) for offer in found], total=total)
+
+
+@router.get("/styles/{ref}", responses=documented(401, 403, 404, 422))
+def style(request: Request, ref: str) -> dict[str, Any]:
+    """Everything that is known of a style, without anything that tells where it lies."""
+    return card(booth_of(request), ref)
+
+
+def card(booth: Booth, ref: str) -> dict[str, Any]:
+    """What a style's page shows."""
+    found = booth.shelf.find(ref)
+    told: dict[str, Any] = shown(found.offer).model_dump() | {"sha256": found.identity}
+    if found.adapter is not None:
+        record = found.adapter.record
+        told |= {
+            key: record[key] for key in ("recipe", "steps", "seed", "metrics", "versions") if key in record
+        }
+        told["drawings"] = len(record.get("references") or [])
+        told["base_sha256"] = found.adapter.base_sha256
+    if found.offer.kind == "catalogue" and booth.shelf.catalog is not None:
+        known = show(booth.shelf.catalog, ref)
+        keys = ("version", "versions", "aliases", "notes", "tags", "created", "consent", "metrics", "size")
+        told |= {key: known[key] for key in keys}
+    return told
+
+
+@router.get("/styles/{ref}/preview", responses=_picture("image/webp") | documented(401, 403, 404, 422, 503))
+async def preview(request: Request, ref: str) -> Response:
+    """A sample portrait in the style."""
+    data, identity = await booth_of(request).preview(ref)
+    tag = f'"{identity}"'
+    # Asked again each time, because a style may be withdrawn, but sent once.
+    headers = {"etag": tag, "cache-control": "no-cache"}
+    if request.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers=headers)
+    return Response(data, media_type="image/webp", headers=headers)
+
+
+@router.post(
+    "/stylize",
+    openapi_extra=_form(photo="JPEG, PNG or WebP"),
+    responses=_picture(*MEDIA.values()) | documented(400, 401, 403, 404, 408, 413, 415, 422, 503),
+)
+async def stylize(request: Request) -> Response:
+    """Draw a photo. `X-Box` says what of it was drawn: left, top, right, bottom in shares of its sides."""
+    booth = booth_of(request)
+    form = await read_form(request, booth.settings)
+    photo = form.file("photo")
+    wish = await run_in_threadpool(_wish, booth, form)
+    drawn = await booth.draw(photo, wish)
+    headers = {
+        "x-box": ",".join(f"{value:.5f}" for value in drawn.box),
+        "x-faces": str(drawn.faces),
+        "x-seconds": f"{drawn.seconds:.3f}",
+        "cache-control": "no-store",
+    }
+    return Response(drawn.data, media_type=MEDIA[wish.format], headers=headers)
+
+
+def _wish(booth: Booth, form: Form) -> Wish:
+    size = form.text("size")
+    if size and not (size.isdecimal() and SIZES[0] <= int(size) <= SIZES[1]):
+        raise Problem(422, f"size {size[:20]!r}", f"a whole number from {SIZES[0]} to {SIZES[1]}")
+    return Wish(
+        booth.blend([text for text in form.texts.get("style", []) if text]),
+        cast(Any, _one_of(form, "crop", CROPS)),
+        cast(Any, _one_of(form, "background", BACKGROUNDS)),
+        cast(FileFormat, _one_of(form, "format", FORMATS)),
+        int(size) if size else None,
+        _one_of(form, "light", ("auto", "keep")) == "auto",
+        form.flag("keep"),
+    )
+
+
+def _one_of(form: Form, name: str, known: tuple[str, ...]) -> str:
+    """The value of a field, the first of the known ones when it is left out."""
+    value = form.text(name) or known[0]
+    if value not in known:
+        raise Problem(422, f"{name} {value[:20]!r} is unknown", f"one of {', '.join(known)}")
+    return value
+
+
+@router.post(
+    "/print",
+    openapi_extra=_form(drawing="What stylize answered"),
+    responses=_picture("application/pdf") | documented(400, 401, 408, 413, 415, 422, 503),
+)
+async def print_(request: Request) -> Response:
+    """Lay a drawing out on photo paper, as a PDF at 300 dpi."""
+    booth = booth_of(request)
+    form = await read_form(request, booth.settings)
+    paper = cast(Paper, _one_of(form, "paper", tuple(PAPERS)))
+    drawing = form.file("drawing")
+    with booth.pool.slot():
+        data = await run_in_threadpool(_pdf, drawing, paper, booth.settings.most_pixels)
+    return Response(data, media_type="application/pdf", headers={"cache-control": "no-store"})
+
+
+def _pdf(drawing: bytes, paper: Paper, most_pixels: int) -> bytes:
+    out = io.BytesIO()
+    page = page_of(read_photo(drawing, most_pixels), Sheet(paper=paper))
+    page.save(out, "PDF", resolution=DPI, quality=95, title="portrait", producer="fewshot-style")
+    return out.getvalue()
+
+
+@router.post(
+    "/search",
+    openapi_extra=_form(picture="A drawing"),
+    responses=documented(400, 401, 404, 408, 413, 415, 422, 503),
+)
+async def search(request: Request) -> StylePage:
+    """The catalogue's styles that are nearest to a drawing, nearest first."""
+    booth = booth_of(request)
+    form = await read_form(request, booth.settings)
+    picture = form.file("picture")
+    if booth.shelf.catalog is None:
+        raise Problem(404, "there is no catalogue here", "fewshot catalog add makes one")
+    with booth.pool.slot():
+        found = await run_in_threadpool(booth.nearest, picture)
+    return StylePage(styles=[shown(offer) for offer in found], total=len(found))
+
+
+@router.get("/health", responses=documented(503))
+async def health(request: Request) -> Health:
+    """Whether the booth draws, and how busy it is."""
+    pool = booth_of(request).pool
+    return Health(
+        status="ok",
+        waiting=pool.taken,
+        most_waiting=pool.settings.most_waiting,
+        seconds_a_drawing=round(pool.mean, 3),
+    )
+
+
+@router.get("/metrics", responses=documented(401))
+async def metrics(request: Request) -> Response:
+    """For Prometheus."""
+    return Response(booth_of(request).metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+@router.post("/pin", status_code=204, responses=documented(400, 401, 408, 413, 415, 422, 429))
+async def pin(request: Request) -> Response:
+    """Come in: the cookie that this sets lets the browser pass."""
+    booth, door = booth_of(request), request.app.state.door
+    form = await read_form(request, booth.settings)
+    token = door.enter(form.text("pin"), client_of(request.scope))
+    answer = Response(status_code=204)
+    answer.set_cookie("fewshot-pin", token, httponly=True, samesite="strict", secure=booth.settings.secure)
+    return answer
+
+
+@router.websocket("/live")
+async def live_filter(socket: WebSocket) -> None:
+    """See `live.py`."""
+    await live.serve(booth_of(socket), socket)

@@ -1,0 +1,219 @@
+"""The engines of one process: a base in memory once, its styles merged when they are asked for, and requests
+drawn one after another, those that want the same together.
+
+ONNX Runtime uses every core for one drawing, so that two at a time would only get in each other's way: one
+thread draws, and what is waiting for the same style goes into one batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from base_models.arrays import BaseArrays, load_arrays
+from fewshot.home import home
+from fewshot.inference.engine import base_of
+from fewshot.inference.onnx_engine import OnnxEngine
+from fewshot.web.problems import Problem, busy
+
+if TYPE_CHECKING:
+    from fewshot.web.metrics import Metrics
+    from fewshot.web.settings import Settings
+    from fewshot.web.shelf import Found
+
+MOST_TOGETHER = 4
+"""Pictures in a batch: more would make the first of them wait."""
+
+Pixels = NDArray[np.uint8]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Blend:
+    """Styles and their weights, as one thing to draw with."""
+
+    styles: tuple[tuple[Found, float], ...]
+    """What is blended; the base alone where no style has weights."""
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Blends with the same one draw the same."""
+        return tuple((found.identity, weight) for found, weight in self.styles if found.adapter is not None)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of its styles."""
+        return tuple(found.offer.ref for found, _ in self.styles)
+
+
+@dataclass
+class _Job:
+    blend: Blend
+    work: Callable[[OnnxEngine], Any]
+    square: Pixels | None
+    answer: asyncio.Future[Any] = field(repr=False)
+
+
+class EnginePool:
+    """Draws for all requests of a booth.
+
+    Args:
+        settings: base, device and how many merged models are kept.
+        metrics: where drawings are counted.
+
+    Raises:
+        FewshotError: the base is not there, or the device.
+    """
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self.settings, self.metrics = settings, metrics
+        self._bases: dict[str, BaseArrays] = {}
+        self._engines: OrderedDict[tuple[Any, ...], OnnxEngine] = OrderedDict()
+        self._thread = ThreadPoolExecutor(1, "drawing")
+        self._waiting: deque[_Job] = deque()
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self.taken = 0
+        """Requests that are being answered."""
+        self.mean = 0.3
+        """Seconds that a drawing takes, lately."""
+
+    def start(self) -> None:
+        """Begin to draw; needs a running event loop."""
+        self._task = asyncio.get_running_loop().create_task(self._serve(), name="drawing")
+
+    async def stop(self) -> None:
+        """Finish what is being drawn and refuse what waits."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        while self._waiting:
+            job = self._waiting.popleft()
+            if not job.answer.done():
+                job.answer.set_exception(busy(5, detail="the booth is closing"))
+        await asyncio.to_thread(self._thread.shutdown)
+
+    def check(self) -> float:
+        """Draw one picture with the base, as a test when the booth opens; returns the seconds it took."""
+        engine = self.engine(Blend(()))
+        start = time.perf_counter()
+        engine.draw(np.zeros((1, 3, engine.size, engine.size), np.uint8))
+        return time.perf_counter() - start
+
+    async def draw_square(self, blend: Blend, pixels: Pixels) -> Pixels:
+        """Draw a picture uint8 `(3, H, W)`, together with others that wait for the same."""
+        result: Pixels = await self._add(blend, lambda engine: engine.stylize(pixels[None])[0], pixels)
+        return result
+
+    async def run(self, blend: Blend, work: Callable[[OnnxEngine], T]) -> T:
+        """Call `work` with the engine, in the drawing thread."""
+        result: T = await self._add(blend, work, None)
+        return result
+
+    def slot(self) -> _Slot:
+        """A place among those that are answered at the same time; raises Problem 503 where none is free."""
+        if self.taken >= self.settings.most_waiting:
+            raise busy(self.taken * self.mean)
+        return _Slot(self)
+
+    def engine(self, blend: Blend) -> OnnxEngine:
+        """The merged model of a blend, made where it is not at hand; for the drawing thread only."""
+        engine = self._engines.get(blend.key)
+        if engine is None:
+            styles = [(found.adapter, weight) for found, weight in blend.styles if found.adapter is not None]
+            base = self._base(base_of(styles[0][0]) if styles else self.settings.base)
+            engine = OnnxEngine(base, styles, device=self.settings.device)
+            self._engines[blend.key] = engine
+            while len(self._engines) > self.settings.sessions:
+                self._engines.popitem(last=False)
+            self.metrics.sessions.set(len(self._engines))
+        self._engines.move_to_end(blend.key)
+        return engine
+
+    def _base(self, name: str) -> BaseArrays:
+        if name not in self._bases:
+            self._bases[name] = load_arrays(name, folders=(home() / "base",))
+        return self._bases[name]
+
+    async def _add(self, blend: Blend, work: Callable[[OnnxEngine], Any], square: Pixels | None) -> Any:
+        job = _Job(blend, work, square, asyncio.get_running_loop().create_future())
+        self._waiting.append(job)
+        self._wake.set()
+        return await job.answer
+
+    async def _serve(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._wake.wait()
+            jobs = self._next()
+            if not jobs:
+                self._wake.clear()
+                continue
+            start = time.perf_counter()
+            try:
+                results = await loop.run_in_executor(self._thread, partial(self._draw, jobs))
+            except Exception as error:
+                results = [error] * len(jobs)
+            self.mean += 0.1 * ((time.perf_counter() - start) / len(jobs) - self.mean)
+            self.metrics.batch.observe(len(jobs))
+            for job, result in zip(jobs, results, strict=True):
+                if job.answer.done():
+                    continue
+                if isinstance(result, Exception):
+                    job.answer.set_exception(result)
+                else:
+                    job.answer.set_result(result)
+
+    def _next(self) -> list[_Job]:
+        """The job that waits longest, and those that can be drawn in one batch with it."""
+        while self._waiting and self._waiting[0].answer.done():
+            self._waiting.popleft()
+        if not self._waiting:
+            return []
+        first = self._waiting.popleft()
+        jobs = [first]
+        if first.square is not None:
+            for job in list(self._waiting):
+                same = job.square is not None and job.square.shape == first.square.shape
+                if len(jobs) < MOST_TOGETHER and same and job.blend.key == first.blend.key:
+                    jobs.append(job)
+                    self._waiting.remove(job)
+        return jobs
+
+    def _draw(self, jobs: list[_Job]) -> list[Any]:
+        engine = self.engine(jobs[0].blend)
+        if len(jobs) == 1:
+            return [jobs[0].work(engine)]
+        return list(engine.stylize(np.stack([job.square for job in jobs if job.square is not None])))
+
+
+class _Slot:
+    """Held while a request is answered."""
+
+    def __init__(self, pool: EnginePool) -> None:
+        self._pool = pool
+
+    def __enter__(self) -> None:
+        self._pool.taken += 1
+        self._pool.metrics.waiting.set(self._pool.taken)
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.taken -= 1
+        self._pool.metrics.waiting.set(self._pool.taken)
+
+
+def checked(blend: Blend) -> Blend:
+    """A blend whose styles fit together; raises Problem 422 where they belong to different bases."""
+    bases = {f.adapter.base_sha256 or f.adapter.base_name for f, _ in blend.styles if f.adapter is not None}
+    if len(bases) > 1:
+        raise Problem(422, "the styles were learned on different bases", "blend styles of one base")
+    return blend

@@ -1,0 +1,127 @@
+"""Running the booth: its address, a QR code for phones, and a server that stops when it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+import segno
+import uvicorn
+
+from fewshot.errors import UsageError
+from fewshot.home import home
+from fewshot.output import notice
+from fewshot.web.app import create_app
+from fewshot.web.settings import Settings
+from fewshot.web.tls import fingerprint, self_signed
+
+MOST_CONNECTIONS = 256
+"""At a time; further ones are told to come back."""
+EVERYWHERE = ("0.0.0.0", "::", "")
+"""Hosts that stand for every address of this machine."""
+GRACE = 10
+"""Seconds that answers may take when the booth closes."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the booth is."""
+
+    host: str
+    """What is listened on."""
+    port: int
+    """0 takes a free one."""
+    secure: bool
+    """https."""
+
+    @property
+    def local(self) -> str:
+        """For this machine."""
+        return self._url("localhost")
+
+    @property
+    def public(self) -> str:
+        """For phones on the same network; that of this machine where it cannot be reached from there."""
+        return self._url(network_address() if self.host in EVERYWHERE else self.host)
+
+    def _url(self, host: str) -> str:
+        name = f"[{host}]" if ":" in host else host
+        return f"{'https' if self.secure else 'http'}://{name}:{self.port}/"
+
+
+def network_address() -> str:
+    """This machine's address on its network; nothing is sent to find it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+            return str(probe.getsockname()[0])
+        except OSError:
+            return "127.0.0.1"
+
+
+def run(settings: Settings, host: str, port: int) -> None:
+    """Serve until interrupted.
+
+    Raises:
+        UsageError: the port is taken, or the address is not this machine's.
+        FewshotError: as `create_app`.
+    """
+    listening = _listen(host, port)
+    address = Address(host, listening.getsockname()[1], settings.secure)
+    certificate = key = None
+    if settings.secure:
+        hosts = (
+            "localhost",
+            "127.0.0.1",
+            network_address(),
+            *([host] if host not in ("0.0.0.0", "::") else []),
+        )
+        certificate, key = self_signed(home() / "tls", hosts)
+    config = uvicorn.Config(
+        create_app(settings),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        limit_concurrency=MOST_CONNECTIONS,
+        timeout_keep_alive=10,
+        timeout_graceful_shutdown=GRACE,
+        ws_max_size=1_000_000,
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
+    )
+    tell(address, settings, certificate)
+    asyncio.run(uvicorn.Server(config).serve(sockets=[listening]))
+
+
+def tell(address: Address, settings: Settings, certificate: Path | None) -> None:
+    """Say where the booth is, with a code that phones can read."""
+    notice(f"the booth is open: {address.local}")
+    if address.public != address.local:
+        out = io.StringIO()
+        segno.make(address.public, error="m").terminal(out, border=2, compact=True)
+        notice(out.getvalue().rstrip("\n"))
+        notice(f"for phones on the same network: {address.public}")
+    if certificate is not None:
+        notice(f"phones warn of its certificate, once; SHA-256 {fingerprint(certificate)[:23]}…")
+    else:
+        notice("the camera inside the page needs --tls-self-signed on other devices; taking a photo does not")
+    if settings.keep is not None:
+        notice(f"pictures of visitors who tick the box are kept in {settings.keep}")
+    notice("Ctrl-C closes it")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", "") or str(error)
+        raise UsageError(
+            f"cannot listen on {host}:{port}: {reason}", "use another --port or --host"
+        ) from None
+    return listening

@@ -1,0 +1,216 @@
+"""Which styles are on offer, and their weights: asked anew for every request, so that what was withdrawn is
+gone at once.
+
+On offer are the base itself, the finished runs of this machine and the styles of its catalogue, or only those
+that the booth was told. A style is called as after `--style`: `ink`, `ink@approved`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from fewshot.adapters.adapter import Adapter, adapter_of
+from fewshot.adapters.files import WEIGHTS, is_adapter, read_files
+from fewshot.catalog.allowing import allowed_version, consent_for
+from fewshot.catalog.checkout import checkout
+from fewshot.catalog.contents import tensors_sha256
+from fewshot.catalog.filters import Filter
+from fewshot.catalog.listing import ls
+from fewshot.catalog.names import find_entry, parse
+from fewshot.catalog.place import is_there
+from fewshot.catalog.store import Catalog
+from fewshot.consent import require
+from fewshot.errors import FewshotError, NotFoundError, UsageError
+from fewshot.home import run_folder
+from fewshot.styles import finished_runs
+
+if TYPE_CHECKING:
+    from fewshot.web.settings import Settings
+
+_KEPT = 64
+"""Adapters in memory: 2 MB each at most."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A style that visitors can choose."""
+
+    ref: str
+    """What it is called in requests."""
+    kind: Literal["base", "run", "catalogue"]
+    """Where it comes from."""
+    artist: str = ""
+    """Whose hand it is."""
+    licence: str = ""
+    """Licence words."""
+    consent: str = "unknown"
+    """The artist's, as it counts today."""
+    tags: tuple[str, ...] = ()
+    """Words to find it by."""
+    base: str = ""
+    """What it was trained on."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A style that may be used now."""
+
+    offer: Offer
+    """What visitors see of it."""
+    identity: str
+    """Styles with the same one draw the same."""
+    adapter: Adapter | None
+    """Its weights; None for the base itself."""
+
+
+class Shelf:
+    """The styles of one booth.
+
+    Args:
+        settings: which of them are on offer.
+
+    Raises:
+        FewshotError: a style that the booth was told of is not there or may not be used.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._lock = threading.Lock()
+        self._adapters: OrderedDict[str, Adapter] = OrderedDict()
+        self._weights: dict[str, str] = {}
+        self._catalog: Catalog | None = None
+        for ref in settings.styles:
+            self.find(ref)
+
+    @property
+    def catalog(self) -> Catalog | None:
+        """This machine's catalogue; None as long as it has none."""
+        with self._lock:
+            if self._catalog is None and is_there():
+                self._catalog = Catalog()
+            return self._catalog
+
+    def close(self) -> None:
+        """Give the catalogue back."""
+        if self._catalog is not None:
+            self._catalog.close()
+
+    def offers(
+        self, words: Sequence[str] = (), *, limit: int = 60, offset: int = 0
+    ) -> tuple[list[Offer], int]:
+        """A page of the styles, those that the booth was told first to last, and how many there are."""
+        if self.settings.styles:
+            chosen = [offer for ref in self.settings.styles if (offer := self._offered(ref))]
+        else:
+            chosen = [Offer(self.settings.base, "base", consent="granted", base=self.settings.base)]
+            chosen += [offer for name in self._runs() if (offer := self._offered(name))]
+        chosen = [offer for offer in chosen if _has(offer, words)]
+        page, total = chosen[offset : offset + limit], len(chosen)
+        if self.settings.styles or self.catalog is None:
+            return page, total
+        wanted = Filter(tuple(words), consent="usable")
+        start = max(0, offset - total)
+        found = ls(self.catalog, wanted, limit=max(1, limit - len(page)), offset=start)
+        page += [
+            Offer(row.name, "catalogue", row.artist, row.licence, row.consent, row.tags, row.base)
+            for row in found.rows
+        ]
+        return page[:limit], total + found.total
+
+    def find(self, ref: str) -> Found:
+        """A style by its name.
+
+        Raises:
+            NotFoundError: it is not on offer.
+            IntegrityError: the artist's consent forbids it, or it is damaged.
+        """
+        if self.settings.styles and ref not in self.settings.styles:
+            raise NotFoundError(f"the style {ref!r} is not on offer", "GET /api/v1/styles lists them")
+        if ref == self.settings.base:
+            return Found(Offer(ref, "base", consent="granted", base=ref), "base", None)
+        return self._in_catalogue(ref) or self._run(ref)
+
+    def _offered(self, ref: str) -> Offer | None:
+        with contextlib.suppress(FewshotError):
+            return self.find(ref).offer
+        return None
+
+    def _runs(self) -> list[str]:
+        """Those that the catalogue has no style of the same name of: it goes before them."""
+        return [name for name in finished_runs() if not self._knows(name)]
+
+    def _knows(self, name: str) -> bool:
+        if self.catalog is None:
+            return False
+        with self.catalog.read() as session, contextlib.suppress(NotFoundError):
+            find_entry(session, name)
+            return True
+        return False
+
+    def _in_catalogue(self, ref: str) -> Found | None:
+        catalog = self.catalog
+        if catalog is None:
+            return None
+        try:
+            reference = parse(ref)
+        except UsageError as error:
+            raise NotFoundError(f"the style {ref!r} is not on offer", error.hint) from None
+        if not reference.which and not self._knows(reference.name):
+            return None
+        with catalog.read() as session:
+            entry, version, consent = allowed_version(session, ref)
+            offer = Offer(
+                ref, "catalogue", entry.artist, entry.licence, consent.state(), (), version.base_name
+            )
+            identity = version.files_sha256
+        adapter = self._kept(identity)
+        if adapter is None:
+            folder, _ = checkout(catalog, ref)
+            adapter = self._keep(identity, adapter_of(read_files(folder)))
+        return Found(offer, adapter.sha256, adapter)
+
+    def _run(self, ref: str) -> Found:
+        try:
+            folder = run_folder(ref) / "adapter"
+        except UsageError:
+            folder = None
+        if folder is None or not is_adapter(folder):
+            raise NotFoundError(f"the style {ref!r} is not on offer", "GET /api/v1/styles lists them")
+        stat = (folder / WEIGHTS).stat()
+        identity = f"{ref}/{stat.st_mtime_ns}/{stat.st_size}"
+        adapter = self._kept(identity)
+        if adapter is None:
+            files = read_files(folder)
+            self._weights[identity] = tensors_sha256(files.contents[WEIGHTS])
+            adapter = self._keep(identity, adapter_of(files))
+        require(ref, adapter.consent.refusal())
+        if self.catalog is not None:
+            with self.catalog.read() as session:
+                require(ref, consent_for(session, self._weights[identity]).refusal(ref))
+        offer = Offer(ref, "run", "", adapter.licence, adapter.consent.state(), (), adapter.base_name)
+        return Found(offer, adapter.sha256, adapter)
+
+    def _kept(self, identity: str) -> Adapter | None:
+        with self._lock:
+            adapter = self._adapters.get(identity)
+            if adapter is not None:
+                self._adapters.move_to_end(identity)
+            return adapter
+
+    def _keep(self, identity: str, adapter: Adapter) -> Adapter:
+        with self._lock:
+            self._adapters[identity] = adapter
+            while len(self._adapters) > _KEPT:
+                old, _ = self._adapters.popitem(last=False)
+                self._weights.pop(old, None)
+        return adapter
+
+
+def _has(offer: Offer, words: Sequence[str]) -> bool:
+    text = " ".join((offer.ref, offer.artist, offer.licence, *offer.tags)).casefold()
+    return all(word.casefold() in text for word in words)

@@ -1,0 +1,279 @@
+// The booth: a photo by camera, file, drop or paste; a style; the drawing, and what can be done with it.
+
+import { $, acceptPictures, readPhoto, send, toBlob, word } from "./common.js";
+import { Camera } from "./camera.js";
+import { LiveFilter } from "./live.js";
+
+const SIZE = 512; // px of a drawn face
+const view = $("view");
+const camera = new Camera($("video"));
+const filter = new LiveFilter(camera, $("live"), (text) => ($("status").textContent = text));
+let photo = null; // canvas
+let drawing = null; // {blob, url}
+let request = null;
+
+// State: empty, camera, live, drawing, result
+
+function show(state) {
+  view.dataset.state = state;
+  $("actions").hidden = state !== "result";
+  $("slider").disabled = state !== "result";
+  $("take").textContent = word(state === "result" ? "again" : "take");
+  $("livebutton").textContent = word(state === "live" ? "live_stop" : "live");
+  $("livebutton").setAttribute("aria-pressed", String(state === "live"));
+}
+
+const tell = (text) => ($("status").textContent = text);
+
+// Styles
+
+const chosen = () => document.querySelector("input[name=style]:checked");
+
+function styles() {
+  const first = chosen();
+  const second = $("second").value;
+  const strength = Number($("strength").value);
+  if (!first || (first.dataset.kind === "base" && !second)) return [];
+  if (!second) return [`${first.value}:${strength}`];
+  const mix = Number($("mix").value);
+  const parts = first.dataset.kind === "base" ? [] : [`${first.value}:${(strength * (1 - mix)).toFixed(3)}`];
+  return [...parts, `${second}:${(strength * mix).toFixed(3)}`];
+}
+
+function styleName() {
+  const first = chosen();
+  const name = first?.dataset.kind === "base" ? word("base_style") : first?.value;
+  return $("second").value ? `${name} + ${$("second").value}` : name;
+}
+
+// Camera
+
+async function openCamera() {
+  filter.stop();
+  if (!Camera.offered) {
+    tell(word("no_camera"));
+    return false;
+  }
+  try {
+    $("flip").hidden = (await camera.open()) < 2;
+    show("camera");
+    tell(word("guide"));
+    return true;
+  } catch (error) {
+    tell(word(error.name === "NotAllowedError" ? "no_camera" : "camera_busy"));
+    return false;
+  }
+}
+
+async function take() {
+  if (view.dataset.state !== "camera") {
+    if (!(await openCamera())) $("file").click();
+    return;
+  }
+  for (let n = 3; n > 0; n -= 1) {
+    $("count").textContent = n;
+    tell(word("countdown", { n }));
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    if (view.dataset.state !== "camera") return;
+  }
+  $("count").textContent = "";
+  const taken = camera.photo();
+  camera.close();
+  usePhoto(taken);
+}
+
+async function toggleLive() {
+  if (view.dataset.state === "live") {
+    filter.stop();
+    show("camera");
+    tell(word("guide"));
+    return;
+  }
+  if (view.dataset.state !== "camera" && !(await openCamera())) return;
+  show("live");
+  filter.start(styles());
+}
+
+// Photo to drawing
+
+async function useFile(file) {
+  try {
+    const read = await readPhoto(file);
+    filter.stop();
+    camera.close();
+    usePhoto(read);
+  } catch {
+    tell(word("failed"));
+  }
+}
+
+function usePhoto(canvas) {
+  photo = canvas;
+  draw();
+}
+
+async function draw() {
+  if (!photo) return;
+  request?.abort();
+  request = new AbortController();
+  const { signal } = request;
+  const form = new FormData();
+  for (const style of styles()) form.append("style", style);
+  form.append("crop", $("crop").value);
+  form.append("background", $("background").value);
+  form.append("size", SIZE);
+  if ($("keep")?.checked) form.append("keep", "1");
+  form.append("photo", await toBlob(photo), "photo.jpg");
+  if (view.dataset.state !== "result") show("drawing");
+  showBefore([0, 0, 1, 1]);
+  tell(word("drawing"));
+  view.setAttribute("aria-busy", "true");
+  try {
+    const waiting = (n) => tell(word("wait", { n }));
+    const answer = await send("/api/v1/stylize", form, { signal, waiting });
+    const blob = await answer.blob();
+    if (!signal.aborted) await showDrawing(blob, answer.headers);
+  } catch (error) {
+    if (error.name !== "AbortError") {
+      tell(error.message);
+      if (view.dataset.state === "drawing") show("empty");
+    }
+  } finally {
+    if (request?.signal === signal) view.removeAttribute("aria-busy");
+  }
+}
+
+/** The part of the photo that was drawn, as large as the drawing is shown. */
+function showBefore([left, top, right, bottom]) {
+  const canvas = $("before");
+  const width = (right - left) * photo.width;
+  const height = (bottom - top) * photo.height;
+  canvas.width = Math.round(width);
+  canvas.height = Math.round(height);
+  const pen = canvas.getContext("2d");
+  pen.fillStyle = "#888";
+  pen.fillRect(0, 0, canvas.width, canvas.height);
+  pen.drawImage(photo, -left * photo.width, -top * photo.height);
+}
+
+async function showDrawing(blob, headers) {
+  if (drawing) URL.revokeObjectURL(drawing.url);
+  drawing = { blob, url: URL.createObjectURL(blob) };
+  const picture = $("after");
+  picture.src = drawing.url;
+  picture.alt = word("result_alt", { style: styleName() });
+  await picture.decode();
+  showBefore(headers.get("X-Box").split(",").map(Number));
+  view.style.setProperty("--ratio", `${picture.naturalWidth} / ${picture.naturalHeight}`);
+  $("save").href = drawing.url;
+  const file = new File([blob], "portrait.png", { type: blob.type });
+  $("share").hidden = !navigator.canShare?.({ files: [file] });
+  show("result");
+  divide();
+  const seconds = Number(headers.get("X-Seconds")).toFixed(1);
+  const said = word("drawn", { style: styleName(), seconds });
+  tell(headers.get("X-Faces") === "0" && $("crop").value !== "whole" ? `${said}. ${word("no_face")}` : said);
+}
+
+const divide = () => view.style.setProperty("--cut", `${$("slider").value}%`);
+
+// What can be done with it
+
+async function share() {
+  const file = new File([drawing.blob], "portrait.png", { type: drawing.blob.type });
+  await navigator.share({ files: [file] }).catch(() => {});
+}
+
+async function pdf() {
+  const form = new FormData();
+  form.append("drawing", drawing.blob, "portrait.png");
+  form.append("paper", "10x15");
+  try {
+    const answer = await send("/api/v1/print", form, { waiting: (n) => tell(word("wait", { n })) });
+    const url = URL.createObjectURL(await answer.blob());
+    const link = Object.assign(document.createElement("a"), { href: url, download: "portrait.pdf" });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(url), 60_000);
+  } catch (error) {
+    tell(error.message);
+  }
+}
+
+// Changes of the style draw again; sliders when they are let go.
+
+function restyle() {
+  $("mixrow").hidden = !$("second").value;
+  $("mixname").textContent = word("share_of", { style: $("second").value });
+  if (view.dataset.state === "live") filter.change(styles());
+  else draw();
+}
+
+for (const name of ["strength", "mix"]) {
+  $(name).addEventListener("input", () => ($(`${name}value`).textContent = $(name).value));
+}
+for (const id of ["strength", "mix", "second", "crop", "background"]) $(id).addEventListener("change", restyle);
+$("strip").addEventListener("change", restyle);
+$("take").addEventListener("click", take);
+$("flip").addEventListener("click", () => camera.flip().catch(() => tell(word("camera_busy"))));
+$("livebutton").addEventListener("click", toggleLive);
+$("file").addEventListener("change", (event) => {
+  const [file] = event.target.files;
+  event.target.value = "";
+  if (file) useFile(file);
+});
+$("slider").addEventListener("input", divide);
+$("share").addEventListener("click", share);
+$("print").addEventListener("click", () => print());
+$("pdf").addEventListener("click", pdf);
+filter.stopped = () => view.dataset.state === "live" && show("camera");
+acceptPictures(useFile);
+
+// Dragging over the picture moves the slider too.
+view.addEventListener("pointermove", (event) => {
+  if (view.dataset.state !== "result" || !(event.buttons & 1)) return;
+  const box = view.getBoundingClientRect();
+  $("slider").value = (100 * (event.clientX - box.left)) / box.width;
+  divide();
+});
+
+// Styles that are not on the page are looked for.
+
+function addStyle(style, select = false) {
+  let input = [...document.querySelectorAll("input[name=style]")].find((one) => one.value === style.ref);
+  if (!input) {
+    const card = document.querySelector("#strip .card").cloneNode(true);
+    input = card.querySelector("input");
+    input.value = style.ref;
+    input.dataset.kind = style.kind;
+    input.checked = false;
+    card.querySelector("img").src = style.preview;
+    card.querySelector("span").textContent = style.ref;
+    $("strip").prepend(card);
+  }
+  if (select) {
+    input.checked = true;
+    input.scrollIntoView({ block: "nearest", inline: "center" });
+  }
+}
+
+let looking;
+$("find")?.addEventListener("input", () => {
+  clearTimeout(looking);
+  looking = setTimeout(async () => {
+    const words = $("find").value.trim();
+    if (!words) return;
+    const answer = await fetch(`/api/v1/styles?limit=12&q=${encodeURIComponent(words)}`);
+    if (!answer.ok) return;
+    const { styles: found } = await answer.json();
+    found.reverse().forEach((style) => addStyle(style));
+    $("strip").scrollTo({ left: 0, behavior: "smooth" });
+  }, 250);
+});
+
+const wanted = new URLSearchParams(location.search).get("style");
+if (wanted) {
+  fetch(`/api/v1/styles/${encodeURIComponent(wanted)}`)
+    .then((answer) => (answer.ok ? answer.json() : null))
+    .then((style) => style && addStyle(style, true));
+}
+show("empty");
