@@ -8,6 +8,8 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request, Response, WebSocket
 from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 
 from fewshot.catalog.listing import show
@@ -155,6 +157,7 @@ async def preview(request: Request, ref: str) -> Response:
 
 @router.post(
     "/stylize",
+    response_class=Response,
     openapi_extra=_form(photo="JPEG, PNG or WebP"),
     responses=_picture(*MEDIA.values()) | documented(400, 401, 403, 404, 408, 413, 415, 422, 503),
 )
@@ -199,6 +202,7 @@ def _one_of(form: Form, name: str, known: tuple[str, ...]) -> str:
 
 @router.post(
     "/print",
+    response_class=Response,
     openapi_extra=_form(drawing="What stylize answered"),
     responses=_picture("application/pdf") | documented(400, 401, 408, 413, 415, 422, 503),
 )
@@ -249,10 +253,10 @@ async def health(request: Request) -> Health:
     )
 
 
-@router.get("/metrics", responses=documented(401))
+@router.get("/metrics", response_class=PlainTextResponse, responses=documented(401))
 async def metrics(request: Request) -> Response:
     """For Prometheus."""
-    return Response(booth_of(request).metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    return PlainTextResponse(booth_of(request).metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
 
 @router.post("/pin", status_code=204, responses=documented(400, 401, 408, 413, 415, 422, 429))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 COOKIE = "fewshot-pin"
-OPEN_PATHS = ("/pin", "/static/", "/api/v1/health")
+OPEN_PATHS = ("/pin", "/api/v1/pin", "/static/", "/api/v1/health")
 """What is served without the PIN."""
 
 HEADERS = {

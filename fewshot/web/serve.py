@@ -119,6 +119,8 @@ def _listen(host: str, port: int) -> socket.socket:
         listening = socket.socket(family, socket.SOCK_STREAM)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
+        # From here on whoever comes waits, so that the address can be told before the first answer.
+        listening.listen(MOST_CONNECTIONS)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", "") or str(error)
         raise UsageError(

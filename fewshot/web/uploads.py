@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from fewshot.web.settings import Settings
 
 _MOST_PARTS = 32
+_CLOSE = {"Connection": "close"}
+"""What is still to come of an upload that was given up is not read."""
 _MOST_TEXT = 4096
 """Bytes of a field that is no file."""
 
@@ -86,9 +88,8 @@ async def read_form(request: Request, settings: Settings) -> Form:
                     raise _too_long(settings)
                 parser.write(chunk)
     except TimeoutError:
-        raise Problem(
-            408, "the upload is too slow", "move nearer to the network, or send a smaller picture"
-        ) from None
+        hint = "move nearer to the network, or send a smaller picture"
+        raise Problem(408, "the upload is too slow", hint, _CLOSE) from None
     except ClientDisconnect:
         raise Problem(400, "the connection was closed before the end") from None
     except (FormParserError, UnicodeDecodeError, ValueError) as error:
@@ -115,6 +116,7 @@ def _too_long(settings: Settings) -> Problem:
         413,
         f"the upload is longer than {settings.most_bytes / 1e6:g} MB",
         "send a smaller picture; 2,000 px are plenty",
+        _CLOSE,
     )
 
 

@@ -1,7 +1,5 @@
 // The camera of the device: one stream, front or back, and pictures of it.
 
-import { toCanvas } from "./common.js";
-
 export class Camera {
   constructor(video) {
     this.video = video;
@@ -40,10 +38,11 @@ export class Camera {
     this.video.srcObject = null;
   }
 
-  /** What the camera sees, as the visitor sees it. */
+  /** The square that the page shows, as the visitor sees it. */
   photo(most = 1600) {
-    const { videoWidth, videoHeight } = this.video;
-    return toCanvas(this.video, videoWidth, videoHeight, most, this.mirrored);
+    const canvas = document.createElement("canvas");
+    this.square(canvas, Math.min(most, this.video.videoWidth, this.video.videoHeight));
+    return canvas;
   }
 
   /** The square in the middle, drawn into a canvas of `side` px. */

@@ -17,20 +17,11 @@ document.getElementById("language").addEventListener("change", (event) => {
 /** A canvas with a picture file, upright, its longer side at most `most` px; rejects what is no picture. */
 export async function readPhoto(file, most = 1600) {
   const bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
-  return toCanvas(bitmap, bitmap.width, bitmap.height, most);
-}
-
-export function toCanvas(source, width, height, most, mirrored = false) {
-  const scale = Math.min(1, most / Math.max(width, height));
+  const scale = Math.min(1, most / Math.max(bitmap.width, bitmap.height));
   const canvas = document.createElement("canvas");
-  canvas.width = Math.round(width * scale);
-  canvas.height = Math.round(height * scale);
-  const pen = canvas.getContext("2d");
-  if (mirrored) {
-    pen.translate(canvas.width, 0);
-    pen.scale(-1, 1);
-  }
-  pen.drawImage(source, 0, 0, canvas.width, canvas.height);
+  canvas.width = Math.round(bitmap.width * scale);
+  canvas.height = Math.round(bitmap.height * scale);
+  canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
   return canvas;
 }
 

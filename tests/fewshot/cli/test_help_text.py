@@ -1,5 +1,6 @@
 """Help is shown as it was written: nothing of it is taken for markup, and paragraphs flow."""
 
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -35,5 +36,5 @@ def test_paragraphs_flow(path: tuple[str, ...], monkeypatch: pytest.MonkeyPatch)
     text = CliRunner().invoke(app, [*path, "--help"]).output.split("╭")[0]
     for paragraph in re.split(r"\n\s*\n", text):
         lines = [line.strip() for line in paragraph.splitlines() if line.strip()]
-        for line, following in zip(lines, lines[1:], strict=False):
+        for line, following in itertools.pairwise(lines):
             assert len(line) + 1 + len(following.split()[0]) > 70, line

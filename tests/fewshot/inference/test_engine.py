@@ -212,3 +212,22 @@ def test_drawing_loads_no_torch(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip().splitlines()[-1] == "[]"
     assert Image.open(out).size == (128, 128)
+
+
+def test_drawing_sends_nothing_and_leaves_nothing(tmp_path: Path) -> None:
+    """ONNX Runtime's telemetry keeps a session file and the machine's identifier where it may run."""
+    script = (
+        "import fewshot; from base_models.arrays import load_arrays; "
+        "from fewshot.inference.onnx_engine import OnnxEngine; import numpy as np; "
+        "OnnxEngine(load_arrays('scan_tiny')).draw(np.zeros((1, 3, 32, 32), np.uint8))"
+    )
+    folders = {name: str(tmp_path / name) for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_DATA_HOME")}
+    for folder in folders.values():
+        Path(folder).mkdir()
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    # A CI variable keeps it quiet as well, which would make this test pass for another reason.
+    environment = {k: v for k, v in environment.items() if k not in ("CI", "PYTEST_CURRENT_TEST")}
+    subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=environment | folders, check=True, timeout=60
+    )
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -1,0 +1,243 @@
+"""The API: what it draws, what it tells, and how it refuses."""
+
+import io
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pypdfium2
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+
+from base_models.arrays import load_arrays
+from fewshot.catalog.adding import add
+from fewshot.catalog.changing import alias, set_consent
+from fewshot.catalog.store import Catalog
+from fewshot.consent import Consent
+from fewshot.home import run_folder
+from fewshot.inference.detection import CascadeDetector
+from fewshot.inference.onnx_engine import OnnxEngine
+from fewshot.inference.whole import draw_whole
+from fewshot.styles import load_style
+
+Open = Callable[..., TestClient]
+MakeRun = Callable[..., None]
+
+
+def picture(content: bytes) -> Image.Image:
+    image = Image.open(io.BytesIO(content))
+    image.load()
+    return image
+
+
+def draw(client: TestClient, photo: bytes, **fields: object) -> Image.Image:
+    answer = client.post("/api/v1/stylize", files={"photo": photo}, data=fields)
+    assert answer.status_code == 200, answer.text
+    return picture(answer.content)
+
+
+def test_a_face_is_cut_out_and_drawn(open_booth: Open, portrait: bytes) -> None:
+    answer = open_booth().post("/api/v1/stylize", files={"photo": portrait})
+    left, top, right, bottom = map(float, answer.headers["x-box"].split(","))
+    assert answer.headers["x-faces"] == "1"
+    assert answer.headers["cache-control"] == "no-store"
+    assert -0.2 < left < right < 1.2
+    assert right - left == pytest.approx(bottom - top, abs=0.01)
+    assert picture(answer.content).size == (32, 32)
+
+
+def test_a_whole_picture_is_what_the_command_draws(open_booth: Open, astronaut: bytes) -> None:
+    drawn = draw(open_booth(), astronaut, crop="whole")
+    image = picture(astronaut)
+    engine = OnnxEngine(load_arrays("scan_tiny"))
+    expected = draw_whole(image, engine, CascadeDetector().faces(image))
+    assert np.array_equal(np.asarray(drawn), expected)
+
+
+def test_a_blend_is_what_the_engine_draws(open_booth: Open, make_run: MakeRun, portrait: bytes) -> None:
+    make_run("ink", 1)
+    make_run("wash", 2)
+    client = open_booth()
+    alone = draw(client, portrait, style="ink")
+    blended = draw(client, portrait, style=["ink:0.6", "wash:0.4"])
+    swapped = draw(client, portrait, style=["wash:0.4", "ink:0.6"])
+    assert np.array_equal(np.asarray(blended), np.asarray(swapped))
+    assert not np.array_equal(np.asarray(blended), np.asarray(alone))
+    nothing = draw(client, portrait, style="ink:0")
+    assert np.array_equal(np.asarray(nothing), np.asarray(draw(client, portrait)))
+    engine = OnnxEngine(load_arrays("scan_tiny"), [(load_style("ink"), 0.6), (load_style("wash"), 0.4)])
+    assert engine.styles == (("ink", 0.6), ("wash", 0.4))
+
+
+@pytest.mark.parametrize(("kind", "mode"), [("png", "PNG"), ("webp", "WEBP"), ("jpeg", "JPEG")])
+def test_formats_and_sizes(open_booth: Open, portrait: bytes, kind: str, mode: str) -> None:
+    answer = open_booth().post(
+        "/api/v1/stylize", files={"photo": portrait}, data={"format": kind, "size": "300", "crop": "face"}
+    )
+    image = picture(answer.content)
+    assert (image.format, image.size) == (mode, (300, 300))
+    assert answer.headers["content-type"] == f"image/{kind}"
+    assert not image.getexif()
+
+
+def test_whoever_asks_together_gets_their_own(open_booth: Open, portrait: bytes, astronaut: bytes) -> None:
+    """Requests are drawn in batches; every one is answered with its own drawing."""
+    client = open_booth(most_waiting=20)
+    photos = [portrait, astronaut] * 6
+    alone = {photo: draw(client, photo, crop="face").tobytes() for photo in (portrait, astronaut)}
+    with ThreadPoolExecutor(12) as threads:
+        drawn = list(threads.map(lambda photo: draw(client, photo, crop="face").tobytes(), photos))
+    assert drawn == [alone[photo] for photo in photos]
+
+
+def test_styles_are_listed_and_found_by_words(
+    open_booth: Open, make_run: MakeRun, catalogue: Callable[..., Catalog]
+) -> None:
+    catalogue("ink", "wash", "pencil")
+    make_run("run", 5)
+    make_run("ink", 6)
+    client = open_booth()
+    listed = client.get("/api/v1/styles").json()
+    assert [style["ref"] for style in listed["styles"]] == ["scan_tiny", "run", "ink", "pencil", "wash"]
+    assert [style["kind"] for style in listed["styles"]] == [
+        "base",
+        "run",
+        "catalogue",
+        "catalogue",
+        "catalogue",
+    ]
+    assert listed["total"] == 5
+    assert [s["ref"] for s in client.get("/api/v1/styles?q=pen").json()["styles"]] == ["pencil"]
+    pages = [client.get(f"/api/v1/styles?limit=2&offset={n}").json()["styles"] for n in (0, 2, 4)]
+    assert [s["ref"] for page in pages for s in page] == ["scan_tiny", "run", "ink", "pencil", "wash"]
+
+
+def test_a_withdrawn_style_is_gone_at_once(
+    open_booth: Open, catalogue: Callable[..., Catalog], portrait: bytes
+) -> None:
+    catalog = catalogue("ink", "wash")
+    client = open_booth()
+    draw(client, portrait, style="ink")
+    assert client.get("/api/v1/styles/ink/preview").status_code == 200
+    set_consent(catalog, "ink", Consent("withdrawn"))
+    refused = client.post("/api/v1/stylize", files={"photo": portrait}, data={"style": "ink"})
+    assert refused.status_code == 403
+    assert "withdrawn" in refused.json()["detail"]
+    assert client.get("/api/v1/styles/ink/preview").status_code == 403
+    assert client.get("/api/v1/styles/ink").status_code == 403
+    assert client.get("/styles/ink").status_code == 403
+    assert "ink" not in [style["ref"] for style in client.get("/api/v1/styles").json()["styles"]]
+
+
+def test_a_run_with_withdrawn_weights_is_refused_too(
+    open_booth: Open, catalogue: Callable[..., Catalog], make_run: MakeRun, portrait: bytes
+) -> None:
+    catalog = catalogue("wash")
+    make_run("copy")
+    add(catalog, run_folder("copy"), name="ink")
+    client = open_booth()
+    draw(client, portrait, style="copy")
+    set_consent(catalog, "ink", Consent("withdrawn"))
+    refused = client.post("/api/v1/stylize", files={"photo": portrait}, data={"style": "copy"})
+    assert refused.status_code == 403
+    assert "copy" not in [style["ref"] for style in client.get("/api/v1/styles").json()["styles"]]
+
+
+def test_only_what_is_on_offer(open_booth: Open, catalogue: Callable[..., Catalog], portrait: bytes) -> None:
+    catalog = catalogue("ink", "wash")
+    alias(catalog, "ink@1", "approved")
+    client = open_booth(styles=("ink@approved",))
+    assert [s["ref"] for s in client.get("/api/v1/styles").json()["styles"]] == ["ink@approved"]
+    draw(client, portrait, style="ink@approved")
+    refused = client.post("/api/v1/stylize", files={"photo": portrait}, data={"style": "wash"})
+    assert refused.status_code == 404
+
+
+def test_a_card_tells_no_path(open_booth: Open, catalogue: Callable[..., Catalog], tmp_path: Path) -> None:
+    catalogue("ink")
+    client = open_booth()
+    card = client.get("/api/v1/styles/ink").json()
+    assert card["licence"] == "CC0-1.0"
+    assert card["version"] == 1
+    assert card["metrics"]["kid"]["n"] == 48
+    assert str(tmp_path.parent) not in client.get("/api/v1/styles/ink").text
+
+
+def test_drawings_find_styles(open_booth: Open, catalogue: Callable[..., Catalog], portrait: bytes) -> None:
+    catalog = catalogue("ink", "wash", "pencil")
+    set_consent(catalog, "wash", Consent("withdrawn"))
+    client = open_booth()
+    found = client.post("/api/v1/search", files={"picture": portrait}).json()
+    assert {style["ref"] for style in found["styles"]} == {"ink", "pencil"}
+    assert open_booth().get("/map").text.count("<circle") == 2
+
+
+def test_without_a_catalogue_there_is_no_search(open_booth: Open, portrait: bytes) -> None:
+    client = open_booth()
+    assert client.post("/api/v1/search", files={"picture": portrait}).status_code == 404
+    assert client.get("/map").status_code == 200
+
+
+def test_a_drawing_is_laid_out_for_print(open_booth: Open, portrait: bytes) -> None:
+    answer = open_booth().post("/api/v1/print", files={"drawing": portrait}, data={"paper": "10x15"})
+    assert answer.headers["content-type"] == "application/pdf"
+    page = pypdfium2.PdfDocument(answer.content)
+    assert len(page) == 1
+    assert [round(25.4 * side / 72) for side in page[0].get_size()] == [102, 152]
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "word"),
+    [
+        ({"style": "nothing"}, 404, "nothing"),
+        ({"style": "../../etc"}, 404, "etc"),
+        ({"style": "ink:9"}, 422, "outside"),
+        ({"style": ["a", "b", "c"]}, 422, "at most 2"),
+        ({"crop": "middle"}, 422, "crop"),
+        ({"size": "1e9"}, 422, "size"),
+        ({"format": "tiff"}, 422, "format"),
+    ],
+)
+def test_refusals_are_problem_documents(
+    open_booth: Open, portrait: bytes, fields: dict[str, object], status: int, word: str
+) -> None:
+    answer = open_booth().post("/api/v1/stylize", files={"photo": portrait}, data=fields)
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert (answer.status_code, problem["status"]) == (status, status)
+    assert word in problem["detail"]
+    assert problem["hint"]
+
+
+def test_nothing_is_kept_unless_both_agree(open_booth: Open, portrait: bytes, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    client = open_booth(keep=kept)
+    draw(client, portrait)
+    assert not kept.exists()
+    draw(client, portrait, keep="1")
+    assert sorted(path.name.partition("-")[2].rpartition("-")[2] for path in kept.iterdir()) == [
+        "drawing.png",
+        "photo.jpg",
+    ]
+    draw(open_booth(), portrait, keep="1")
+    assert len(list(kept.iterdir())) == 2
+
+
+def test_health_and_metrics(open_booth: Open, make_run: MakeRun, portrait: bytes) -> None:
+    make_run("ink")
+    client = open_booth()
+    draw(client, portrait, style="ink")
+    assert client.get("/api/v1/health").json()["status"] == "ok"
+    metrics = client.get("/api/v1/metrics").text
+    assert 'fewshot_drawings_total{style="ink"} 1.0' in metrics
+    assert 'fewshot_requests_total{route="/api/v1/stylize",status="200"} 1.0' in metrics
+    assert "testclient" not in metrics
+
+
+def test_a_booth_of_unknown_styles_does_not_open(open_booth: Open) -> None:
+    from fewshot.errors import NotFoundError
+
+    with pytest.raises(NotFoundError, match="nothing"):
+        open_booth(styles=("nothing",))
