@@ -7,7 +7,8 @@
 `shelf.py`         which styles are on offer now, and their weights
 `pool.py`          the engines: one model, several styles, a bounded queue, requests drawn together
 `booth.py`         from the bytes of a photo to the bytes of its drawing
-`uploads.py`       forms with pictures, in memory only and within limits
+`photos.py`        pictures in and out
+`uploads.py`       forms with pictures, in memory only and within limits; `forms.py` what they may hold
 `problems.py`      every failure as RFC 9457 says it
 `guard.py`         security headers, the PIN and its back-off
 `metrics.py`       what Prometheus reads

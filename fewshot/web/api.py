@@ -15,15 +15,13 @@ from pydantic import BaseModel
 from fewshot.catalog.listing import show
 from fewshot.inference.printing import DPI, PAPERS, Paper, Sheet, page_of
 from fewshot.web import live
-from fewshot.web.booth import BACKGROUNDS, CROPS, FORMATS, Booth, FileFormat, Wish, read_photo
+from fewshot.web.booth import Booth
+from fewshot.web.forms import MEDIA, described, one_of, pictures, wish_of
 from fewshot.web.guard import client_of
+from fewshot.web.photos import read_photo
 from fewshot.web.problems import Problem, documented
 from fewshot.web.shelf import Offer
-from fewshot.web.uploads import Form, read_form
-
-MEDIA = {"png": "image/png", "webp": "image/webp", "jpeg": "image/jpeg"}
-SIZES = 64, 1024
-"""Shorter side of a drawing of a face, px."""
+from fewshot.web.uploads import read_form
 
 router = APIRouter(prefix="/api/v1")
 
@@ -76,37 +74,6 @@ def shown(offer: Offer) -> Style:
     )
 
 
-def _form(**files: str) -> dict[str, Any]:
-    """OpenAPI of a form with one file and texts."""
-    (name, words), *_ = files.items()
-    texts = {
-        "style": {
-            "type": "array",
-            "items": {"type": "string"},
-            "maxItems": 2,
-            "description": "NAME or NAME:WEIGHT, weight 0 to 2; two blend; none is the base",
-        },
-        "crop": {"type": "string", "enum": list(CROPS)},
-        "background": {"type": "string", "enum": list(BACKGROUNDS)},
-        "format": {"type": "string", "enum": list(FORMATS)},
-        "size": {"type": "integer", "minimum": SIZES[0], "maximum": SIZES[1]},
-        "light": {"type": "string", "enum": ["auto", "keep"]},
-        "keep": {"type": "boolean"},
-    }
-    properties: dict[str, Any] = {name: {"type": "string", "format": "binary", "description": words}}
-    if name == "photo":
-        properties |= texts
-    if name == "drawing":
-        properties |= {"paper": {"type": "string", "enum": list(PAPERS)}}
-    schema = {"type": "object", "required": [name], "properties": properties}
-    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
-
-
-def _picture(*kinds: str) -> dict[int | str, dict[str, Any]]:
-    content = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in kinds}
-    return {200: {"description": "The picture.", "content": content}}
-
-
 @router.get("/styles", responses=documented(401, 422))
 def styles(
     request: Request,
@@ -143,7 +110,7 @@ def card(booth: Booth, ref: str) -> dict[str, Any]:
     return told
 
 
-@router.get("/styles/{ref}/preview", responses=_picture("image/webp") | documented(401, 403, 404, 422, 503))
+@router.get("/styles/{ref}/preview", responses=pictures("image/webp") | documented(401, 403, 404, 422, 503))
 async def preview(request: Request, ref: str) -> Response:
     """A sample portrait in the style."""
     data, identity = await booth_of(request).preview(ref)
@@ -158,15 +125,15 @@ async def preview(request: Request, ref: str) -> Response:
 @router.post(
     "/stylize",
     response_class=Response,
-    openapi_extra=_form(photo="JPEG, PNG or WebP"),
-    responses=_picture(*MEDIA.values()) | documented(400, 401, 403, 404, 408, 413, 415, 422, 503),
+    openapi_extra=described(photo="JPEG, PNG or WebP"),
+    responses=pictures(*MEDIA.values()) | documented(400, 401, 403, 404, 408, 413, 415, 422, 503),
 )
 async def stylize(request: Request) -> Response:
     """Draw a photo. `X-Box` says what of it was drawn: left, top, right, bottom in shares of its sides."""
     booth = booth_of(request)
     form = await read_form(request, booth.settings)
     photo = form.file("photo")
-    wish = await run_in_threadpool(_wish, booth, form)
+    wish = await run_in_threadpool(wish_of, booth, form)
     drawn = await booth.draw(photo, wish)
     headers = {
         "x-box": ",".join(f"{value:.5f}" for value in drawn.box),
@@ -177,40 +144,17 @@ async def stylize(request: Request) -> Response:
     return Response(drawn.data, media_type=MEDIA[wish.format], headers=headers)
 
 
-def _wish(booth: Booth, form: Form) -> Wish:
-    size = form.text("size")
-    if size and not (size.isdecimal() and SIZES[0] <= int(size) <= SIZES[1]):
-        raise Problem(422, f"size {size[:20]!r}", f"a whole number from {SIZES[0]} to {SIZES[1]}")
-    return Wish(
-        booth.blend([text for text in form.texts.get("style", []) if text]),
-        cast(Any, _one_of(form, "crop", CROPS)),
-        cast(Any, _one_of(form, "background", BACKGROUNDS)),
-        cast(FileFormat, _one_of(form, "format", FORMATS)),
-        int(size) if size else None,
-        _one_of(form, "light", ("auto", "keep")) == "auto",
-        form.flag("keep"),
-    )
-
-
-def _one_of(form: Form, name: str, known: tuple[str, ...]) -> str:
-    """The value of a field, the first of the known ones when it is left out."""
-    value = form.text(name) or known[0]
-    if value not in known:
-        raise Problem(422, f"{name} {value[:20]!r} is unknown", f"one of {', '.join(known)}")
-    return value
-
-
 @router.post(
     "/print",
     response_class=Response,
-    openapi_extra=_form(drawing="What stylize answered"),
-    responses=_picture("application/pdf") | documented(400, 401, 408, 413, 415, 422, 503),
+    openapi_extra=described(drawing="What stylize answered"),
+    responses=pictures("application/pdf") | documented(400, 401, 408, 413, 415, 422, 503),
 )
 async def print_(request: Request) -> Response:
     """Lay a drawing out on photo paper, as a PDF at 300 dpi."""
     booth = booth_of(request)
     form = await read_form(request, booth.settings)
-    paper = cast(Paper, _one_of(form, "paper", tuple(PAPERS)))
+    paper = cast(Paper, one_of(form, "paper", tuple(PAPERS)))
     drawing = form.file("drawing")
     with booth.pool.slot():
         data = await run_in_threadpool(_pdf, drawing, paper, booth.settings.most_pixels)
@@ -226,7 +170,7 @@ def _pdf(drawing: bytes, paper: Paper, most_pixels: int) -> bytes:
 
 @router.post(
     "/search",
-    openapi_extra=_form(picture="A drawing"),
+    openapi_extra=described(picture="A drawing"),
     responses=documented(400, 401, 404, 408, 413, 415, 422, 503),
 )
 async def search(request: Request) -> StylePage:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
 import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
@@ -19,7 +17,6 @@ from PIL import Image
 
 from fewshot.catalog.filters import Filter
 from fewshot.catalog.listing import names
-from fewshot.data.pictures import read_picture
 from fewshot.errors import FewshotError
 from fewshot.files import atomic_write
 from fewshot.inference.detection import open_detector
@@ -28,7 +25,8 @@ from fewshot.inference.light import face_light
 from fewshot.inference.whole import draw_whole
 from fewshot.styles import parse_style
 from fewshot.web.metrics import Metrics
-from fewshot.web.pool import Blend, EnginePool, Pixels, checked
+from fewshot.web.photos import SHOWN, encode, read_photo, sample_portrait
+from fewshot.web.pool import Blend, EnginePool, checked
 from fewshot.web.problems import Problem
 from fewshot.web.shelf import Shelf
 from fewshot.web.studio import Spot, StyleMap
@@ -45,20 +43,11 @@ if TYPE_CHECKING:
 Crop = Literal["auto", "face", "whole"]
 FileFormat = Literal["png", "webp", "jpeg"]
 CROPS, BACKGROUNDS, FORMATS = ("auto", "face", "whole"), ("stylize", "keep", "plain"), ("png", "webp", "jpeg")
-MOST_SIDE = 1600
-"""Longest side of a photo, px: larger ones are scaled down first; a 10x15 print has 1,772 px."""
 MOST_STYLES = 2
 """In one blend."""
 
 _MOST_PREVIEWS = 512
 """In memory; one has about 8 kB."""
-_SHOWN = 256
-"""Side of the square about a face, px; the engine brings it to its own size."""
-_ENCODING: dict[str, dict[str, Any]] = {
-    "png": {"compress_level": 4},
-    "webp": {"quality": 92, "method": 2},
-    "jpeg": {"quality": 93, "subsampling": 0},
-}
 
 
 @dataclass(frozen=True)
@@ -210,7 +199,7 @@ class Booth:
         self, image: Image.Image, faces: Sequence[FaceBox], wish: Wish
     ) -> tuple[tuple[float, float, float, float], np.ndarray]:
         framed = frame(image, "face", faces[0]) if faces else frame(image, "center")
-        side = (_SHOWN, _SHOWN)
+        side = (SHOWN, SHOWN)
         square = np.asarray(framed.image.resize(side, Image.Resampling.LANCZOS, reducing_gap=3.0))
         if faces and wish.mend_light:
             square = face_light(square).mend(square)
@@ -232,29 +221,3 @@ class Booth:
         folder = self.settings.keep
         atomic_write(folder / f"{name}-photo.jpg", lambda f: image.save(f, "JPEG", quality=90))
         atomic_write(folder / f"{name}-drawing.{kind}", lambda f: f.write(drawn))
-
-
-@cache
-def sample_portrait() -> Pixels:
-    """Scikit-image's astronaut (NASA, public domain), framed, `(3, S, S)`."""
-    from skimage.data import astronaut
-
-    image = frame(Image.fromarray(astronaut())).image.resize((_SHOWN, _SHOWN), Image.Resampling.LANCZOS)
-    return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
-
-
-def read_photo(data: bytes, most_pixels: int) -> Image.Image:
-    """Decode a photo, its longer side brought down to `MOST_SIDE` px; raises as `read_picture` does."""
-    image = read_picture("photo", data, most_pixels).image
-    scale = MOST_SIDE / max(image.size)
-    if scale < 1:
-        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-        image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
-    return image
-
-
-def encode(pixels: np.ndarray, kind: str) -> bytes:
-    """A picture `(H, W, 3)` as a file without metadata."""
-    out = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(out, kind.upper(), **_ENCODING[kind])
-    return out.getvalue()

@@ -22,8 +22,8 @@ from fewshot.errors import FewshotError
 from fewshot.inference.light import Light, face_light
 from fewshot.inference.steadying import Steady
 from fewshot.inference.video import LIGHT_SHARE
-from fewshot.web.booth import encode
 from fewshot.web.guard import same_origin
+from fewshot.web.photos import encode
 from fewshot.web.problems import Problem, from_error
 
 if TYPE_CHECKING:

@@ -15,7 +15,15 @@ import pypdfium2
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
 from skimage import data
 
 SIZES = {"phone": (360, 740), "desk": (1280, 800)}
@@ -76,9 +84,19 @@ def visitor(browser: Browser, url: str, size: str = "desk", **options: Any) -> I
     page = context.new_page()
     page.set_default_timeout(20_000)
     wrong: list[str] = []
-    page.on("console", lambda said: said.type in ("error", "warning") and wrong.append(said.text))
+    ours = (url, "blob:", "data:")
+
+    def listen(said: ConsoleMessage) -> None:
+        if said.type in ("error", "warning"):
+            wrong.append(said.text)
+
+    def ask(asked: Request) -> None:
+        if not asked.url.startswith(ours):
+            wrong.append(asked.url)
+
+    page.on("console", listen)
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("request", lambda asked: asked.url.startswith((url, "blob:", "data:")) or wrong.append(asked.url))
+    page.on("request", ask)
     yield page
     context.close()
     assert wrong == []
