@@ -20,7 +20,7 @@ from fewshot.selection.judge import Judge, Scored
 from fewshot.selection.scores import FoldScore
 from fewshot.training.adaptation import Adaptation
 from fewshot.training.sources import make_sources
-from fewshot.training.state import load_state
+from fewshot.training.state import has_state, load_state
 from recipes import Recipe
 
 _SIDE = 112
@@ -99,7 +99,7 @@ class Bench:
             raise UnfitError(str(error)) from None
         before = seconds_in(run)
         limit = min(60 * recipe.max_minutes, before + seconds_left)
-        job.train_style(resume=job.state_path().exists(), max_minutes=limit / 60, until=until)
+        job.train_style(resume=has_state(job.state_path()), max_minutes=limit / 60, until=until)
         if job.at.step < until and limit <= job.at.seconds < 60 * recipe.max_minutes:
             raise OutOfTimeError
         court = self._court(fold, job)

@@ -21,6 +21,7 @@ from fewshot.home import home, run_folder
 from fewshot.output import notice, warn
 from fewshot.sheets import png_bytes
 from fewshot.training.adaptation import Adaptation
+from fewshot.training.state import clear_state, has_state
 from recipes import Recipe, dumps, recipe_hash
 
 
@@ -63,6 +64,9 @@ def finish(job: Adaptation, *, name: str, licence: str, consent: Consent, overwr
     outcome = AdaptOutcome(adapter, job.run, metrics, job.at.step, job.at.best_step, job.at.seconds)
     if not job.accelerator.is_main_process:
         return outcome
+    # The adapter comes last: where it is, everything is.
+    atomic_write_text(job.run / "recipe.toml", dumps(job.recipe))
+    atomic_write_text(job.run / "metrics.json", json.dumps(metrics, indent=2))
     write_adapter(
         adapter,
         job.best,
@@ -83,9 +87,7 @@ def finish(job: Adaptation, *, name: str, licence: str, consent: Consent, overwr
         consent=consent,
         overwrite=overwrite,
     )
-    atomic_write_text(job.run / "recipe.toml", dumps(job.recipe))
-    atomic_write_text(job.run / "metrics.json", json.dumps(metrics, indent=2))
-    job.state_path().unlink(missing_ok=True)
+    clear_state(job.state_path())
     return outcome
 
 
@@ -95,6 +97,16 @@ def warn_of_two_hands(drawings: Path) -> None:
     if hands.flagged:
         warn(f"{drawings}: {len(hands.second)} drawings look like a second hand: {hands.reason}")
         notice(f"hint: `fewshot check {drawings}` names them; adapt each hand in a folder of its own")
+
+
+def _finished(run: Path) -> AdaptOutcome | None:
+    """What a finished run left behind; None for any other."""
+    adapter, metrics = run / "adapter", run / "metrics.json"
+    if not (adapter.exists() and metrics.exists()):
+        return None
+    notice(f"{run.name} is finished already: there is nothing to resume")
+    told = json.loads(metrics.read_text())
+    return AdaptOutcome(adapter, run, told, told["steps"], told["best_step"], 60 * told["minutes"])
 
 
 def adapt_style(
@@ -118,7 +130,7 @@ def adapt_style(
         base: registered base such as `scan_128.anime`, or a file.
         recipe: every knob.
         photos: folder or archive of source photos; None makes pseudo-photos.
-        resume: go on with an interrupted run of that name.
+        resume: go on with an interrupted run of that name; one that is finished is left as it is.
         overwrite: replace a finished run of that name.
         max_minutes: stop training after this long; default: the recipe's.
         licence, consent: written into the adapter.
@@ -129,11 +141,16 @@ def adapt_style(
         Interrupted: Ctrl-C; the state is saved.
     """
     run = run_folder(name)
+    unfinished = has_state(run / "state" / "state.pt")
+    if resume and not unfinished and (finished := _finished(run)):
+        return finished
+    # Whoever began the unfinished run was allowed to replace what is there, or was ended just after that.
+    overwrite = overwrite or (resume and unfinished)
     if (run / "adapter").exists() and not overwrite:
         raise ConflictError(
             f"there is a style {name!r} already, in {run}", "choose another --name, or add --overwrite"
         )
-    if (run / "state" / "state.pt").exists() and not (resume or overwrite):
+    if unfinished and not (resume or overwrite):
         raise ConflictError(
             f"there is an unfinished run {name!r} in {run}",
             "add --resume to go on, or --overwrite to start anew",

@@ -219,6 +219,14 @@ class Adaptation:
         self.at = Progressed(**state["at"])
         self.best = state["best"]
         self.validation.history = state["history"]
+        self._forget_later_lines()
+
+    def _forget_later_lines(self) -> None:
+        """What was logged after the state was saved will be logged again."""
+        if self.accelerator.is_main_process and self._log_path().exists():
+            lines = self._log_path().read_text().splitlines(keepends=True)
+            kept = [line for line in lines if json.loads(line)["step"] <= self.at.step]
+            atomic_write_text(self._log_path(), "".join(kept))
 
     def state_path(self) -> Path:
         """File of the resumable state; gone once the adapter is written."""

@@ -81,7 +81,7 @@ class RunFiles:
             BadInputError: the disk is full or the folder cannot be written to; the older state stays whole.
         """
         pools: dict[str, Any] = {side: pool.state_dict() for side, pool in trainer.pools.items()}
-        save_state(self.pool_path, pools | {"stage": position.stage})
+        save_state(self.pool_path, pools | {"at": [position.stage, position.step]})
         if self.accelerator.is_main_process:
             state = {
                 "config": plain_config(self.config),
@@ -96,9 +96,9 @@ class RunFiles:
         """Put a saved state into a trainer of the same stage; returns where the run stood."""
         trainer.load_state_dict(state["trainer"])
         position = Position(**state["position"])
-        pools = load_state(self.pool_path)
-        # A kill between the two files may leave pools of the next stage, whose pictures are larger.
-        if pools is not None and pools.get("stage", position.stage) == position.stage:
+        # A kill between the two files leaves pools of a later step; those before go with the state.
+        pools = load_state(self.pool_path, lambda saved: saved["at"] == [position.stage, position.step])
+        if pools is not None:
             for side, pool in trainer.pools.items():
                 pool.load_state_dict(pools[side], self.accelerator.device)
         return position

@@ -1,43 +1,94 @@
-"""Resumable training state: one file, written atomically, with a checksum that is verified on loading."""
+"""Resumable training state: files written atomically, with checksums that are verified on loading.
+
+The state before is kept beside the newest one. A file that was damaged (a disk that failed, a copy that was
+cut) then costs the steps between the two, and not the run.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import io
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from fewshot.errors import IntegrityError
-from fewshot.files import atomic_write_bytes
+from fewshot.files import temporary_beside
+from fewshot.output import warn
 
 _DIGEST = 32
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
-    """Write tensors, numbers, strings, lists and dicts; an older file stays whole until the new one is.
+    """Write tensors, numbers, strings, lists and dicts; what was there becomes the state before.
 
     Raises:
-        BadInputError: the disk is full or the folder cannot be written to.
+        BadInputError: the disk is full or the folder cannot be written to; both states stay as they were.
     """
     buffer = io.BytesIO()
     torch.save(state, buffer)
     data = buffer.getvalue()
-    atomic_write_bytes(path, hashlib.sha256(data).digest() + data)
+    with temporary_beside(path) as temporary:
+        with temporary.open("wb") as handle:
+            handle.write(hashlib.sha256(data).digest() + data)
+            handle.flush()
+            os.fsync(handle.fileno())
+        if path.exists():
+            os.replace(path, _before(path))
 
 
-def load_state(path: Path) -> dict[str, Any] | None:
-    """The saved state with all tensors on the CPU, or None where there is no file.
+def load_state(
+    path: Path, fits: Callable[[dict[str, Any]], bool] = lambda state: True
+) -> dict[str, Any] | None:
+    """The newest saved state that is whole, all tensors on the CPU, or None where there is none.
+
+    Args:
+        path: as it was saved to.
+        fits: which states are wanted: one that goes with another file.
 
     Raises:
-        IntegrityError: the file was altered or cut.
+        IntegrityError: the file was altered or cut, and the one before as well, or there is none.
     """
-    if not path.exists():
-        return None
-    data = path.read_bytes()
-    if hashlib.sha256(data[_DIGEST:]).digest() != data[:_DIGEST]:
+    damaged = False
+    for file in (path, _before(path)):
+        if not file.exists():
+            continue
+        state = _read(file)
+        if state is None:
+            damaged = True
+            continue
+        if not fits(state):
+            continue
+        if damaged:
+            warn(f"{path} is damaged; going on from the state before it")
+        return state
+    if damaged:
         raise IntegrityError(
             f"{path} is damaged: it does not match its own checksum", "delete it to start this run anew"
         )
+    return None
+
+
+def has_state(path: Path) -> bool:
+    """Whether a state was saved there, this one or the one before."""
+    return path.exists() or _before(path).exists()
+
+
+def clear_state(path: Path) -> None:
+    """Remove it: the run is done."""
+    for file in (path, _before(path)):
+        file.unlink(missing_ok=True)
+
+
+def _before(path: Path) -> Path:
+    return path.with_name(f"{path.stem}.before{path.suffix}")
+
+
+def _read(file: Path) -> dict[str, Any] | None:
+    data = file.read_bytes()
+    if hashlib.sha256(data[_DIGEST:]).digest() != data[:_DIGEST]:
+        return None
     return torch.load(io.BytesIO(data[_DIGEST:]), map_location="cpu", weights_only=True)

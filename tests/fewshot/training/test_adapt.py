@@ -206,6 +206,15 @@ def test_a_damaged_state_is_named(tmp_path: Path) -> None:
         job(tmp_path).train_style(resume=True)
 
 
+def test_resuming_what_is_finished_changes_nothing(tmp_path: Path) -> None:
+    folder = drawings(tmp_path, 6)
+    first = adapt(folder)
+    before = {path.name: path.read_bytes() for path in first.adapter.iterdir()}
+    again = adapt(folder, resume=True)
+    assert (again.steps, again.best_step, again.metrics) == (first.steps, first.best_step, first.metrics)
+    assert {path.name: path.read_bytes() for path in first.adapter.iterdir()} == before
+
+
 def test_a_rank_that_no_folder_can_hold_is_refused_before_training(tmp_path: Path) -> None:
     folder = drawings(tmp_path, 6)
     with pytest.raises(BadInputError, match="rank 128"):

@@ -8,7 +8,7 @@ from torch import nn
 
 from fewshot.errors import BadInputError, IntegrityError
 from fewshot.training.parts import ImagePool, WeightAverage, frozen, step_generator
-from fewshot.training.state import load_state, save_state
+from fewshot.training.state import clear_state, has_state, load_state, save_state
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -137,6 +137,27 @@ def test_a_damaged_state_is_refused(tmp_path: Path, position: int) -> None:
     path.write_bytes(data[:10])
     with pytest.raises(IntegrityError):
         load_state(path)
+
+
+def test_the_state_before_takes_the_place_of_a_damaged_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "state.pt"
+    for step in range(4):
+        save_state(path, {"step": step})
+    assert load_state(path) == {"step": 3}
+    assert load_state(path, lambda state: state["step"] < 3) == {"step": 2}
+    assert load_state(path, lambda state: state["step"] < 2) is None
+    path.write_bytes(path.read_bytes()[:-1])
+    assert load_state(path) == {"step": 2}
+    assert "state.pt is damaged; going on" in capsys.readouterr().err
+    # A kill between the two renames leaves only the one before.
+    path.unlink()
+    assert has_state(path)
+    assert load_state(path) == {"step": 2}
+    clear_state(path)
+    assert not has_state(path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_full_disk_leaves_the_older_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
