@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
-from fewshot.errors import IntegrityError, UsageError
+from fewshot.errors import ConsentError, UsageError
 from fewshot.home import check_text
 
 Status = Literal["granted", "self", "public-domain", "unknown", "withdrawn"]
@@ -115,9 +115,9 @@ UNKNOWN = Consent()
 
 
 def require(name: str, refusal: str) -> None:
-    """Raise IntegrityError when a style may not be used, exported or shown, for the reason of `refusal`."""
+    """Raise ConsentError when a style may not be used, exported or shown, for the reason of `refusal`."""
     if refusal:
-        raise IntegrityError(
+        raise ConsentError(
             f"the style {name} may not be used: {refusal}",
             "choose another style, or ask the artist; for a catalogued one `fewshot catalog log` tells more",
         )

@@ -49,3 +49,7 @@ class IntegrityError(FewshotError):
     """A hash does not match, an adapter belongs to another base, or consent forbids the use."""
 
     exit_code = 6
+
+
+class ConsentError(IntegrityError):
+    """The artist's consent forbids the use."""

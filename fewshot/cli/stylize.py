@@ -20,8 +20,8 @@ _COLUMNS = {
 
 
 def stylize(
-    inputs: Annotated[
-        list[Path],
+    sources: Annotated[
+        list[str],
         typer.Argument(
             metavar="INPUT",
             help="Photos, folders of photos, or a video; - reads a photo from stdin; a camera with --live.",
@@ -107,6 +107,8 @@ def stylize(
     from fewshot.errors import UsageError
     from fewshot.inference.video_files import is_video
 
+    # A camera's address is no path: two slashes would become one.
+    inputs = [Path(source) for source in sources]
     if seconds is not None and not live:
         raise UsageError("--seconds is for cameras", "add --live, or leave it out")
     if live or any(is_video(path, out) for path in inputs):
@@ -121,7 +123,7 @@ def stylize(
         from fewshot.cli.stylize_video import draw_video, open_drawer
 
         drawer = open_drawer(style or [], base, background, detector, engine, device, mend=light == "auto")
-        draw_video(inputs[0], out, drawer, live=live, seconds=seconds, overwrite=overwrite, format=format)
+        draw_video(sources[0], out, drawer, live=live, seconds=seconds, overwrite=overwrite, format=format)
         return
     from fewshot.inference.outputs import STREAM, plan_outputs
 

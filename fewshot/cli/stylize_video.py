@@ -32,7 +32,7 @@ def open_drawer(
 
 
 def draw_video(
-    source: Path,
+    source: str,
     out: Path,
     drawer: "FrameDrawer",
     *,
@@ -44,7 +44,7 @@ def draw_video(
     """Draw a video or what a camera sees, and say what came of it."""
     from fewshot.inference.camera import stylize_camera
     from fewshot.inference.outputs import STREAM
-    from fewshot.inference.video import stylize_video
+    from fewshot.inference.video import INTERRUPTED, stylize_video
 
     with progress("drawing", 0) as bar:
 
@@ -53,16 +53,16 @@ def draw_video(
             bar.update(done)
 
         if live:
-            result = stylize_camera(
-                str(source), out, drawer, seconds=seconds, overwrite=overwrite, on_frame=count
-            )
+            result = stylize_camera(source, out, drawer, seconds=seconds, overwrite=overwrite, on_frame=count)
         else:
-            result = stylize_video(source, out, drawer, overwrite=overwrite, on_frame=count)
+            result = stylize_video(Path(source), out, drawer, overwrite=overwrite, on_frame=count)
     if out == STREAM:
         notice(f"{result.frames} frames drawn, {result.faces} with a face")
         return
     row = {"path": out, "frames": result.frames, "with a face": result.faces}
     emit([row], ["path"] if format == "path" else list(row), format)
-    if result.problem and not live:
+    if live and result.problem not in ("", INTERRUPTED):
+        notice(f"camera {source}: {result.problem}")
+    elif result.problem and not live:
         warn(f"{source}: {result.problem}; what was drawn until there is in {out}")
         raise typer.Exit(3)

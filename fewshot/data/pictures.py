@@ -77,11 +77,17 @@ def open_picture(path: str | Path) -> Image.Image:
     return read_picture(path).image
 
 
-def read_picture(path: str | Path, data: bytes | None = None, most_pixels: int = MAX_PIXELS) -> OpenedPicture:
+def read_picture(
+    path: str | Path,
+    data: bytes | None = None,
+    most_pixels: int = MAX_PIXELS,
+    formats: tuple[str, ...] = _FORMATS,
+) -> OpenedPicture:
     """As `open_picture`, and says what was changed and which frames were left out.
 
     `data` is the file's content where it lies in an archive; `path` then only names it. `most_pixels` refuses
-    larger ones before they are decoded.
+    larger ones before they are decoded; `formats` are those of Pillow that are opened: a TIFF of many pages
+    takes long to count.
     """
     path = Path(path)
     if data is None:
@@ -89,7 +95,7 @@ def read_picture(path: str | Path, data: bytes | None = None, most_pixels: int =
     try:
         with (
             _silenced(),
-            Image.open(io.BytesIO(data) if data is not None else path, formats=_FORMATS) as image,
+            Image.open(io.BytesIO(data) if data is not None else path, formats=formats) as image,
         ):
             check_size(path, *image.size, most_pixels)
             frames = _frame_count(image)

@@ -116,7 +116,9 @@ class Camera:
         """Let the camera go."""
         self.end()
         self._thread.join(_PATIENCE)
-        self._camera.release()
+        if not self._thread.is_alive():
+            # One that hangs in the driver cannot be let go of from here; it ends with the process.
+            self._camera.release()
 
 
 class _Pipe:

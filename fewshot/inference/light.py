@@ -26,8 +26,12 @@ YELLOWNESS = 0.0, 31.0
 INNER = 0.30, 0.70, 0.28, 0.72
 """Left, right, top and bottom of the inner face in a framed window, in sides."""
 
-_MOST_GAIN = 6.0
-"""Of a channel: beyond, what is left of it is noise."""
+_MOST_GAIN = 4.0
+"""Of a channel, and one over it the least: beyond, what is left of a channel is noise."""
+_POWERS = 0.4, 1.5
+"""Of the lightness: beyond, hair and ground would be burnt or black for the face's sake."""
+_DARK = 1e-3
+"""Linear light below which a channel tells no colour."""
 _LEAST = 1.0
 """Change in CIELAB below which nothing is done."""
 
@@ -69,10 +73,10 @@ def face_light(window: Pixels) -> Light:
     wanted = np.array([np.clip(v, *e) for v, e in zip(face, (LIGHTNESS, REDNESS, YELLOWNESS), strict=True)])
     if np.abs(wanted - face).max() < _LEAST:
         return Light()
-    gains = _rgb(np.array([face[0], *wanted[1:]])) / np.maximum(_rgb(face), 1e-4)
+    gains = np.maximum(_rgb(np.array([face[0], *wanted[1:]])), _DARK) / np.maximum(_rgb(face), _DARK)
+    red, green, blue = (float(gain) for gain in np.clip(gains, 1 / _MOST_GAIN, _MOST_GAIN))
     start, end = (np.clip(v / 100, 0.05, 0.98) for v in (face[0], wanted[0]))
-    red, green, blue = (float(gain) for gain in np.clip(gains, 0, _MOST_GAIN))
-    return Light((red, green, blue), float(np.log(end) / np.log(start)))
+    return Light((red, green, blue), float(np.clip(np.log(end) / np.log(start), *_POWERS)))
 
 
 def _linear(pixels: Pixels) -> Floats:

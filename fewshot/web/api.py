@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import io
-from typing import Annotated, Any, cast
+import asyncio
+from collections.abc import Coroutine
+from typing import Annotated, Any, TypeVar, cast
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request, Response, WebSocket
@@ -13,15 +14,19 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 
 from fewshot.catalog.listing import show
-from fewshot.inference.printing import DPI, PAPERS, Paper, Sheet, page_of
+from fewshot.inference.printing import PAPERS, Paper
 from fewshot.web import live
 from fewshot.web.booth import Booth
 from fewshot.web.forms import MEDIA, described, one_of, pictures, wish_of
 from fewshot.web.guard import client_of
-from fewshot.web.photos import read_photo
-from fewshot.web.problems import Problem, documented
+from fewshot.web.problems import Problem, busy, documented
 from fewshot.web.shelf import Offer
 from fewshot.web.uploads import read_form
+
+_PIN_BYTES = 4096
+"""Of the form with the PIN, which anybody may send."""
+
+T = TypeVar("T")
 
 router = APIRouter(prefix="/api/v1")
 
@@ -58,6 +63,25 @@ class Health(BaseModel):
 def booth_of(request: Request | WebSocket) -> Booth:
     """The booth that answers."""
     return cast(Booth, request.app.state.booth)
+
+
+async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, which is given up when whoever asked goes away: a page does at every change."""
+    task = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise Problem(400, "whoever asked has gone")
+        return task.result()
+    finally:
+        for one in (task, gone):
+            one.cancel()
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def shown(offer: Offer) -> Style:
@@ -105,7 +129,7 @@ def card(booth: Booth, ref: str) -> dict[str, Any]:
         told["base_sha256"] = found.adapter.base_sha256
     if found.offer.kind == "catalogue" and booth.shelf.catalog is not None:
         known = show(booth.shelf.catalog, ref)
-        keys = ("version", "versions", "aliases", "notes", "tags", "created", "consent", "metrics", "size")
+        keys = ("version", "versions", "aliases", "notes", "tags", "created", "metrics", "size")
         told |= {key: known[key] for key in keys}
     return told
 
@@ -131,10 +155,10 @@ async def preview(request: Request, ref: str) -> Response:
 async def stylize(request: Request) -> Response:
     """Draw a photo. `X-Box` says what of it was drawn: left, top, right, bottom in shares of its sides."""
     booth = booth_of(request)
-    form = await read_form(request, booth.settings)
+    form = await read_form(request, booth.settings, booth.held)
     photo = form.file("photo")
     wish = await run_in_threadpool(wish_of, booth, form)
-    drawn = await booth.draw(photo, wish)
+    drawn = await unless_gone(request, booth.draw(photo, wish))
     headers = {
         "x-box": ",".join(f"{value:.5f}" for value in drawn.box),
         "x-faces": str(drawn.faces),
@@ -153,19 +177,10 @@ async def stylize(request: Request) -> Response:
 async def print_(request: Request) -> Response:
     """Lay a drawing out on photo paper, as a PDF at 300 dpi."""
     booth = booth_of(request)
-    form = await read_form(request, booth.settings)
+    form = await read_form(request, booth.settings, booth.held)
     paper = cast(Paper, one_of(form, "paper", tuple(PAPERS)))
-    drawing = form.file("drawing")
-    with booth.pool.slot():
-        data = await run_in_threadpool(_pdf, drawing, paper, booth.settings.most_pixels)
+    data = await unless_gone(request, booth.pdf(form.file("drawing"), paper))
     return Response(data, media_type="application/pdf", headers={"cache-control": "no-store"})
-
-
-def _pdf(drawing: bytes, paper: Paper, most_pixels: int) -> bytes:
-    out = io.BytesIO()
-    page = page_of(read_photo(drawing, most_pixels), Sheet(paper=paper))
-    page.save(out, "PDF", resolution=DPI, quality=95, title="portrait", producer="fewshot-style")
-    return out.getvalue()
 
 
 @router.post(
@@ -176,7 +191,7 @@ def _pdf(drawing: bytes, paper: Paper, most_pixels: int) -> bytes:
 async def search(request: Request) -> StylePage:
     """The catalogue's styles that are nearest to a drawing, nearest first."""
     booth = booth_of(request)
-    form = await read_form(request, booth.settings)
+    form = await read_form(request, booth.settings, booth.held)
     picture = form.file("picture")
     if booth.shelf.catalog is None:
         raise Problem(404, "there is no catalogue here", "fewshot catalog add makes one")
@@ -189,6 +204,8 @@ async def search(request: Request) -> StylePage:
 async def health(request: Request) -> Health:
     """Whether the booth draws, and how busy it is."""
     pool = booth_of(request).pool
+    if not pool.draws:
+        raise busy(10, detail="the booth does not draw")
     return Health(
         status="ok",
         waiting=pool.taken,
@@ -207,7 +224,7 @@ async def metrics(request: Request) -> Response:
 async def pin(request: Request) -> Response:
     """Come in: the cookie that this sets lets the browser pass."""
     booth, door = booth_of(request), request.app.state.door
-    form = await read_form(request, booth.settings)
+    form = await read_form(request, booth.settings, booth.held, _PIN_BYTES)
     token = door.enter(form.text("pin"), client_of(request.scope))
     answer = Response(status_code=204)
     answer.set_cookie("fewshot-pin", token, httponly=True, samesite="strict", secure=booth.settings.secure)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from importlib.resources import as_file, files
 from typing import TYPE_CHECKING
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from fewshot import __version__
 from fewshot.web import api, pages, problems
 from fewshot.web.booth import Booth
 from fewshot.web.guard import Door, Guard
+from fewshot.web.metrics import Measured
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
     from fewshot.web.settings import Settings
 
 DESCRIPTION = """Redraws photos in the styles of artists who agreed to it. Photos are kept in memory, for as
@@ -24,7 +26,7 @@ long as their answer takes. Failures are problem documents (RFC 9457); 503 says 
 back."""
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings) -> ASGIApp:
     """The booth as an ASGI application.
 
     Raises:
@@ -47,9 +49,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(pages.router)
     with as_file(files("fewshot.web") / "static") as folder:
         app.mount("/static", StaticFiles(directory=folder), name="static")
-    app.middleware("http")(_measured)
-    app.add_middleware(Guard, door=door, secure=settings.secure)
-    return app
+    # Around everything, also what answers for exceptions.
+    return Guard(Measured(app, booth.metrics), door, secure=settings.secure)
 
 
 @contextlib.asynccontextmanager
@@ -58,14 +59,3 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     booth.pool.start()
     yield
     await booth.close()
-
-
-async def _measured(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Count answers and their time, by route and not by path, which visitors choose."""
-    start = time.perf_counter()
-    response = await answer(request)
-    route = getattr(request.scope.get("route"), "path", "other")
-    metrics = request.app.state.booth.metrics
-    metrics.requests.labels(route, str(response.status_code)).inc()
-    metrics.seconds.labels(route).observe(time.perf_counter() - start)
-    return response

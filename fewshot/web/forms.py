@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from fewshot.inference.printing import PAPERS
-from fewshot.web.booth import BACKGROUNDS, CROPS, FORMATS, FileFormat, Wish
 from fewshot.web.problems import Problem
+from fewshot.web.wish import BACKGROUNDS, CROPS, FORMATS, FileFormat, Wish
 
 if TYPE_CHECKING:
     from fewshot.web.booth import Booth

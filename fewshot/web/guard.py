@@ -143,6 +143,9 @@ class Guard:
 
     async def _turn_away(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
+            # After it was accepted: browsers tell a page nothing of a refusal before that.
+            await receive()
+            await send({"type": "websocket.accept"})
             await send({"type": "websocket.close", "code": 4401, "reason": "the PIN is missing"})
             return
         problem = scope.get("fewshot.problem") or Problem(

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 MOST_BYTES = 400_000
 """Of a frame; one of 256 px has about 15,000."""
 MOST_PIXELS = 512 * 512
+FRAMES = ("JPEG", "WEBP")
 MOST_CONNECTIONS = 4
 """Live filters at a time: each takes what the processor has."""
 IDLE = 30.0
@@ -55,6 +56,7 @@ class LiveFilter:
         self._asked = 0.0
         self._steady: Steady | None = None
         self._light = Light()
+        self._frame = False
 
     async def run(self) -> None:
         """Answer frames until the browser is gone."""
@@ -63,23 +65,24 @@ class LiveFilter:
                 message = await self.socket.receive()
             if message["type"] == "websocket.disconnect":
                 return
+            self._frame = message.get("text") is None
             try:
-                if message.get("text") is not None:
-                    self._change(json.loads(message["text"]))
-                elif message.get("bytes"):
-                    await self.socket.send_bytes(await self._drawn(message["bytes"]))
+                if not self._frame:
+                    await self._change(json.loads(message["text"]))
+                else:
+                    await self.socket.send_bytes(await self._drawn(message.get("bytes") or b""))
             except Problem as problem:
                 await self._tell(problem)
             except FewshotError as error:
                 await self._tell(from_error(error))
-            except (ValueError, TypeError, AttributeError) as error:
+            except (ValueError, TypeError, AttributeError, RecursionError) as error:
                 await self._tell(Problem(422, f"the message cannot be read: {error!s:.60}"))
 
-    def _change(self, wish: Any) -> None:
+    async def _change(self, wish: Any) -> None:
         styles = wish.get("styles", [])
         if not isinstance(styles, list) or not all(isinstance(style, str) for style in styles):
             raise Problem(422, "styles is no list of names", 'send {"styles": ["ink"]}')
-        blend = self.booth.blend(styles)
+        blend = await asyncio.to_thread(self.booth.blend, styles)
         self._styles, self._blend, self._asked = styles, blend, time.monotonic()
         self._steady = Steady() if wish.get("steady", True) else None
 
@@ -89,11 +92,11 @@ class LiveFilter:
         now = time.monotonic()
         if self._blend is None or now - self._asked > _ASK_AGAIN:
             # Consent may have been withdrawn since.
-            self._blend, self._asked = self.booth.blend(self._styles), now
+            self._blend, self._asked = await asyncio.to_thread(self.booth.blend, self._styles), now
         return await self.booth.pool.run(self._blend, lambda engine: self._draw(engine, data))
 
     def _draw(self, engine: OnnxEngine, data: bytes) -> bytes:
-        picture = np.asarray(read_picture("frame", data, MOST_PIXELS).image)
+        picture = np.asarray(read_picture("frame", data, MOST_PIXELS, FRAMES).image)
         side = min(picture.shape[:2])
         picture = picture[:side, :side]
         self._light = self._light.towards(face_light(picture), LIGHT_SHARE)
@@ -104,9 +107,8 @@ class LiveFilter:
         return encode(drawn, "jpeg")
 
     async def _tell(self, problem: Problem) -> None:
-        await self.socket.send_json(
-            {"status": problem.status, "detail": problem.detail, "hint": problem.hint}
-        )
+        told = {"status": problem.status, "detail": problem.detail, "hint": problem.hint}
+        await self.socket.send_json(told | {"frame": self._frame})
 
 
 def _sized(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
@@ -120,16 +122,18 @@ async def serve(booth: Booth, socket: WebSocket) -> None:
     if not same_origin(socket.headers):
         await socket.close(4403, "opened by a page from elsewhere")
         return
-    open_ = booth.metrics.live
-    if open_._value.get() >= MOST_CONNECTIONS:
-        await socket.close(4503, "too many live filters are open")
-        return
-    await socket.accept()
-    open_.inc()
+    booth.live += 1
+    booth.metrics.live.set(booth.live)
     try:
+        await socket.accept()
+        if booth.live > MOST_CONNECTIONS:
+            # After it was accepted: browsers tell a page nothing of a refusal before that.
+            await socket.close(4503, "too many live filters are open")
+            return
         with contextlib.suppress(WebSocketDisconnect, TimeoutError):
             await LiveFilter(booth, socket).run()
         with contextlib.suppress(RuntimeError):
             await socket.close()
     finally:
-        open_.dec()
+        booth.live -= 1
+        booth.metrics.live.set(booth.live)

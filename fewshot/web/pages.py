@@ -68,7 +68,7 @@ def booth(request: Request) -> HTMLResponse:
 @router.get("/pin")
 def pin(request: Request) -> HTMLResponse:
     """The door."""
-    return render(request, "pin.html")
+    return render(request, "pin.html", digits=booth_of(request).settings.pin.isdecimal())
 
 
 @router.get("/styles")

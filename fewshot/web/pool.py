@@ -37,7 +37,7 @@ Pixels = NDArray[np.uint8]
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Blend:
     """Styles and their weights, as one thing to draw with."""
 
@@ -50,12 +50,12 @@ class Blend:
         return tuple((found.identity, weight) for found, weight in self.styles if found.adapter is not None)
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """Of its styles."""
-        return tuple(found.offer.ref for found, _ in self.styles)
+    def labels(self) -> tuple[str, ...]:
+        """Of its styles, one for each version however it was called."""
+        return tuple(found.label for found, _ in self.styles)
 
 
-@dataclass
+@dataclass(eq=False)
 class _Job:
     blend: Blend
     work: Callable[[OnnxEngine], Any]
@@ -82,6 +82,7 @@ class EnginePool:
         self._waiting: deque[_Job] = deque()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._closing = False
         self.taken = 0
         """Requests that are being answered."""
         self.mean = 0.3
@@ -91,10 +92,16 @@ class EnginePool:
         """Begin to draw; needs a running event loop."""
         self._task = asyncio.get_running_loop().create_task(self._serve(), name="drawing")
 
+    @property
+    def draws(self) -> bool:
+        """Whether it works on what is asked for."""
+        return self._task is not None and not self._task.done()
+
     async def stop(self) -> None:
         """Finish what is being drawn and refuse what waits."""
+        self._closing = True
+        self._wake.set()
         if self._task is not None:
-            self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         while self._waiting:
             job = self._waiting.popleft()
@@ -114,6 +121,14 @@ class EnginePool:
         result: Pixels = await self._add(blend, lambda engine: engine.stylize(pixels[None])[0], pixels)
         return result
 
+    async def draw_once(self, blend: Blend, pixels: Pixels) -> Pixels:
+        """Draw a picture with a blend that is not kept ready for it: those of visitors stay."""
+        base = Blend(())
+        result: Pixels = await self._add(
+            base, lambda _: self.engine(blend, keep=False).stylize(pixels[None])[0], None
+        )
+        return result
+
     async def run(self, blend: Blend, work: Callable[[OnnxEngine], T]) -> T:
         """Call `work` with the engine, in the drawing thread."""
         result: T = await self._add(blend, work, None)
@@ -125,13 +140,15 @@ class EnginePool:
             raise busy(self.taken * self.mean)
         return _Slot(self)
 
-    def engine(self, blend: Blend) -> OnnxEngine:
+    def engine(self, blend: Blend, *, keep: bool = True) -> OnnxEngine:
         """The merged model of a blend, made where it is not at hand; for the drawing thread only."""
         engine = self._engines.get(blend.key)
         if engine is None:
             styles = [(found.adapter, weight) for found, weight in blend.styles if found.adapter is not None]
             base = self._base(base_of(styles[0][0]) if styles else self.settings.base)
             engine = OnnxEngine(base, styles, device=self.settings.device)
+            if not keep:
+                return engine
             self._engines[blend.key] = engine
             while len(self._engines) > self.settings.sessions:
                 self._engines.popitem(last=False)
@@ -154,7 +171,9 @@ class EnginePool:
         loop = asyncio.get_running_loop()
         while True:
             await self._wake.wait()
-            jobs = self._next()
+            jobs = [] if self._closing else self._next()
+            if self._closing:
+                return
             if not jobs:
                 self._wake.clear()
                 continue

@@ -12,8 +12,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from fewshot.errors import BadInputError, FewshotError, IntegrityError, NotFoundError, UsageError
-from fewshot.output import notice
+from fewshot.errors import BadInputError, ConsentError, FewshotError, NotFoundError, UsageError
+from fewshot.output import notice, warn
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -21,8 +21,9 @@ _STATUS: tuple[tuple[type[FewshotError], int], ...] = (
     (UsageError, 422),
     (BadInputError, 422),
     (NotFoundError, 404),
-    (IntegrityError, 403),
+    (ConsentError, 403),
 )
+"""What a visitor can cause, and may be told in full; the rest names files of this machine."""
 
 
 class Problem(Exception):
@@ -50,9 +51,14 @@ def busy(seconds: float, status: int = 503, detail: str = "too many pictures are
 
 
 def from_error(error: FewshotError) -> Problem:
-    """A problem that says what an error of the toolkit says."""
-    status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
-    return Problem(status, str(error), error.hint)
+    """A problem that says what an error of the toolkit says, where that is for visitors."""
+    status = next((code for kind, code in _STATUS if isinstance(error, kind)), 0)
+    if status:
+        return Problem(status, str(error), error.hint)
+    warn(str(error))
+    if error.hint:
+        notice(f"hint: {error.hint}")
+    return Problem(500, "something is wrong with what was asked for", "tell whoever runs this booth")
 
 
 def response(problem: Problem) -> JSONResponse:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
+import ipaddress
 import socket
 from dataclasses import dataclass
 from pathlib import Path
 
 import segno
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from fewshot.errors import UsageError
 from fewshot.home import home
@@ -22,6 +25,8 @@ MOST_CONNECTIONS = 256
 """At a time; further ones are told to come back."""
 EVERYWHERE = ("0.0.0.0", "::", "")
 """Hosts that stand for every address of this machine."""
+SILENCE = 15
+"""Seconds within which a connection has to say what it wants."""
 GRACE = 10
 """Seconds that answers may take when the booth closes."""
 
@@ -40,11 +45,13 @@ class Address:
     @property
     def local(self) -> str:
         """For this machine."""
-        return self._url("localhost")
+        return self._url("localhost" if self.host in EVERYWHERE or is_loopback(self.host) else self.host)
 
     @property
     def public(self) -> str:
-        """For phones on the same network; that of this machine where it cannot be reached from there."""
+        """For phones on the same network; as `local` where they cannot reach it."""
+        if is_loopback(self.host):
+            return self.local
         return self._url(network_address() if self.host in EVERYWHERE else self.host)
 
     def _url(self, host: str) -> str:
@@ -52,14 +59,63 @@ class Address:
         return f"{'https' if self.secure else 'http'}://{name}:{self.port}/"
 
 
+def is_loopback(host: str) -> bool:
+    """Whether an address is of this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def network_address() -> str:
     """This machine's address on its network; nothing is sent to find it."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))
-            return str(probe.getsockname()[0])
-        except OSError:
-            return "127.0.0.1"
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))
+        return str(probe.getsockname()[0])
+    # Without a default route, as with a hotspot of its own, the name may tell.
+    with contextlib.suppress(OSError):
+        for *_, address in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET):
+            if not is_loopback(str(address[0])):
+                return str(address[0])
+    return "127.0.0.1"
+
+
+class PatientProtocol(HttpToolsProtocol):
+    """Uvicorn's protocol, which gives up connections that do not say what they want.
+
+    Without it a few hundred that stay silent would keep everybody else out.
+    """
+
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for a request."""
+        super().connection_made(transport)
+        self._wait()
+
+    def on_message_begin(self) -> None:
+        """Wait for the rest of its head."""
+        super().on_message_begin()
+        self._wait()
+
+    def on_headers_complete(self) -> None:
+        """The body has patience of its own."""
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing to wait for."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _wait(self) -> None:
+        self._stop_waiting()
+        self._timer = self.loop.call_later(SILENCE, self.transport.close)
+
+    def _stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
 def run(settings: Settings, host: str, port: int) -> None:
@@ -82,6 +138,7 @@ def run(settings: Settings, host: str, port: int) -> None:
         certificate, key = self_signed(home() / "tls", hosts)
     config = uvicorn.Config(
         create_app(settings),
+        http=PatientProtocol,
         log_level="warning",
         access_log=False,
         server_header=False,

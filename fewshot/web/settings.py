@@ -26,6 +26,8 @@ class Settings:
     """Whether it is served over https, so that cookies may be bound to it."""
     most_bytes: int = 20_000_000
     """Of a request's body; phones' photos have 3 to 12 MB."""
+    most_held: int = 200_000_000
+    """Bytes of all uploads that are coming in."""
     most_pixels: int = 50_000_000
     """Of a photo, told by its header before it is decoded."""
     most_waiting: int = 8

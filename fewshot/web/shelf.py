@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import unicodedata
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from sqlalchemy import select
+
 from fewshot.adapters.adapter import Adapter, adapter_of
-from fewshot.adapters.files import WEIGHTS, is_adapter, read_files
+from fewshot.adapters.files import WEIGHTS, AdapterFiles, is_adapter, read_files
 from fewshot.catalog.allowing import allowed_version, consent_for
 from fewshot.catalog.checkout import checkout
 from fewshot.catalog.contents import tensors_sha256
 from fewshot.catalog.filters import Filter
-from fewshot.catalog.listing import ls
-from fewshot.catalog.names import find_entry, parse
+from fewshot.catalog.listing import ls, names
+from fewshot.catalog.models import Entry
+from fewshot.catalog.names import parse
 from fewshot.catalog.place import is_there
 from fewshot.catalog.store import Catalog
 from fewshot.consent import require
@@ -56,7 +60,7 @@ class Offer:
     """What it was trained on."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Found:
     """A style that may be used now."""
 
@@ -66,6 +70,14 @@ class Found:
     """Styles with the same one draw the same."""
     adapter: Adapter | None
     """Its weights; None for the base itself."""
+    label: str
+    """What it is called in metrics: one name for each version."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    adapter: Adapter
+    weights_sha256: str
 
 
 class Shelf:
@@ -81,8 +93,7 @@ class Shelf:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._lock = threading.Lock()
-        self._adapters: OrderedDict[str, Adapter] = OrderedDict()
-        self._weights: dict[str, str] = {}
+        self._adapters: OrderedDict[str, _Kept] = OrderedDict()
         self._catalog: Catalog | None = None
         for ref in settings.styles:
             self.find(ref)
@@ -132,7 +143,7 @@ class Shelf:
         if self.settings.styles and ref not in self.settings.styles:
             raise NotFoundError(f"the style {ref!r} is not on offer", "GET /api/v1/styles lists them")
         if ref == self.settings.base:
-            return Found(Offer(ref, "base", consent="granted", base=ref), "base", None)
+            return Found(Offer(ref, "base", consent="granted", base=ref), "base", None, ref)
         return self._in_catalogue(ref) or self._run(ref)
 
     def _offered(self, ref: str) -> Offer | None:
@@ -144,13 +155,24 @@ class Shelf:
         """Those that the catalogue has no style of the same name of: it goes before them."""
         return [name for name in finished_runs() if not self._knows(name)]
 
+    def offered_names(self) -> dict[str, str]:
+        """What the catalogue's styles that are on offer are called in requests, by their names there."""
+        if self.catalog is None:
+            return {}
+        usable = names(self.catalog, Filter(consent="usable"))
+        if not self.settings.styles:
+            return {name: name for name in usable}
+        refs = {ref.partition("@")[0]: ref for ref in reversed(self.settings.styles)}
+        return {name: ref for name, ref in refs.items() if name in usable}
+
     def _knows(self, name: str) -> bool:
         if self.catalog is None:
             return False
-        with self.catalog.read() as session, contextlib.suppress(NotFoundError):
-            find_entry(session, name)
-            return True
-        return False
+        with self.catalog.read() as session:
+            found = select(Entry.id).where(
+                Entry.name == unicodedata.normalize("NFC", name), Entry.latest.is_not(None)
+            )
+            return session.scalar(found.limit(1)) is not None
 
     def _in_catalogue(self, ref: str) -> Found | None:
         catalog = self.catalog
@@ -167,12 +189,14 @@ class Shelf:
             offer = Offer(
                 ref, "catalogue", entry.artist, entry.licence, consent.state(), (), version.base_name
             )
-            identity = version.files_sha256
-        adapter = self._kept(identity)
-        if adapter is None:
+            identity, label = version.files_sha256, f"{entry.name}@{version.number}"
+        kept = self._kept(identity)
+        if kept is None:
             folder, _ = checkout(catalog, ref)
-            adapter = self._keep(identity, adapter_of(read_files(folder)))
-        return Found(offer, adapter.sha256, adapter)
+            kept = self._keep(identity, read_files(folder))
+        # The catalogue's consent counts: it may have been renewed since the files were written.
+        adapter = replace(kept.adapter, name=ref, consent=consent)
+        return Found(offer, adapter.sha256, adapter, label)
 
     def _run(self, ref: str) -> Found:
         try:
@@ -183,32 +207,30 @@ class Shelf:
             raise NotFoundError(f"the style {ref!r} is not on offer", "GET /api/v1/styles lists them")
         stat = (folder / WEIGHTS).stat()
         identity = f"{ref}/{stat.st_mtime_ns}/{stat.st_size}"
-        adapter = self._kept(identity)
-        if adapter is None:
-            files = read_files(folder)
-            self._weights[identity] = tensors_sha256(files.contents[WEIGHTS])
-            adapter = self._keep(identity, adapter_of(files))
+        kept = self._kept(identity) or self._keep(identity, read_files(folder))
+        adapter = kept.adapter
         require(ref, adapter.consent.refusal())
         if self.catalog is not None:
             with self.catalog.read() as session:
-                require(ref, consent_for(session, self._weights[identity]).refusal(ref))
+                require(ref, consent_for(session, kept.weights_sha256).refusal(ref))
         offer = Offer(ref, "run", "", adapter.licence, adapter.consent.state(), (), adapter.base_name)
-        return Found(offer, adapter.sha256, adapter)
+        return Found(offer, adapter.sha256, adapter, ref)
 
-    def _kept(self, identity: str) -> Adapter | None:
+    def _kept(self, identity: str) -> _Kept | None:
         with self._lock:
-            adapter = self._adapters.get(identity)
-            if adapter is not None:
+            kept = self._adapters.get(identity)
+            if kept is not None:
                 self._adapters.move_to_end(identity)
-            return adapter
+            return kept
 
-    def _keep(self, identity: str, adapter: Adapter) -> Adapter:
+    def _keep(self, identity: str, files: AdapterFiles) -> _Kept:
+        made = _Kept(adapter_of(files), tensors_sha256(files.contents[WEIGHTS]))
         with self._lock:
-            self._adapters[identity] = adapter
+            # Another thread may have been faster; all are to draw with the same.
+            kept = self._adapters.setdefault(identity, made)
             while len(self._adapters) > _KEPT:
-                old, _ = self._adapters.popitem(last=False)
-                self._weights.pop(old, None)
-        return adapter
+                self._adapters.popitem(last=False)
+        return kept
 
 
 def _has(offer: Offer, words: Sequence[str]) -> bool:

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sqlalchemy import select
 
-from fewshot.catalog.filters import Filter
-from fewshot.catalog.listing import names
 from fewshot.catalog.models import Entry, Features, Generation, Version
 
 if TYPE_CHECKING:
@@ -42,15 +40,19 @@ class StyleMap:
         self._spots: list[Spot] = []
 
     def spots(self) -> list[Spot]:
-        """The styles that may be used, near to each other where their drawings are alike."""
-        with self._lock:
-            with self.catalog.read() as session:
-                generation = session.scalars(select(Generation.number)).one()
-            if generation != self._generation:
-                self._spots, self._generation = self._made(), generation
-        # Consent changes no features, so it is asked each time.
-        usable = names(self.catalog, Filter(consent="usable"))
-        return [spot for spot in self._spots if spot.name in usable]
+        """The catalogue's styles, near to each other where their drawings are alike.
+
+        While the map is made again, others see the one before.
+        """
+        if self._lock.acquire(blocking=False):
+            try:
+                with self.catalog.read() as session:
+                    generation = session.scalars(select(Generation.number)).one()
+                if generation != self._generation:
+                    self._spots, self._generation = self._made(), generation
+            finally:
+                self._lock.release()
+        return self._spots
 
     def _made(self) -> list[Spot]:
         from eval.features import get_extractor

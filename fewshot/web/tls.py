@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from fewshot.files import atomic_write
+from fewshot.files import atomic_write, clear_write_errors
 
 DAYS = 365
 """Phones of one maker refuse certificates that hold for more than 398."""
@@ -30,7 +30,7 @@ def self_signed(folder: Path, hosts: Sequence[str]) -> tuple[Path, Path]:
         Paths of two PEM files in `folder`; the key can be read by its owner alone.
     """
     certificate, key = folder / "certificate.pem", folder / "key.pem"
-    if not (key.is_file() and _fits(certificate, hosts)):
+    if not _fits(certificate, key, hosts):
         _make(certificate, key, hosts)
     return certificate, key
 
@@ -41,14 +41,16 @@ def fingerprint(certificate: Path) -> str:
     return read.fingerprint(hashes.SHA256()).hex(":").upper()
 
 
-def _fits(path: Path, hosts: Sequence[str]) -> bool:
+def _fits(path: Path, key: Path, hosts: Sequence[str]) -> bool:
     try:
         found = x509.load_pem_x509_certificate(path.read_bytes())
+        private = serialization.load_pem_private_key(key.read_bytes(), None)
         names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (OSError, ValueError, x509.ExtensionNotFound):
+    except (OSError, ValueError, TypeError, x509.ExtensionNotFound):
         return False
     now = datetime.datetime.now(datetime.UTC)
-    return found.not_valid_after_utc > now + _LEFT and set(_names(hosts)) <= set(names)
+    lasts = found.not_valid_after_utc > now + _LEFT
+    return lasts and private.public_key() == found.public_key() and set(_names(hosts)) <= set(names)
 
 
 def _names(hosts: Sequence[str]) -> list[x509.GeneralName]:
@@ -83,6 +85,11 @@ def _make(certificate: Path, key: Path, hosts: Sequence[str]) -> None:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    atomic_write(key, lambda handle: handle.write(secret))
-    os.chmod(key, 0o600)
+    # Nobody else may read the key, at no moment.
+    key.unlink(missing_ok=True)
+    key.parent.mkdir(parents=True, exist_ok=True)
+    with clear_write_errors(key):
+        descriptor = os.open(key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secret)
     atomic_write(certificate, lambda handle: handle.write(made.public_bytes(serialization.Encoding.PEM)))

@@ -17,7 +17,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 from starlette.requests import ClientDisconnect
 
-from fewshot.web.problems import Problem
+from fewshot.web.problems import Problem, busy
 
 if TYPE_CHECKING:
     from fastapi import Request
@@ -62,12 +62,26 @@ class Form:
         return content
 
 
-async def read_form(request: Request, settings: Settings) -> Form:
-    """Read `multipart/form-data`.
+class Held:
+    """The bytes of all uploads that are coming in: connections are many, and memory is one."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.bytes = most, 0
+
+    def add(self, count: int) -> None:
+        """Hold more; raises Problem 503 where that is too much."""
+        if self.bytes + count > self.most:
+            raise busy(2, detail="too many uploads are coming in")
+        self.bytes += count
+
+
+async def read_form(request: Request, settings: Settings, held: Held, most: int | None = None) -> Form:
+    """Read `multipart/form-data` of at most `most` bytes, the settings' when None.
 
     Raises:
-        Problem: 400 malformed, 408 too slow, 413 too long, 415 something else than a form.
+        Problem: 400 malformed, 408 too slow, 413 too long, 415 something else than a form, 503 too many.
     """
+    most = settings.most_bytes if most is None else most
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     boundary = options.get(b"boundary", b"")
     if kind != b"multipart/form-data" or not 0 < len(boundary) <= 70:
@@ -75,17 +89,18 @@ async def read_form(request: Request, settings: Settings) -> Form:
             415, "expected multipart/form-data with a boundary", "send a form: curl -F photo=@me.jpg URL"
         )
     length = request.headers.get("content-length", "0")
-    if length.isdecimal() and int(length) > settings.most_bytes:
-        raise _too_long(settings)
+    if length.isdecimal() and int(length) > most:
+        raise _too_long(most)
     builder = _Builder()
     parser = MultipartParser(boundary, builder.callbacks())
     received = 0
     try:
         async with asyncio.timeout(settings.deadline):
             async for chunk in _patient(request.stream(), settings.idle):
+                if received + len(chunk) > most:
+                    raise _too_long(most)
+                held.add(len(chunk))
                 received += len(chunk)
-                if received > settings.most_bytes:
-                    raise _too_long(settings)
                 parser.write(chunk)
     except TimeoutError:
         hint = "move nearer to the network, or send a smaller picture"
@@ -94,6 +109,8 @@ async def read_form(request: Request, settings: Settings) -> Form:
         raise Problem(400, "the connection was closed before the end") from None
     except (FormParserError, UnicodeDecodeError, ValueError) as error:
         raise Problem(400, f"the form cannot be read: {error!s:.80}") from None
+    finally:
+        held.bytes -= received
     if not builder.ended:
         raise Problem(400, "the form has no end", "send all of it")
     return builder.form
@@ -111,10 +128,10 @@ async def _patient(stream: AsyncIterator[bytes], idle: float) -> AsyncIterator[b
         yield chunk
 
 
-def _too_long(settings: Settings) -> Problem:
+def _too_long(most: int) -> Problem:
     return Problem(
         413,
-        f"the upload is longer than {settings.most_bytes / 1e6:g} MB",
+        f"the upload is longer than {most / 1e6:g} MB",
         "send a smaller picture; 2,000 px are plenty",
         _CLOSE,
     )

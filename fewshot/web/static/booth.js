@@ -11,6 +11,7 @@ const filter = new LiveFilter(camera, $("live"), (text) => ($("status").textCont
 let photo = null; // canvas
 let drawing = null; // {blob, url}
 let request = null;
+let counting = false;
 
 // State: empty, camera, live, drawing, result
 
@@ -70,16 +71,27 @@ async function take() {
     if (!(await openCamera())) $("file").click();
     return;
   }
-  for (let n = 3; n > 0; n -= 1) {
-    $("count").textContent = n;
-    tell(word("countdown", { n }));
-    await new Promise((resolve) => setTimeout(resolve, 1000));
-    if (view.dataset.state !== "camera") return;
-  }
-  $("count").textContent = "";
+  if (counting || !(await countDown())) return;
   const taken = camera.photo();
   camera.close();
   usePhoto(taken);
+}
+
+/** Three, two, one; false where the visitor did something else meanwhile. */
+async function countDown() {
+  counting = true;
+  try {
+    for (let n = 3; n > 0; n -= 1) {
+      $("count").textContent = n;
+      tell(word("countdown", { n }));
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+      if (view.dataset.state !== "camera") return false;
+    }
+    return true;
+  } finally {
+    counting = false;
+    $("count").textContent = "";
+  }
 }
 
 async function toggleLive() {
@@ -109,6 +121,7 @@ async function useFile(file) {
 
 function usePhoto(canvas) {
   photo = canvas;
+  show("drawing");
   draw();
 }
 
@@ -124,8 +137,11 @@ async function draw() {
   form.append("size", SIZE);
   if ($("keep")?.checked) form.append("keep", "1");
   form.append("photo", await toBlob(photo), "photo.jpg");
-  if (view.dataset.state !== "result") show("drawing");
-  showBefore([0, 0, 1, 1]);
+  if (view.dataset.state !== "result") {
+    // A drawing that is there keeps its own part of the photo until the next one has come.
+    show("drawing");
+    showBefore([0, 0, 1, 1]);
+  }
   tell(word("drawing"));
   view.setAttribute("aria-busy", "true");
   try {
@@ -249,6 +265,7 @@ function addStyle(style, select = false) {
     card.querySelector("img").src = style.preview;
     card.querySelector("span").textContent = style.ref;
     $("strip").prepend(card);
+    if (style.kind !== "base") $("second").append(new Option(style.ref));
   }
   if (select) {
     input.checked = true;

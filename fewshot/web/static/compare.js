@@ -27,15 +27,17 @@ async function compare() {
   request = new AbortController();
   const { signal } = request;
   const results = $("results");
+  for (const old of results.querySelectorAll("img")) URL.revokeObjectURL(old.src);
   results.replaceChildren(figure(word("photo_alt"), photo));
   const blob = await toBlob(photo);
+  let failed = "";
   for (const box of boxes().filter((one) => one.checked)) {
     const form = new FormData();
     if (box.dataset.kind !== "base") form.append("style", box.value);
     form.append("crop", "face");
     form.append("size", 384);
     form.append("photo", blob, "photo.jpg");
-    $("status").textContent = word("drawing");
+    if (!failed) $("status").textContent = word("drawing");
     try {
       const answer = await send("/api/v1/stylize", form, {
         signal,
@@ -48,12 +50,13 @@ async function compare() {
       await picture.decode();
       if (signal.aborted) return;
       results.append(figure(name, picture));
-      $("status").textContent = "";
     } catch (error) {
       if (error.name === "AbortError") return;
-      $("status").textContent = error.message;
+      failed = error.message;
+      $("status").textContent = failed;
     }
   }
+  $("status").textContent = failed;
 }
 
 async function use(file) {

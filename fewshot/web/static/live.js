@@ -23,8 +23,11 @@ export class LiveFilter {
       this.since = performance.now();
       this.send();
     };
-    this.socket.onmessage = (event) => this.show(event.data);
-    this.socket.onclose = (event) => {
+    const socket = this.socket;
+    socket.onmessage = (event) => this.show(event.data);
+    socket.onclose = (event) => {
+      // One that was stopped for another is not the page's any more.
+      if (this.socket !== socket) return;
       if (event.code >= 4000) this.status(event.reason);
       this.stopped?.();
     };
@@ -54,7 +57,8 @@ export class LiveFilter {
     if (typeof data === "string") {
       const problem = JSON.parse(data);
       this.status([problem.detail, problem.hint].filter(Boolean).join(" "));
-      setTimeout(() => this.send(), 1000);
+      // What was wrong with a change of style is no answer to a frame, which is still on its way.
+      if (problem.frame) setTimeout(() => this.send(), 1000);
       return;
     }
     const took = performance.now() - this.sent;

@@ -15,7 +15,7 @@ function card(style) {
 
 async function search(file) {
   const status = $("status");
-  status.textContent = word("drawing");
+  status.textContent = word("searching");
   try {
     const form = new FormData();
     form.append("picture", await toBlob(await readPhoto(file, 768), "image/png"), "drawing.png");

@@ -64,6 +64,9 @@ def test_whatever_the_picture_the_result_is_one(gains: tuple[float, float, float
     mended = face_light(picture).mend(picture)
     assert mended.shape == picture.shape
     assert mended.dtype == np.uint8
+    light = face_light(picture)
+    assert all(0.2 < gain < 5 for gain in light.gains)
+    assert 0.3 < light.power < 1.6
     # Black stays black, and nothing that was darker in every channel becomes lighter.
     order = picture.astype(int)
     darker = (order[0, 0] <= order[0, 1]).all()

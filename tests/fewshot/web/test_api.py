@@ -60,15 +60,16 @@ def test_a_blend_is_what_the_engine_draws(open_booth: Open, make_run: MakeRun, p
     make_run("ink", 1)
     make_run("wash", 2)
     client = open_booth()
-    alone = draw(client, portrait, style="ink")
-    blended = draw(client, portrait, style=["ink:0.6", "wash:0.4"])
-    swapped = draw(client, portrait, style=["wash:0.4", "ink:0.6"])
+    alone = draw(client, portrait, style="ink", crop="whole")
+    blended = draw(client, portrait, style=["ink:0.6", "wash:0.4"], crop="whole")
+    swapped = draw(client, portrait, style=["wash:0.4", "ink:0.6"], crop="whole")
     assert np.array_equal(np.asarray(blended), np.asarray(swapped))
     assert not np.array_equal(np.asarray(blended), np.asarray(alone))
     nothing = draw(client, portrait, style="ink:0")
     assert np.array_equal(np.asarray(nothing), np.asarray(draw(client, portrait)))
     engine = OnnxEngine(load_arrays("scan_tiny"), [(load_style("ink"), 0.6), (load_style("wash"), 0.4)])
-    assert engine.styles == (("ink", 0.6), ("wash", 0.4))
+    image = picture(portrait)
+    assert np.array_equal(np.asarray(blended), draw_whole(image, engine, CascadeDetector().faces(image)))
 
 
 @pytest.mark.parametrize(("kind", "mode"), [("png", "PNG"), ("webp", "WEBP"), ("jpeg", "JPEG")])
@@ -155,6 +156,56 @@ def test_only_what_is_on_offer(open_booth: Open, catalogue: Callable[..., Catalo
     assert refused.status_code == 404
 
 
+def test_only_what_is_on_offer_is_found_and_on_the_map(
+    open_booth: Open, catalogue: Callable[..., Catalog], portrait: bytes
+) -> None:
+    alias(catalogue("ink", "wash", "pencil"), "ink@1", "approved")
+    client = open_booth(styles=("ink@approved", "wash"))
+    found = client.post("/api/v1/search", files={"picture": portrait}).json()
+    assert {style["ref"] for style in found["styles"]} == {"ink@approved", "wash"}
+    page = client.get("/map").text
+    assert 'href="/styles/ink@approved"' in page
+    assert "pencil" not in page
+
+
+def test_consent_that_was_renewed_in_the_catalogue_counts(
+    open_booth: Open, catalogue: Callable[..., Catalog], make_run: MakeRun, portrait: bytes
+) -> None:
+    catalog = catalogue("wash")
+    make_run("old", consent={"status": "granted", "expires": "2020-01-31"})
+    add(catalog, run_folder("old"), name="ink")
+    set_consent(catalog, "ink", Consent("granted"))
+    draw(open_booth(), portrait, style="ink")
+
+
+def test_damage_is_not_told_to_visitors(
+    open_booth: Open, make_run: MakeRun, portrait: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_run("ink")
+    weights = run_folder("ink") / "adapter" / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    answer = open_booth().post("/api/v1/stylize", files={"photo": portrait}, data={"style": "ink"})
+    assert answer.status_code == 500
+    assert "ink" not in answer.text
+    assert str(weights.parent) in capsys.readouterr().err
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_folder_that_cannot_be_written_to_loses_no_drawing(
+    open_booth: Open, portrait: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "kept").write_text("a file")
+    draw(open_booth(keep=tmp_path / "kept"), portrait, keep="1")
+    assert "could not be kept" in capsys.readouterr().err
+
+
+def test_other_formats_than_cameras_are_refused(open_booth: Open, portrait: bytes) -> None:
+    out = io.BytesIO()
+    picture(portrait).save(out, "TIFF")
+    answer = open_booth().post("/api/v1/stylize", files={"photo": out.getvalue()})
+    assert answer.status_code == 422
+
+
 def test_a_card_tells_no_path(open_booth: Open, catalogue: Callable[..., Catalog], tmp_path: Path) -> None:
     catalogue("ink")
     client = open_booth()
@@ -195,6 +246,8 @@ def test_a_drawing_is_laid_out_for_print(open_booth: Open, portrait: bytes) -> N
         ({"style": "../../etc"}, 404, "etc"),
         ({"style": "ink:9"}, 422, "outside"),
         ({"style": ["a", "b", "c"]}, 422, "at most 2"),
+        ({"style": ["scan_tiny:1", "scan_tiny"]}, 422, "twice"),
+        ({"style": "/etc/passwd:1"}, 404, "passwd"),
         ({"crop": "middle"}, 422, "crop"),
         ({"size": "1e9"}, 422, "size"),
         ({"format": "tiff"}, 422, "format"),

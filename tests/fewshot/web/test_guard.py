@@ -21,8 +21,8 @@ def test_nobody_passes_without_the_pin(open_booth: Open) -> None:
     assert client.get("/static/booth.css").status_code == 200
     assert client.get("/static/../api/v1/styles").status_code in (401, 404)
     assert client.get("/api/v1/health").status_code == 200
-    with pytest.raises(WebSocketDisconnect) as closed, client.websocket_connect("/api/v1/live"):
-        pass
+    with client.websocket_connect("/api/v1/live") as socket, pytest.raises(WebSocketDisconnect) as closed:
+        socket.receive_bytes()
     assert closed.value.code == 4401
 
 

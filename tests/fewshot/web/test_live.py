@@ -46,7 +46,17 @@ def test_frames_come_back_drawn(open_booth: Open, make_run: Callable[..., None],
 
 @pytest.mark.parametrize(
     "message",
-    ["{", "[]", '{"styles": 3}', '{"styles": ["nothing"]}', b"no picture", b"\xff\xd8\xff", b"x" * 500_000],
+    [
+        "{",
+        "[" * 100_000,
+        "[]",
+        '{"styles": 3}',
+        '{"styles": ["nothing"]}',
+        b"no picture",
+        b"",
+        b"\xff\xd8\xff",
+        b"x" * 500_000,
+    ],
 )
 def test_what_makes_no_sense_is_said_and_the_filter_goes_on(
     open_booth: Open, portrait: bytes, message: str | bytes
@@ -81,8 +91,8 @@ def test_there_are_only_so_many(open_booth: Open, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(live, "MOST_CONNECTIONS", 1)
     client = open_booth()
     with client.websocket_connect("/api/v1/live"):
-        with pytest.raises(WebSocketDisconnect) as closed, client.websocket_connect("/api/v1/live"):
-            pass
+        with client.websocket_connect("/api/v1/live") as second, pytest.raises(WebSocketDisconnect) as closed:
+            second.receive_bytes()
         assert closed.value.code == 4503
     time.sleep(0.2)
     with client.websocket_connect("/api/v1/live"):

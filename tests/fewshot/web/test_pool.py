@@ -1,6 +1,7 @@
 """The engines: bounded, batched, shared."""
 
 import asyncio
+import threading
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,7 +26,7 @@ def pool(**settings: Any) -> EnginePool:
 
 def found(small: ModuleType, template: Path, folder: Path, seed: int) -> Found:
     adapter = read_adapter(small.write_variant(template, folder / f"s{seed}", seed))
-    return Found(Offer(f"s{seed}", "run"), adapter.sha256, adapter)
+    return Found(Offer(f"s{seed}", "run"), adapter.sha256, adapter, f"s{seed}")
 
 
 def test_what_waits_for_the_same_is_drawn_together() -> None:
@@ -39,14 +40,15 @@ def test_what_waits_for_the_same_is_drawn_together() -> None:
         alone = [await made.draw_square(Blend(()), face) for face in faces]
         for one, other in zip(drawn, alone, strict=True):
             assert np.abs(one.astype(int) - other).max() <= 1
-        batches = made.metrics.batch._sum.get()
+        batches = sum(bucket.get() for bucket in made.metrics.batch._buckets)
         await made.stop()
         return drawn, batches
 
-    drawn, pictures = asyncio.run(scene())
+    drawn, batches = asyncio.run(scene())
     assert len(drawn) == 6
-    assert pictures == 12
+    # Four together, two together, and six alone.
     assert MOST_TOGETHER == 4
+    assert batches == 8
 
 
 def test_one_more_than_the_queue_holds_is_told_when_to_come_back() -> None:
@@ -103,6 +105,52 @@ def test_merged_models_are_few(small: ModuleType, template: Path, tmp_path: Path
     assert len(made._engines) == 2
     # One base, whatever is drawn with it.
     assert len({id(engine.base) for engine in engines}) == 1
+
+
+def test_waiting_for_one_style_in_many_ways(small: ModuleType, template: Path, tmp_path: Path) -> None:
+    """Jobs are told apart by what they are, not by what they hold: arrays have no truth value."""
+
+    async def scene() -> list[object]:
+        made = pool()
+        style = found(small, template, tmp_path, 1)
+        twin = Found(style.offer, style.identity, read_adapter(tmp_path / "s1"), "s1")
+        blends = [Blend(((one, 1.0),)) for one in (style, twin, style, twin)]
+        waiting: list[asyncio.Task[Any]] = []
+        for number, blend in enumerate(blends):
+            if number == 1:
+                waiting.append(asyncio.create_task(made.run(blend, lambda engine: engine.size)))
+            else:
+                waiting.append(asyncio.create_task(made.draw_square(blend, FACE)))
+        await asyncio.sleep(0)
+        made.start()
+        answers = await asyncio.wait_for(asyncio.gather(*waiting), 20)
+        assert made.draws
+        await made.stop()
+        return list(answers)
+
+    assert len(asyncio.run(scene())) == 4
+
+
+def test_closing_finishes_what_is_being_drawn() -> None:
+    async def scene() -> str:
+        made = pool()
+        made.start()
+        started, go = threading.Event(), threading.Event()
+
+        def slowly(_: object) -> str:
+            started.set()
+            go.wait(5)
+            return "drawn"
+
+        waiting = asyncio.create_task(made.run(Blend(()), slowly))
+        await asyncio.to_thread(started.wait, 5)
+        closing = asyncio.create_task(made.stop())
+        await asyncio.sleep(0.05)
+        go.set()
+        await closing
+        return await asyncio.wait_for(waiting, 1)
+
+    assert asyncio.run(scene()) == "drawn"
 
 
 def test_closing_refuses_what_waits() -> None:

@@ -96,9 +96,10 @@ def test_what_cannot_be_is_said(cli: Callable[..., Any]) -> None:
 
 
 def test_addresses() -> None:
-    assert Address("127.0.0.1", 80, False).public == "http://127.0.0.1:80/"
+    assert Address("127.0.0.1", 80, False).public == "http://localhost:80/"
+    assert Address("192.0.2.7", 80, False).local == "http://192.0.2.7:80/"
     assert Address("0.0.0.0", 80, True).local == "https://localhost:80/"
-    assert Address("::1", 80, False).public == "http://[::1]:80/"
+    assert Address("2001:db8::1", 80, False).public == "http://[2001:db8::1]:80/"
 
 
 # Hostile uploads
@@ -247,6 +248,34 @@ def test_slow_senders_hold_up_nobody(server: Any, portrait: bytes) -> None:
     assert {status_of(connection) for connection in slow} == {408}
     for connection in slow:
         connection.close()
+
+
+def test_silent_connections_are_given_up(server: Any) -> None:
+    """As many as are let in at all say nothing: for a while nobody gets in, and then everybody does."""
+    silent = [connect(server) for _ in range(256)]
+    deadline = time.monotonic() + 30
+    while httpx.get(f"{server.url}/api/v1/health").status_code != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    for connection in silent:
+        connection.close()
+
+
+def test_whoever_goes_away_is_not_drawn(server: Any, astronaut: bytes) -> None:
+    """A page gives up its request at every change of style; the place it had is free again."""
+    body, kind = form(astronaut)
+    head = f"POST /api/v1/stylize HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\n"
+    head += f"Content-Length: {len(body)}\r\n\r\n"
+    for _ in range(4):
+        gone = [connect(server) for _ in range(8)]
+        for connection in gone:
+            connection.sendall(head.encode() + body)
+        for connection in gone:
+            connection.close()
+    deadline = time.monotonic() + 2
+    while httpx.get(f"{server.url}/api/v1/health").json()["waiting"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_many_connections_at_once(server: Any, portrait: bytes) -> None:
