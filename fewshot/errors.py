@@ -51,5 +51,11 @@ class IntegrityError(FewshotError):
     exit_code = 6
 
 
+class Interrupted(FewshotError):
+    """Stopped by Ctrl-C or SIGTERM; what was done until then is whole."""
+
+    exit_code = 130
+
+
 class ConsentError(IntegrityError):
     """The artist's consent forbids the use."""

@@ -197,8 +197,6 @@ class Rule:
 _LOSSES = tuple(name for name in Recipe.model_fields if name.startswith("lambda_"))
 
 RULES = (
-    Rule(("warmup_steps", "steps"), lambda r: r.warmup_steps < r.steps, "warmup_steps must be below steps"),
-    Rule(("eval_every", "steps"), lambda r: r.eval_every <= r.steps, "eval_every must not exceed steps"),
     Rule(
         ("method", "train_norms"),
         lambda r: r.method != "norm-only" or r.train_norms,

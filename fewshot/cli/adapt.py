@@ -44,6 +44,10 @@ def adapt(
     processes: Annotated[
         int, typer.Option(min=1, help="Train with this many processes on this machine.")
     ] = 1,
+    track: Annotated[
+        list[str] | None,
+        typer.Option(help="Log to wandb (offline without an account) or tensorboard; repeat it for both."),
+    ] = None,
     licence: Licence = "unknown",
     consent: ConsentStatus = "unknown",
     consent_by: ConsentBy = "",
@@ -99,6 +103,7 @@ def adapt(
         max_minutes=minutes,
         licence=licence,
         consent=rights,
+        track=track or (),
     )
     notice(
         f"{outcome.steps} steps in {format_seconds(outcome.seconds)}, previews in {outcome.run / 'samples'}"

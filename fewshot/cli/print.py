@@ -18,7 +18,10 @@ def print_(
         Literal["single", "grid", "passport"],
         typer.Option(help="One a page, a grid of all, or a page full of each at 35 x 45 mm."),
     ] = "single",
-    grid: Annotated[str, typer.Option(metavar="COLUMNSxROWS", help="Of --layout grid.")] = "2x3",
+    grid: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMNSxROWS", help="A grid of these; 2x3 if --layout grid says no more."),
+    ] = None,
     margin: Annotated[float, typer.Option(min=0, max=50, help="White border of the page, mm.")] = 5.0,
     gap: Annotated[float, typer.Option(min=0, max=50, help="Between pictures, mm.")] = 4.0,
     fit: Annotated[
@@ -38,7 +41,12 @@ def print_(
     from fewshot.errors import UsageError
     from fewshot.inference.printing import Sheet, print_pictures
 
-    match = re.fullmatch(r"([1-9]\d?)x([1-9]\d?)", grid)
+    if grid is not None and layout == "passport":
+        raise UsageError(
+            "--grid is for --layout grid; passport pictures have a size of their own", "leave one out"
+        )
+    layout = "grid" if grid is not None else layout
+    match = re.fullmatch(r"([1-9]\d?)x([1-9]\d?)", grid or "2x3")
     if not match:
         raise UsageError(f"--grid {grid!r}: expected columns and rows", "write it as --grid 2x3")
     if not (math.isfinite(margin) and math.isfinite(gap)):

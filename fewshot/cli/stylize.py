@@ -163,7 +163,10 @@ def stylize(
             drawing = open_engine(model, styles, engine, device=device)
             summary = run_plan(plan, drawing, framing=framing, size=size, on_done=bar.update)
     if plan.done:
-        notice(f"{len(plan.done)} were drawn already and left out")
+        notice(f"{len(plan.done)} were drawn already, in whatever style, and left out")
+    if plan.done and not plan.jobs and not plan.failures:
+        notice("nothing is left to draw; --overwrite draws all again")
+        return
     if out != STREAM:
         _print(summary, format)
     if len(inputs) == len(summary.failures) == 1 and not summary.drawn:

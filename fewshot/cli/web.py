@@ -18,10 +18,11 @@ def web(
             "--tls-self-signed", help="https with a certificate of its own, so that phones give the camera."
         ),
     ] = False,
-    pin: Annotated[str, typer.Option(metavar="1234", help="Visitors have to type it.")] = "",
+    pin: Annotated[str | None, typer.Option(metavar="1234", help="Visitors have to type it.")] = None,
     styles: Annotated[
-        str, typer.Option(metavar="NAME[@ALIAS],…", help="Only these; all that may be used if left out.")
-    ] = "",
+        str | None,
+        typer.Option(metavar="NAME[@ALIAS],…", help="Only these; all that may be used if left out."),
+    ] = None,
     base: Annotated[str, typer.Option(help="What draws where no style is chosen.")] = "scan_128.anime",
     keep: Annotated[
         Path | None,
@@ -42,8 +43,11 @@ def web(
     """
     from fewshot.errors import UsageError
 
-    if pin and not (4 <= len(pin) <= 64):
+    if pin is not None and not (4 <= len(pin) <= 64):
         raise UsageError(f"--pin has {len(pin)} characters; expected 4 to 64", "choose a longer one")
+    wanted = tuple(dict.fromkeys(name.strip() for name in (styles or "").split(",") if name.strip()))
+    if styles is not None and not wanted:
+        raise UsageError("--styles names none", "name some, such as --styles ink,wash, or leave it out")
     try:
         from fewshot.web.serve import run
         from fewshot.web.settings import Settings
@@ -52,8 +56,13 @@ def web(
             f"the booth needs {error.name}, which is not installed",
             "install it: pip install 'fewshot-style[web]'",
         ) from None
-    wanted = tuple(dict.fromkeys(name.strip() for name in styles.split(",") if name.strip()))
     settings = Settings(
-        styles=wanted, base=base, pin=pin, keep=keep, detector=detector, device=device, secure=tls_self_signed
+        styles=wanted,
+        base=base,
+        pin=pin or "",
+        keep=keep,
+        detector=detector,
+        device=device,
+        secure=tls_self_signed,
     )
     run(settings, host, port)

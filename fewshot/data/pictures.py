@@ -139,7 +139,7 @@ def list_pictures(folder: str | Path) -> list[Path]:
         found = f"{len(entries)} entries, {inner} of them folders" if entries else "an empty folder"
         raise BadInputError(
             f"{folder}: no picture in it (found {found}); expected files such as .png, .jpg or .webp",
-            "Put the drawings directly into this folder, or give the folder that holds them.",
+            "Put the pictures directly into this folder, or give the folder that holds them.",
         )
     return sorted(pictures, key=natural_key)
 

@@ -18,9 +18,7 @@ UNSUPPORTED_SUFFIXES = frozenset([".heic", ".heif", ".psd", ".svg", ".xcf", ".kr
 
 _READABLE = "PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF"
 
-_HINT_REPLACE = (
-    "Open the drawing in the program it was made with, export it again as PNG, or take it out of the folder."
-)
+_HINT_REPLACE = "Export it again as PNG from the program it was made with, or leave it out."
 _HINT_SMALLER = "Scale it down, for instance to 2,048 pixels on the longer side."
 
 
@@ -55,7 +53,7 @@ def check_size(path: Path, width: int, height: int, most: int = MAX_PIXELS) -> N
     if min(width, height) < MIN_SIDE:
         raise BadInputError(
             f"{path}: too small ({width}x{height} pixels); expected at least {MIN_SIDE} on the shorter side",
-            "Use the original drawing rather than a thumbnail; 256 pixels or more is best.",
+            "Use the original rather than a thumbnail; 256 pixels or more is best.",
         )
 
 

@@ -60,6 +60,8 @@ class Camera:
 
     def __init__(self, source: str, limit: float | None = None) -> None:
         self._limit, self.problem = limit, ""
+        # What OpenCV writes of a camera that is not there is no use to anybody.
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         self._camera = cv2.VideoCapture(int(source) if source.isdecimal() else source)
         if not self._camera.isOpened():
             raise NotFoundError(

@@ -53,6 +53,9 @@ class Plan:
     """What an earlier run has drawn already, where that is resumed."""
 
 
+_VIDEOS = (".mp4", ".webm", ".mov", ".mkv", ".avi", ".m4v", ".gif")
+
+
 def plan_outputs(
     inputs: Sequence[Path],
     out: Path,
@@ -65,8 +68,8 @@ def plan_outputs(
     """Decide where each drawing goes.
 
     `out` with the ending of a picture is one file and takes exactly one picture; anything else is a folder.
-    In a folder, a drawing keeps the name of its photo (as `.png` where that ending cannot be written); a
-    name that is taken gets `-2`, `-3`, ….
+    In a folder, a drawing keeps the name of its photo (as `.png` where that ending cannot be written); of
+    photos with one name the further ones get `-2`, `-3`, ….
 
     Args:
         overwrite: whether existing files may be replaced.
@@ -77,7 +80,8 @@ def plan_outputs(
     Raises:
         UsageError: no input, several pictures for one file, an ending that cannot be written, or a file where
             a folder is needed.
-        ConflictError: the file exists and `overwrite` is false, or it is the input itself.
+        ConflictError: a drawing exists and neither `overwrite` nor `resume` says what to do, or it is the
+            photo itself.
     """
     if resume and (STREAM in (*inputs, out) or _is_file_name(out) or ending is not None):
         raise UsageError(
@@ -90,7 +94,7 @@ def plan_outputs(
         )
     if STREAM in inputs:
         return Plan((_from_stream(inputs, out, stdin, overwrite=overwrite),), ())
-    if out != STREAM:
+    if out != STREAM and not _is_file_name(out):
         _refuse_file_in_path(out)
     sources, failures = _collect(inputs)
     if out == STREAM or _is_file_name(out):
@@ -101,9 +105,15 @@ def plan_outputs(
     done: list[Job] = []
     for source in sources:
         suffix = ending or (source.suffix if source.suffix.lower() in FORMATS else ".png")
-        target = _free_name(out, source.stem, suffix, taken, protected, overwrite=overwrite or resume)
+        target = _free_name(out, source.stem, suffix, taken, protected)
         taken.add(_key(target))
         (done if resume and not overwrite and target.exists() else jobs).append(Job(source, target))
+    there = [] if overwrite or resume else [job.target for job in jobs if os.path.lexists(job.target)]
+    if there:
+        raise ConflictError(
+            f"{len(there)} of {len(jobs)} drawings exist already in {out}, such as {there[0].name}",
+            "add --resume to draw the rest, --overwrite to draw all again, or choose another folder",
+        )
     return Plan(tuple(jobs), failures, tuple(done))
 
 
@@ -148,7 +158,10 @@ def _collect(inputs: Sequence[Path]) -> tuple[list[Path], tuple[Failure, ...]]:
             elif path.exists():
                 sources.append(path)
             else:
-                raise NotFoundError(f"{path}: no such file or folder", "check the path and its spelling")
+                hint = "check the path and its spelling"
+                if str(path).isdecimal() or str(path).startswith("/dev/video"):
+                    hint = "add --live to draw what a camera sees"
+                raise NotFoundError(f"{path}: no such file or folder", hint)
         except FewshotError as error:
             failures.append(Failure(path, error))
     return list(dict.fromkeys(sources)), tuple(failures)
@@ -160,6 +173,11 @@ def _is_file_name(out: Path) -> bool:
     suffix = out.suffix.lower()
     if suffix in READABLE_SUFFIXES and suffix not in FORMATS:
         raise UsageError(f"{out}: {suffix} files cannot be written", f"use one of {', '.join(FORMATS)}")
+    if suffix in _VIDEOS:
+        raise UsageError(
+            f"{out} is a video, but a picture is to be drawn",
+            f"use one of {', '.join(FORMATS)}; a camera needs --live",
+        )
     return suffix in FORMATS
 
 
@@ -176,14 +194,11 @@ def _single(sources: Sequence[Path], out: Path, *, overwrite: bool) -> tuple[Job
     return tuple(Job(source, out) for source in sources)
 
 
-def _free_name(
-    out: Path, stem: str, suffix: str, taken: set[str], protected: set[str], *, overwrite: bool
-) -> Path:
+def _free_name(out: Path, stem: str, suffix: str, taken: set[str], protected: set[str]) -> Path:
     number = 1
     while True:
         target = out / f"{stem}{f'-{number}' if number > 1 else ''}{suffix}"
-        free = overwrite or not os.path.lexists(target)
-        if free and _key(target) not in taken and _identity(target) not in protected:
+        if _key(target) not in taken and _identity(target) not in protected:
             return target
         number += 1
 

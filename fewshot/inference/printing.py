@@ -83,7 +83,9 @@ def print_pictures(
         NotFoundError, BadInputError: a picture that cannot be read; nothing is written.
     """
     if out.suffix.lower() != ".pdf":
-        raise UsageError(f"-o {out}: expected a name that ends in .pdf", f"use -o {out.stem or 'sheet'}.pdf")
+        raise UsageError(
+            f"-o {out}: expected a name that ends in .pdf", f"use -o {out.stem.strip('-') or 'sheet'}.pdf"
+        )
     if not pictures:
         raise UsageError("no picture to print", "name pictures: fewshot print me.png -o sheet.pdf")
     if out.exists() and not overwrite:

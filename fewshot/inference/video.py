@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from fewshot.errors import BadInputError, ConflictError, UsageError
+from fewshot.errors import BadInputError, ConflictError, Interrupted, UsageError
 from fewshot.files import temporary_beside
 from fewshot.inference.light import Light, face_light
 from fewshot.inference.steadying import Steady, is_cut
@@ -140,7 +140,7 @@ def stylize_video(
         UsageError: an ending that cannot be written.
         ConflictError: the file exists.
         BadInputError: no frame can be read, or nothing can be written there.
-        KeyboardInterrupt: after the file is complete up to there.
+        Interrupted: after the file is complete up to there.
     """
     if os.path.realpath(source) == os.path.realpath(target):
         raise ConflictError(f"{target} is the video itself", "choose another name with -o")
@@ -152,7 +152,10 @@ def stylize_video(
         if not result.frames:
             raise BadInputError(f"{source}: no frame can be read", "copy the file again")
     if result.problem == INTERRUPTED:
-        raise KeyboardInterrupt
+        raise Interrupted(
+            f"interrupted after {result.frames} frames, which are in {target}",
+            "draw all of it with --overwrite",
+        )
     return result
 
 
@@ -161,7 +164,8 @@ def check_target(target: Path, *, overwrite: bool) -> str:
     suffix = target.suffix.lower()
     if suffix not in WRITABLE:
         raise UsageError(
-            f"-o {target}: videos are written as {', '.join(WRITABLE)}", f"use -o {target.stem}.mp4"
+            f"-o {target}: videos are written as {', '.join(WRITABLE)}",
+            f"use -o {target.stem if target.stem != '-' else 'drawn'}.mp4",
         )
     if target.exists() and not overwrite:
         raise ConflictError(f"{target} exists already", "choose another name, or add --overwrite")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from fewshot.errors import Interrupted
 from fewshot.output import notice, warn
 from fewshot.selection.choice import objective
 from fewshot.selection.rungs import rung_steps
@@ -15,7 +16,6 @@ from fewshot.selection.scores import FoldScore, summarise
 from fewshot.selection.study import Study
 from fewshot.selection.trial import Bench, OutOfTimeError, UnfitError, seconds_in
 from fewshot.selection.tried import Tried, evidence_key, fold_key
-from fewshot.training.position import Interrupted
 from recipes import Recipe, RecipeError
 
 _POLL = 0.5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,9 @@ from fewshot.home import home, run_folder
 from fewshot.output import notice, warn
 from fewshot.sheets import png_bytes
 from fewshot.training.adaptation import Adaptation
+from fewshot.training.precision import make_accelerator
 from fewshot.training.state import clear_state, has_state
+from fewshot.training.tracking import check_trackers
 from recipes import Recipe, dumps, recipe_hash
 
 
@@ -121,6 +124,7 @@ def adapt_style(
     max_minutes: float | None = None,
     licence: str = "unknown",
     consent: Consent = UNKNOWN,
+    track: Sequence[str] = (),
 ) -> AdaptOutcome:
     """Adapt a base to one artist and write `FEWSHOT_HOME/runs/<name>/`.
 
@@ -134,8 +138,10 @@ def adapt_style(
         overwrite: replace a finished run of that name.
         max_minutes: stop training after this long; default: the recipe's.
         licence, consent: written into the adapter.
+        track: `wandb`, `tensorboard` or both.
 
     Raises:
+        UsageError: an unknown tracker, or one that is not installed.
         ConflictError: the run exists.
         BadInputError, NotFoundError: the drawings or photos cannot be used.
         Interrupted: Ctrl-C; the state is saved.
@@ -160,6 +166,7 @@ def adapt_style(
     for problem in style_set.problems:
         warn(problem.message)
     warn_of_two_hands(drawings)
-    job = Adaptation(style_set, model, recipe, photos, run)
+    accelerator = make_accelerator(track=check_trackers(track), folder=run)
+    job = Adaptation(style_set, model, recipe, photos, run, accelerator, name=name)
     job.train_style(resume=resume, max_minutes=max_minutes)
     return finish(job, name=name, licence=licence, consent=consent, overwrite=overwrite)

@@ -8,7 +8,6 @@ until the steps, the minutes or the patience are over
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import time
 from pathlib import Path
@@ -24,17 +23,19 @@ from eval.face_parsing import load_face_parser
 from eval.perceptual import load_perceptual
 from fewshot.adapters.folder import check_fits
 from fewshot.data.style_set import StyleSet
-from fewshot.errors import ConflictError
-from fewshot.files import atomic_write_bytes, atomic_write_text, clear_write_errors
+from fewshot.errors import ConflictError, Interrupted
+from fewshot.files import atomic_write_bytes, clear_write_errors
 from fewshot.output import notice, progress, warn
 from fewshot.sheets import contact_sheet, png_bytes
 from fewshot.training.parts import agree
-from fewshot.training.position import Interrupted, Progressed
+from fewshot.training.position import Progressed
 from fewshot.training.precision import make_accelerator
+from fewshot.training.run_log import RunLog
 from fewshot.training.signals import StopRequest
 from fewshot.training.sources import Sources, make_sources
 from fewshot.training.state import load_state, save_state
 from fewshot.training.style_trainer import StyleTrainer
+from fewshot.training.tracking import Tracking
 from fewshot.training.validation import Validation
 from recipes import Recipe, recipe_hash
 
@@ -52,6 +53,7 @@ class Adaptation:
         run: run folder; `adapter/` inside it appears only when it is complete.
         accelerator: an `accelerate.Accelerator`; by default the device it finds.
         parts: what of the drawings to train on and what to validate with; by default the recipe's split.
+        name: what trackers call the run; its folder's name when left out.
     """
 
     def __init__(
@@ -63,9 +65,11 @@ class Adaptation:
         run: Path,
         accelerator: Accelerator | None = None,
         parts: tuple[StyleSet, StyleSet | None] | None = None,
+        name: str = "",
     ) -> None:
         self.drawings, self.base, self.recipe, self.run = drawings, base, recipe, run
         self.accelerator = accelerator or make_accelerator()
+        self.name = name or run.name
         self.train, self.fold = parts or drawings.split(recipe.validation_fraction, recipe.seed)
         if recipe.grey:
             self.train, self.fold = self.train.in_grey(), self.fold and self.fold.in_grey()
@@ -81,6 +85,7 @@ class Adaptation:
         known = self.fold.tensor() if self.fold is not None else self.train.tensor().flip(-1)
         self.validation = Validation(known, self.sources.held, self.fold is not None)
         self.at = Progressed()
+        self.log = RunLog(run / "log.jsonl")
         self.last_step = recipe.steps
         self.best = self.trainer.adapter_tensors()
 
@@ -98,9 +103,12 @@ class Adaptation:
             self._restore()
         elif self.accelerator.is_main_process:
             with clear_write_errors(self.run):
-                for old in (*(self.run / "samples").glob("step-*.png"), self._log_path()):
+                self.log.clear()
+                for old in (self.run / "samples").glob("step-*.png"):
                     old.unlink(missing_ok=True)
         self.accelerator.wait_for_everyone()
+        config = vars(self.recipe) | self._settings() | {"step at start": self.at.step}
+        self.tracking = Tracking(self.accelerator, self.run, self.name, config, resume=resume)
         limit = 60 * (max_minutes or self.recipe.max_minutes)
         recipe, at = self.recipe, self.at
         self.last_step = min(recipe.steps, until or recipe.steps)
@@ -125,8 +133,10 @@ class Adaptation:
                     self._save()
                 bar.update(at.step, **self._shown(losses))
                 if stopping:
+                    self.tracking.finish()
                     where = f"stopped at step {at.step} of {recipe.steps}; nothing is lost"
                     raise Interrupted(where, "repeat the command with --resume to go on")
+        self.tracking.finish()
         notice(self._why_it_ended(limit))
 
     def _look(self) -> None:
@@ -135,9 +145,11 @@ class Adaptation:
         score = self._of_main(self.validation.score(self.at.step, results))
         if self.at.keeps(score):
             self.best = self.trainer.adapter_tensors()
+        sheet = self.sheet(results)
+        self.tracking.show("previews", sheet, self.at.step)
         if self.accelerator.is_main_process:
             path = self.run / "samples" / f"step-{self.at.step:06d}.png"
-            atomic_write_bytes(path, png_bytes(self.sheet(results)))
+            atomic_write_bytes(path, png_bytes(sheet))
 
     def sheet(self, results: Tensor) -> Image.Image:
         """Drawings, held photos and their results, for previews."""
@@ -167,14 +179,10 @@ class Adaptation:
         return {"style": losses.get("style", 0.0), "score": last["score"], "best": self.at.best_score}
 
     def _log(self, losses: dict[str, float]) -> None:
-        if not self.accelerator.is_main_process:
-            return
-        line = json.dumps({"step": self.at.step, **losses, **self.validation.history[-1]})
-        before = self._log_path().read_text() if self._log_path().exists() else ""
-        atomic_write_text(self._log_path(), before + line + "\n")
-
-    def _log_path(self) -> Path:
-        return self.run / "log.jsonl"
+        values = {**losses, **self.validation.history[-1], "seconds": self.at.seconds}
+        self.tracking.log(values, self.at.step)
+        if self.accelerator.is_main_process:
+            self.log.add(self.at.step, values)
 
     def _of_main(self, value: float) -> float:
         """The main process's value, in every process."""
@@ -219,14 +227,8 @@ class Adaptation:
         self.at = Progressed(**state["at"])
         self.best = state["best"]
         self.validation.history = state["history"]
-        self._forget_later_lines()
-
-    def _forget_later_lines(self) -> None:
-        """What was logged after the state was saved will be logged again."""
-        if self.accelerator.is_main_process and self._log_path().exists():
-            lines = self._log_path().read_text().splitlines(keepends=True)
-            kept = [line for line in lines if json.loads(line)["step"] <= self.at.step]
-            atomic_write_text(self._log_path(), "".join(kept))
+        if self.accelerator.is_main_process:
+            self.log.forget_after(self.at.step)
 
     def state_path(self) -> Path:
         """File of the resumable state; gone once the adapter is written."""

@@ -1,22 +1,14 @@
-"""Where an adaptation stands, and the error that says it was stopped there."""
+"""Where an adaptation stands, and which of its looks are kept."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from fewshot.errors import FewshotError
 
 TIE = 0.05
 """A later look is kept where its score is no more than this share worse than the best: the fold is a handful
 of drawings, by which scores scatter, and more training brings more of the style."""
 CLEAR = 0.03
 """Share by which a score has to be better than before for patience to start anew."""
-
-
-class Interrupted(FewshotError):
-    """Stopped by Ctrl-C or SIGTERM after a clean checkpoint."""
-
-    exit_code = 130
 
 
 @dataclass

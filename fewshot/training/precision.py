@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,13 +31,26 @@ def best_precision() -> str:
     return "bf16" if "avx512_bf16" in flags or "amx_bf16" in flags else "no"
 
 
-def make_accelerator(precision: str | None = None, *, cpu: bool = False) -> Accelerator:
+def make_accelerator(
+    precision: str | None = None,
+    *,
+    cpu: bool = False,
+    track: Sequence[str] = (),
+    folder: Path | None = None,
+) -> Accelerator:
     """Accelerate's handle on the devices and processes of this run.
 
     Args:
         precision: `no`, `bf16` or `fp16`; default: `best_precision()`.
         cpu: stay on the CPU even where there is a GPU.
+        track: trackers, see `tracking.py`.
+        folder: of the run, where trackers write.
     """
     from accelerate import Accelerator
 
-    return Accelerator(mixed_precision=precision or best_precision(), cpu=cpu)
+    return Accelerator(
+        mixed_precision=precision or best_precision(),
+        cpu=cpu,
+        log_with=list(track) or None,
+        project_dir=folder,
+    )

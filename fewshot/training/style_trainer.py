@@ -211,7 +211,8 @@ class StyleTrainer:
 
 
 def _warm(recipe: Recipe, number: int) -> float:
-    return min(1.0, (number + 1) / max(1, recipe.warmup_steps))
+    # A run that is shorter than its warm-up warms up for half of it.
+    return min(1.0, (number + 1) / max(1, min(recipe.warmup_steps, recipe.steps // 2)))
 
 
 def _cool(recipe: Recipe, number: int) -> float:

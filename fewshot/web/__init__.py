@@ -4,7 +4,7 @@
 
 =================  ==================================================================================
 `settings.py`      what a booth is told when it starts
-`shelf.py`         which styles are on offer now, and their weights
+`shelf.py`         which styles are on offer now, and their weights; `offers.py` what they are
 `pool.py`          the engines: one model, several styles, a bounded queue, requests drawn together
 `booth.py`         from the bytes of a photo to the bytes of its drawing
 `photos.py`        pictures in and out

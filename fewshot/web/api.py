@@ -19,8 +19,8 @@ from fewshot.web import live
 from fewshot.web.booth import Booth
 from fewshot.web.forms import MEDIA, described, one_of, pictures, wish_of
 from fewshot.web.guard import client_of
+from fewshot.web.offers import Offer
 from fewshot.web.problems import Problem, busy, documented
-from fewshot.web.shelf import Offer
 from fewshot.web.uploads import read_form
 
 _PIN_BYTES = 4096

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from fewshot.catalog.pictures import PictureSearch
     from fewshot.inference.detection import FaceBox
+    from fewshot.web.offers import Offer
     from fewshot.web.settings import Settings
-    from fewshot.web.shelf import Offer
 
 _MOST_PREVIEWS = 512
 """In memory; one has about 8 kB."""
@@ -81,6 +81,8 @@ class Booth:
         """
         if len(styles) > MOST_STYLES:
             raise Problem(422, f"{len(styles)} styles; expected at most {MOST_STYLES}", "choose fewer")
+        if not styles and self.settings.styles:
+            raise Problem(404, "no style was chosen", "choose one of those on offer")
         parsed = [parse_wish(text) for text in styles]
         if len({name for name, _ in parsed}) < len(parsed):
             raise Problem(422, "a style is named twice", "give it one weight")

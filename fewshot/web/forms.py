@@ -49,9 +49,10 @@ def pictures(*kinds: str) -> dict[int | str, dict[str, Any]]:
 
 
 def wish_of(booth: Booth, form: Form) -> Wish:
+    form.only("photo", "style", "crop", "background", "format", "size", "light", "keep")
     size = form.text("size")
     if size and not (size.isdecimal() and SIZES[0] <= int(size) <= SIZES[1]):
-        raise Problem(422, f"size {size[:20]!r}", f"a whole number from {SIZES[0]} to {SIZES[1]}")
+        raise Problem(422, f"size {size[:20]!r} is not possible", f"a number from {SIZES[0]} to {SIZES[1]}")
     return Wish(
         booth.blend([text for text in form.texts.get("style", []) if text]),
         cast(Any, one_of(form, "crop", CROPS)),

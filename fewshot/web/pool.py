@@ -27,8 +27,8 @@ from fewshot.web.problems import Problem, busy
 
 if TYPE_CHECKING:
     from fewshot.web.metrics import Metrics
+    from fewshot.web.offers import Found
     from fewshot.web.settings import Settings
-    from fewshot.web.shelf import Found
 
 MOST_TOGETHER = 4
 """Pictures in a batch: more would make the first of them wait."""

@@ -53,6 +53,9 @@ def busy(seconds: float, status: int = 503, detail: str = "too many pictures are
 def from_error(error: FewshotError) -> Problem:
     """A problem that says what an error of the toolkit says, where that is for visitors."""
     status = next((code for kind, code in _STATUS if isinstance(error, kind)), 0)
+    if status == 403:
+        # The hint names commands of whoever runs the booth.
+        return Problem(status, str(error), "choose another style")
     if status:
         return Problem(status, str(error), error.hint)
     warn(str(error))

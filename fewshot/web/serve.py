@@ -15,6 +15,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from fewshot.errors import UsageError
+from fewshot.files import clear_write_errors
 from fewshot.home import home
 from fewshot.output import notice
 from fewshot.web.app import create_app
@@ -125,6 +126,8 @@ def run(settings: Settings, host: str, port: int) -> None:
         UsageError: the port is taken, or the address is not this machine's.
         FewshotError: as `create_app`.
     """
+    if settings.keep is not None:
+        _check_writable(settings.keep)
     listening = _listen(host, port)
     address = Address(host, listening.getsockname()[1], settings.secure)
     certificate = key = None
@@ -150,7 +153,9 @@ def run(settings: Settings, host: str, port: int) -> None:
         ssl_keyfile=key,
     )
     tell(address, settings, certificate)
-    asyncio.run(uvicorn.Server(config).serve(sockets=[listening]))
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(uvicorn.Server(config).serve(sockets=[listening]))
+    notice("the booth is closed")
 
 
 def tell(address: Address, settings: Settings, certificate: Path | None) -> None:
@@ -162,12 +167,25 @@ def tell(address: Address, settings: Settings, certificate: Path | None) -> None
         notice(out.getvalue().rstrip("\n"))
         notice(f"for phones on the same network: {address.public}")
     if certificate is not None:
-        notice(f"phones warn of its certificate, once; SHA-256 {fingerprint(certificate)[:23]}…")
-    else:
-        notice("the camera inside the page needs --tls-self-signed on other devices; taking a photo does not")
+        notice(f"phones warn of its certificate, once; its SHA-256 is\n  {fingerprint(certificate)}")
+    elif address.public != address.local:
+        notice("phones show the camera in the page only with --tls-self-signed;")
+        notice("without it they offer their own camera")
+    notice(
+        "visitors have to type the PIN" if settings.pin else "there is no PIN: whoever reaches it may use it"
+    )
     if settings.keep is not None:
         notice(f"pictures of visitors who tick the box are kept in {settings.keep}")
     notice("Ctrl-C closes it")
+
+
+def _check_writable(folder: Path) -> None:
+    """Raise BadInputError where visitors' pictures cannot be kept, before one of them is asked."""
+    probe = folder / ".fewshot"
+    with clear_write_errors(probe):
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -13,10 +13,11 @@ import unicodedata
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from base_models.registry import list_models
 from fewshot.adapters.adapter import Adapter, adapter_of
 from fewshot.adapters.files import WEIGHTS, AdapterFiles, is_adapter, read_files
 from fewshot.catalog.allowing import allowed_version, consent_for
@@ -24,54 +25,22 @@ from fewshot.catalog.checkout import checkout
 from fewshot.catalog.contents import tensors_sha256
 from fewshot.catalog.filters import Filter
 from fewshot.catalog.listing import ls, names
-from fewshot.catalog.models import Entry
+from fewshot.catalog.models import Entry, Tag
 from fewshot.catalog.names import parse
 from fewshot.catalog.place import is_there
 from fewshot.catalog.store import Catalog
 from fewshot.consent import require
 from fewshot.errors import FewshotError, NotFoundError, UsageError
-from fewshot.home import run_folder
+from fewshot.home import home, run_folder
 from fewshot.styles import finished_runs
+from fewshot.web.offers import Found, Offer, has_words
 
 if TYPE_CHECKING:
     from fewshot.web.settings import Settings
 
+_LOOK = "choose another one"
 _KEPT = 64
 """Adapters in memory: 2 MB each at most."""
-
-
-@dataclass(frozen=True)
-class Offer:
-    """A style that visitors can choose."""
-
-    ref: str
-    """What it is called in requests."""
-    kind: Literal["base", "run", "catalogue"]
-    """Where it comes from."""
-    artist: str = ""
-    """Whose hand it is."""
-    licence: str = ""
-    """Licence words."""
-    consent: str = "unknown"
-    """The artist's, as it counts today."""
-    tags: tuple[str, ...] = ()
-    """Words to find it by."""
-    base: str = ""
-    """What it was trained on."""
-
-
-@dataclass(frozen=True, eq=False)
-class Found:
-    """A style that may be used now."""
-
-    offer: Offer
-    """What visitors see of it."""
-    identity: str
-    """Styles with the same one draw the same."""
-    adapter: Adapter | None
-    """Its weights; None for the base itself."""
-    label: str
-    """What it is called in metrics: one name for each version."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,8 +64,14 @@ class Shelf:
         self._lock = threading.Lock()
         self._adapters: OrderedDict[str, _Kept] = OrderedDict()
         self._catalog: Catalog | None = None
+        self._licence: str | None = None
         for ref in settings.styles:
-            self.find(ref)
+            try:
+                self.find(ref)
+            except NotFoundError:
+                raise NotFoundError(
+                    f"there is no style {ref!r}", "`fewshot catalog ls` lists those of the catalogue"
+                ) from None
 
     @property
     def catalog(self) -> Catalog | None:
@@ -118,9 +93,9 @@ class Shelf:
         if self.settings.styles:
             chosen = [offer for ref in self.settings.styles if (offer := self._offered(ref))]
         else:
-            chosen = [Offer(self.settings.base, "base", consent="granted", base=self.settings.base)]
+            chosen = [self._base()]
             chosen += [offer for name in self._runs() if (offer := self._offered(name))]
-        chosen = [offer for offer in chosen if _has(offer, words)]
+        chosen = [offer for offer in chosen if has_words(offer, words)]
         page, total = chosen[offset : offset + limit], len(chosen)
         if self.settings.styles or self.catalog is None:
             return page, total
@@ -141,10 +116,18 @@ class Shelf:
             IntegrityError: the artist's consent forbids it, or it is damaged.
         """
         if self.settings.styles and ref not in self.settings.styles:
-            raise NotFoundError(f"the style {ref!r} is not on offer", "GET /api/v1/styles lists them")
+            raise NotFoundError(f"the style {ref!r} is not on offer", _LOOK)
         if ref == self.settings.base:
-            return Found(Offer(ref, "base", consent="granted", base=ref), "base", None, ref)
+            return Found(self._base(), "base", None, ref)
         return self._in_catalogue(ref) or self._run(ref)
+
+    def _base(self) -> Offer:
+        name = self.settings.base
+        with self._lock:
+            if self._licence is None:
+                known = {info.name: info.licence for info in list_models((home() / "base",))}
+                self._licence = known.get(name, "")
+        return Offer(name, "base", licence=self._licence, base=name)
 
     def _offered(self, ref: str) -> Offer | None:
         with contextlib.suppress(FewshotError):
@@ -187,7 +170,13 @@ class Shelf:
         with catalog.read() as session:
             entry, version, consent = allowed_version(session, ref)
             offer = Offer(
-                ref, "catalogue", entry.artist, entry.licence, consent.state(), (), version.base_name
+                ref,
+                "catalogue",
+                entry.artist,
+                entry.licence,
+                consent.state(),
+                tuple(session.scalars(select(Tag.tag).where(Tag.entry_id == entry.id).order_by(Tag.tag))),
+                version.base_name,
             )
             identity, label = version.files_sha256, f"{entry.name}@{version.number}"
         kept = self._kept(identity)
@@ -204,7 +193,7 @@ class Shelf:
         except UsageError:
             folder = None
         if folder is None or not is_adapter(folder):
-            raise NotFoundError(f"the style {ref!r} is not on offer", "GET /api/v1/styles lists them")
+            raise NotFoundError(f"the style {ref!r} is not on offer", _LOOK)
         stat = (folder / WEIGHTS).stat()
         identity = f"{ref}/{stat.st_mtime_ns}/{stat.st_size}"
         kept = self._kept(identity) or self._keep(identity, read_files(folder))
@@ -231,8 +220,3 @@ class Shelf:
             while len(self._adapters) > _KEPT:
                 self._adapters.popitem(last=False)
         return kept
-
-
-def _has(offer: Offer, words: Sequence[str]) -> bool:
-    text = " ".join((offer.ref, offer.artist, offer.licence, *offer.tags)).casefold()
-    return all(word.casefold() in text for word in words)

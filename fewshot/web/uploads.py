@@ -45,6 +45,13 @@ class Form:
         """The last value of that name."""
         return self.texts.get(name, [default])[-1]
 
+    def only(self, *names: str) -> None:
+        """Raise Problem 422 for fields of other names: a typing error would be taken for the default."""
+        others = sorted({*self.texts, *self.files} - set(names))
+        if others:
+            found = ", ".join(repr(other[:20]) for other in others[:4])
+            raise Problem(422, f"unknown fields: {found}", f"use {', '.join(names)}")
+
     def flag(self, name: str) -> bool:
         """Whether a box is ticked."""
         return self.text(name).lower() in ("1", "true", "on", "yes")
@@ -52,6 +59,8 @@ class Form:
     def file(self, name: str) -> bytes:
         """A file that has to be there."""
         content = self.files.get(name)
+        if content == b"":
+            raise Problem(422, f"the file {name!r} is empty", "send a picture")
         if not content:
             sent = ", ".join([*self.files, *self.texts]) or "nothing"
             raise Problem(

@@ -43,6 +43,7 @@ function styles() {
 
 function styleName() {
   const first = chosen();
+  if (!first) return $("second").value || word("base_style");
   const name = first?.dataset.kind === "base" ? word("base_style") : first?.value;
   return $("second").value ? `${name} + ${$("second").value}` : name;
 }
@@ -115,8 +116,19 @@ async function useFile(file) {
     camera.close();
     usePhoto(read);
   } catch {
-    tell(word("failed"));
+    photo = null;
+    show("empty");
+    tell(word("unreadable"));
   }
+}
+
+/** A style that was withdrawn meanwhile goes, and the next one is chosen. */
+function forget(input) {
+  if (!input) return;
+  for (const option of $("second").options) if (option.value === input.value) option.remove();
+  input.closest(".card").remove();
+  const next = document.querySelector("input[name=style]");
+  if (next) next.checked = true;
 }
 
 function usePhoto(canvas) {
@@ -153,6 +165,7 @@ async function draw() {
     if (error.name !== "AbortError") {
       tell(error.message);
       if (view.dataset.state === "drawing") show("empty");
+      if (error.status === 403 || error.status === 404) forget(chosen());
     }
   } finally {
     if (request?.signal === signal) view.removeAttribute("aria-busy");

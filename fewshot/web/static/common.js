@@ -30,6 +30,12 @@ export const toBlob = (canvas, type = "image/jpeg", quality = 0.92) =>
 
 const sleep = (seconds) => new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
 
+/** Parts of a message as sentences. */
+export function sentences(...parts) {
+  const said = parts.filter(Boolean).map((part) => part[0].toUpperCase() + part.slice(1));
+  return said.map((part) => (/[.。!?]$/.test(part) ? part : `${part}.`)).join(" ");
+}
+
 /** Sends a form; waits and tries again where the booth is busy, and throws the problem's own words. */
 export async function send(path, form, { signal, waiting = () => {} } = {}) {
   for (;;) {
@@ -50,7 +56,7 @@ export async function send(path, form, { signal, waiting = () => {} } = {}) {
     }
     if (answer.status === 401) location.assign("/pin");
     const problem = await answer.json().catch(() => ({}));
-    throw Object.assign(new Error([word("failed"), problem.detail, problem.hint].filter(Boolean).join(" ")), {
+    throw Object.assign(new Error(sentences(word("failed"), problem.detail, problem.hint)), {
       status: answer.status,
       retryAfter: Number(answer.headers.get("Retry-After") ?? 0),
     });

@@ -64,7 +64,7 @@ async function use(file) {
     photo = await readPhoto(file, 1024);
     await compare();
   } catch {
-    $("status").textContent = word("failed");
+    $("status").textContent = word("unreadable");
   }
 }
 

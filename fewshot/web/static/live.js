@@ -1,6 +1,6 @@
 // The live filter: one frame on its way at a time, as large as the booth keeps up with.
 
-import { toBlob, word } from "./common.js";
+import { sentences, toBlob, word } from "./common.js";
 
 const SIDES = [128, 160, 192, 256];
 const SLOW = 140; // ms for a frame above which the next one is smaller
@@ -56,7 +56,7 @@ export class LiveFilter {
   async show(data) {
     if (typeof data === "string") {
       const problem = JSON.parse(data);
-      this.status([problem.detail, problem.hint].filter(Boolean).join(" "));
+      this.status(sentences(problem.detail, problem.hint));
       // What was wrong with a change of style is no answer to a frame, which is still on its way.
       if (problem.frame) setTimeout(() => this.send(), 1000);
       return;

@@ -12,10 +12,10 @@ import pytest
 from fewshot.adapters.adapter import read_adapter
 from fewshot.errors import FewshotError
 from fewshot.web.metrics import Metrics
+from fewshot.web.offers import Found, Offer
 from fewshot.web.pool import MOST_TOGETHER, Blend, EnginePool
 from fewshot.web.problems import Problem
 from fewshot.web.settings import Settings
-from fewshot.web.shelf import Found, Offer
 
 FACE = np.random.default_rng(0).integers(0, 256, (3, 64, 64), np.uint8)
 
