@@ -94,7 +94,7 @@ def plan_outputs(
         )
     if STREAM in inputs:
         return Plan((_from_stream(inputs, out, stdin, overwrite=overwrite),), ())
-    if out != STREAM and not _is_file_name(out):
+    if out != STREAM:
         _refuse_file_in_path(out)
     sources, failures = _collect(inputs)
     if out == STREAM or _is_file_name(out):
@@ -143,7 +143,8 @@ def _from_stream(inputs: Sequence[Path], out: Path, stdin: IO[bytes] | None, *, 
 
 
 def _refuse_file_in_path(out: Path) -> None:
-    for folder in (*out.parents, *([] if out.suffix.lower() in FORMATS else [out])):
+    is_file = out.suffix.lower() in (*FORMATS, *_VIDEOS)
+    for folder in (*out.parents, *([] if is_file else [out])):
         if folder.exists() and not folder.is_dir():
             raise UsageError(f"{folder} is a file, expected a folder", "choose another folder with -o")
 

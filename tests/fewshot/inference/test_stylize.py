@@ -76,11 +76,22 @@ def test_equal_names_are_numbered_whatever_their_case(make_photo: MakePhoto, tmp
 def test_existing_drawings_are_kept_unless_overwrite(make_photo: MakePhoto, tmp_path: Path) -> None:
     photo = make_photo("me.png")
     make_photo("out/me.png")
-    assert targets([photo], tmp_path / "out") == ["me-2.png"]
+    with pytest.raises(
+        ConflictError, match="1 of 1 drawings exist already in .*out, such as me.png"
+    ) as caught:
+        plan_outputs([photo], tmp_path / "out")
+    assert "--resume" in caught.value.hint
     assert targets([photo], tmp_path / "out", overwrite=True) == ["me.png"]
     with pytest.raises(ConflictError, match="exists already") as caught:
         plan_outputs([photo], tmp_path / "out" / "me.png")
     assert "--overwrite" in caught.value.hint
+
+
+def test_what_is_no_picture_to_write_is_named(make_photo: MakePhoto, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is a video"):
+        plan_outputs([make_photo("me.png")], tmp_path / "me.mp4")
+    plan = plan_outputs([Path("0")], tmp_path / "out")
+    assert "--live" in plan.failures[0].error.hint
 
 
 def test_an_input_is_never_overwritten(make_photo: MakePhoto, tmp_path: Path) -> None:

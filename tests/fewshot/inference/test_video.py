@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from base_models.arrays import load_arrays
 from eval.temporal import drift, warping_error
 from fewshot.cli.main import app
-from fewshot.errors import BadInputError, ConflictError, NotFoundError, UsageError
+from fewshot.errors import BadInputError, ConflictError, Interrupted, NotFoundError, UsageError
 from fewshot.inference.detection import CascadeDetector
 from fewshot.inference.onnx_engine import OnnxEngine
 from fewshot.inference.video import FrameDrawer, stylize_video
@@ -181,7 +181,7 @@ def test_an_interrupted_run_leaves_a_whole_file(tmp_path: Path, drawer: FrameDra
         if done == 12:
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted, match=r"12 frames, which are in .*out\.mp4"):
         stylize_video(source, tmp_path / "out.mp4", drawer, on_frame=stop)
     assert len(read(tmp_path / "out.mp4")) == 12
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
