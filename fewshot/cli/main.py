@@ -14,6 +14,7 @@ import typer
 from fewshot import __version__
 from fewshot.cli import base, catalog, env, evaluate, recipes
 from fewshot.cli.adapt import adapt
+from fewshot.cli.adapt_many import adapt_many
 from fewshot.cli.check import check
 from fewshot.cli.demo import demo
 from fewshot.cli.export import export
@@ -55,6 +56,7 @@ def fewshot(
 
 app.command("demo", rich_help_panel=STYLES)(demo)
 app.command("adapt", rich_help_panel=STYLES)(adapt)
+app.command("adapt-many", rich_help_panel=STYLES)(adapt_many)
 app.command("select", rich_help_panel=STYLES)(select)
 app.command("stylize", rich_help_panel=STYLES)(stylize)
 app.command("export", rich_help_panel=STYLES)(export)
