@@ -9,6 +9,7 @@ import typer
 
 from fewshot.cli.catalog_options import add_to_catalog, check_catalog
 from fewshot.cli.rights_options import ConsentBy, ConsentExpires, ConsentStatus, Licence, consent_of
+from fewshot.cli.track_option import Track
 from fewshot.output import Format, emit, format_seconds, notice, warn
 
 
@@ -44,10 +45,7 @@ def adapt(
     processes: Annotated[
         int, typer.Option(min=1, help="Train with this many processes on this machine.")
     ] = 1,
-    track: Annotated[
-        list[str] | None,
-        typer.Option(help="Log to wandb (offline without an account) or tensorboard; repeat it for both."),
-    ] = None,
+    track: Track = None,
     licence: Licence = "unknown",
     consent: ConsentStatus = "unknown",
     consent_by: ConsentBy = "",

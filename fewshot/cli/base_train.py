@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from fewshot.cli.track_option import Track
 from fewshot.output import emit, notice
 from fewshot.training.pretrain_config import AUGMENTATIONS, PretrainConfig
 
@@ -114,6 +115,7 @@ def train(
     slice_minutes: Annotated[
         float, typer.Option(help="Leave after this long; --resume goes on.", rich_help_panel=_MACHINE)
     ] = math.inf,
+    track: Track = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run of this name.")] = False,
 ) -> None:
     """Train a base model on unpaired photos and drawings, coarse to fine.
@@ -165,7 +167,8 @@ def train(
     from fewshot.training.pretrain_run import BaseRun, train_base
 
     folder = (out or home() / "base").absolute()
-    run = BaseRun(config, tag, *sides, licence, folder, precision, cpu, resume, slice_minutes)
+    told = tuple(track or ())
+    run = BaseRun(config, tag, *sides, licence, folder, precision, cpu, resume, slice_minutes, told)
     path, stopped = train_base(run)
     if stopped:
         notice("stopped early; the same command with --resume goes on")

@@ -136,6 +136,7 @@ class Pretraining:
                 if self.stopping:
                     break
                 self._finish_stage(trainer)
+        self.files.tracking.finish()
         return export_checkpoint(self, trainer)
 
     def _trainer(self, index: int) -> StageTrainer:
@@ -207,7 +208,7 @@ class Pretraining:
         """A picture of fixed photos and a line of log."""
         if self.accelerator.is_main_process:
             path = write_preview(trainer, self.photos, self.position.step, self.folder / "samples")
-            self.files.log(self.position, losses)
+            self.files.log(self.position, losses, path)
             pairs = self.config.batch * self.accelerator.num_processes * self.position.step
             speed = f", {pairs / self.position.seconds:.1f} pairs/s" if self.position.seconds else ""
             notice(f"stage {trainer.index + 1} step {self.position.step}{speed}, preview {path}")

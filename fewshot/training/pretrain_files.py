@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
+from PIL import Image
 
 from fewshot.errors import ConflictError
 from fewshot.files import clear_write_errors
 from fewshot.training.pretrain_config import PretrainConfig
 from fewshot.training.stage import StageTrainer
 from fewshot.training.state import load_state, save_state
+from fewshot.training.tracking import Tracking
 
 _FREE = {"minutes", "share", "save_every", "preview_every"}
 """Settings that may differ when a run is resumed."""
@@ -58,6 +60,7 @@ class RunFiles:
         """
         state = load_state(self.state_path)
         if state is None:
+            self._track(resume=False)
             return None
         if not resume:
             raise ConflictError(
@@ -72,7 +75,12 @@ class RunFiles:
                 f"the run in {self.folder} has other settings: {listed}",
                 "repeat its settings, or choose another --name",
             )
+        self._track(resume=True)
         return state
+
+    def _track(self, *, resume: bool) -> None:
+        config = plain_config(self.config)
+        self.tracking = Tracking(self.accelerator, self.folder, self.folder.name, config, resume=resume)
 
     def save(self, trainer: StageTrainer, position: Position, finished: dict[str, Any]) -> None:
         """Write the resumable state; every process has to call it.
@@ -103,8 +111,10 @@ class RunFiles:
                 pool.load_state_dict(pools[side], self.accelerator.device)
         return position
 
-    def log(self, position: Position, losses: dict[str, float]) -> None:
-        """Add one line to `log.jsonl`."""
+    def log(self, position: Position, losses: dict[str, float], preview: Path) -> None:
+        """Add one line to `log.jsonl` and tell the trackers, which count pairs: a stage begins at step 0."""
+        self.tracking.log(losses | {"stage": position.stage + 1.0}, position.pairs)
+        self.tracking.show("previews", Image.open(preview), position.pairs)
         path = self.folder / "log.jsonl"
         with clear_write_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)

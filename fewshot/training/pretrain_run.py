@@ -27,6 +27,7 @@ from fewshot.training.pretrain_config import PretrainConfig
 from fewshot.training.pretrain_export import Exported, write_base
 from fewshot.training.pretrain_files import Position
 from fewshot.training.state import has_state
+from fewshot.training.tracking import check_trackers
 
 _PREVIEWS = 8
 
@@ -69,6 +70,8 @@ class BaseRun:
     """Go on with the run of this name."""
     slice_minutes: float = inf
     """Leave after this long, to go on with `resume`: where a job may only last so long."""
+    track: tuple[str, ...] = ()
+    """`wandb`, `tensorboard` or both."""
     architecture: Architecture | None = None
     """Sizes and switches; None: the registered one that `config.arch` names."""
 
@@ -138,7 +141,8 @@ def _accelerator(run: BaseRun) -> Accelerator:
         raise UsageError("--precision fp16 needs a GPU", "use --precision bf16, or leave the flag out")
     if "RANK" in os.environ:
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    return make_accelerator(precision, cpu=cpu)
+    folder = run_folder(run.name)
+    return make_accelerator(precision, cpu=cpu, track=check_trackers(run.track), folder=folder)
 
 
 def _domain_maker(run: BaseRun, accelerator: Accelerator) -> DomainMaker:

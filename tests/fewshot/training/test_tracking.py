@@ -134,3 +134,31 @@ def test_unknown_trackers_are_refused(tmp_path: Path) -> None:
     refused = adapt(tmp_path, "--track", "mlflow")
     assert refused.returncode == 2
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_base_in_training_is_tracked_by_the_pairs_it_has_seen(tmp_path: Path) -> None:
+    photos, drawings = str(sample_folder("flat")), str(sample_folder("ink"))
+    plain = {k: v for k, v in os.environ.items() if not k.startswith("WANDB")}
+    plain |= {"FEWSHOT_HOME": str(tmp_path), "HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    command = [
+        sys.executable,
+        "-m",
+        "fewshot.cli.main",
+        "base",
+        "train",
+        "--name",
+        "t",
+        "--arch",
+        "scan_tiny",
+    ]
+    command += ["--photos", photos, "--drawings", drawings, "--steps", "3,2", "--batch", "2", "--cpu"]
+    done = subprocess.run(
+        [*command, "--track", "wandb"], env=plain, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    (folder,) = (tmp_path / "runs" / "scan_tiny.t" / "wandb").glob("offline-run-*")
+    found = told(folder)
+    assert found["config"]["arch"] == "scan_tiny"
+    rows = [row for row in found["history"] if "cycle_A" in row]
+    assert [(row["_step"], row["stage"]) for row in rows] == [(2, 1), (8, 2)]
+    assert sum("previews/filenames" in row for row in found["history"]) == 2
