@@ -166,8 +166,7 @@ def train(
 
     from fewshot.training.pretrain_run import BaseRun, train_base
 
-    folder = (out or home() / "base").absolute()
-    told = tuple(track or ())
+    folder, told = (out or home() / "base").absolute(), tuple(track or ())
     run = BaseRun(config, tag, *sides, licence, folder, precision, cpu, resume, slice_minutes, told)
     path, stopped = train_base(run)
     if stopped:
