@@ -78,12 +78,11 @@ class Adaptation:
         self.sources: Sources = make_sources(base, self.train, self.fold, photos)
         features = load_perceptual().to(self.accelerator.device)
         parser = load_face_parser(features).to(self.accelerator.device) if recipe.by_parts else None
-        self.trainer = StyleTrainer(
-            base, recipe, self.train, self.sources, features, parser, self.accelerator
-        )
+        known = (self.train, self.sources, features, parser)
+        self.trainer = StyleTrainer(base, recipe, *known, self.accelerator)
         check_fits(self.trainer.trainable, recipe)
-        known = self.fold.tensor() if self.fold is not None else self.train.tensor().flip(-1)
-        self.validation = Validation(known, self.sources.held, self.fold is not None)
+        unseen = self.fold.tensor() if self.fold is not None else self.train.tensor().flip(-1)
+        self.validation = Validation(unseen, self.sources.held, self.fold is not None)
         self.at = Progressed()
         self.log = RunLog(run / "log.jsonl")
         self.last_step = recipe.steps
@@ -99,18 +98,13 @@ class Adaptation:
         Raises:
             Interrupted: Ctrl-C or SIGTERM; the state is saved.
         """
-        if resume:
-            self._restore()
-        elif self.accelerator.is_main_process:
-            with clear_write_errors(self.run):
-                self.log.clear()
-                for old in (self.run / "samples").glob("step-*.png"):
-                    old.unlink(missing_ok=True)
+        if not (resume := resume and self._restore()):
+            self._clear()
         self.accelerator.wait_for_everyone()
-        config = vars(self.recipe) | self._settings() | {"step at start": self.at.step}
-        self.tracking = Tracking(self.accelerator, self.run, self.name, config, resume=resume)
-        limit = 60 * (max_minutes or self.recipe.max_minutes)
         recipe, at = self.recipe, self.at
+        config = vars(recipe) | self._settings() | {"step at start": at.step}
+        self.tracking = Tracking(self.accelerator, self.run, self.name, config, resume=resume)
+        limit = 60 * (max_minutes or recipe.max_minutes)
         self.last_step = min(recipe.steps, until or recipe.steps)
         if at.step == 0:
             self._look()
@@ -142,8 +136,7 @@ class Adaptation:
     def _look(self) -> None:
         """Score the averaged weights on the fold, keep them if they are the best, write a preview."""
         results = self.trainer.redraw(self.sources.held)
-        score = self._of_main(self.validation.score(self.at.step, results))
-        if self.at.keeps(score):
+        if self.at.keeps(self._of_main(self.validation.score(self.at.step, results))):
             self.best = self.trainer.adapter_tensors()
         sheet = self.sheet(results)
         self.tracking.show("previews", sheet, self.at.step)
@@ -175,8 +168,8 @@ class Adaptation:
         return f"{done}{self.at.step} steps done; {best}"
 
     def _shown(self, losses: dict[str, float]) -> dict[str, float]:
-        last = self.validation.history[-1]
-        return {"style": losses.get("style", 0.0), "score": last["score"], "best": self.at.best_score}
+        score = self.validation.history[-1]["score"]
+        return {"style": losses.get("style", 0.0), "score": score, "best": self.at.best_score}
 
     def _log(self, losses: dict[str, float]) -> None:
         values = {**losses, **self.validation.history[-1], "seconds": self.at.seconds}
@@ -192,13 +185,8 @@ class Adaptation:
 
     def _save(self) -> None:
         if self.accelerator.is_main_process:
-            state = {
-                "settings": self._settings(),
-                "at": dict(vars(self.at)),
-                "history": self.validation.history,
-                "best": self.best,
-                "trainer": self.trainer.state_dict(),
-            }
+            state = {"settings": self._settings(), "at": dict(vars(self.at)), "best": self.best}
+            state |= {"history": self.validation.history, "trainer": self.trainer.state_dict()}
             save_state(self.state_path(), state)
         self.accelerator.wait_for_everyone()
 
@@ -211,11 +199,21 @@ class Adaptation:
             "processes": self.accelerator.num_processes,
         }
 
-    def _restore(self) -> None:
+    def _clear(self) -> None:
+        """Nothing of an older run of this name is left among the new one's lines."""
+        if not self.accelerator.is_main_process:
+            return
+        with clear_write_errors(self.run):
+            self.log.clear()
+            for old in (self.run / "samples").glob("step-*.png"):
+                old.unlink()
+
+    def _restore(self) -> bool:
+        """Take up the saved state; False where there is none."""
         state = load_state(self.state_path())
         if state is None:
             notice("nothing to resume: starting anew")
-            return
+            return False
         settings = self._settings()
         changed = [key for key, value in settings.items() if state["settings"].get(key) != value]
         if changed:
@@ -229,6 +227,7 @@ class Adaptation:
         self.validation.history = state["history"]
         if self.accelerator.is_main_process:
             self.log.forget_after(self.at.step)
+        return True
 
     def state_path(self) -> Path:
         """File of the resumable state; gone once the adapter is written."""
