@@ -20,7 +20,9 @@ DISTRIBUTION = "fewshot-style"
 
 def env(format: Annotated[Format, typer.Option(help="How to print: table or json.")] = "table") -> None:
     """Show versions, devices, paths and clashes; paste it into a report."""
-    rows = [{"what": what, "value": value} for what, value in (*versions(), *devices(), *paths())]
+    rows = [
+        {"what": what, "value": value} for what, value in (*versions(), *devices(), *training(), *paths())
+    ]
     found = list(clashes())
     rows += [{"what": "clash", "value": text} for text in found] or [
         {"what": "clashes", "value": "none known"}
@@ -75,6 +77,21 @@ def devices() -> Iterator[tuple[str, str]]:
         yield "cuda", "none"
     if torch.backends.mps.is_available():
         yield "mps", "available"
+
+
+def training() -> Iterator[tuple[str, str]]:
+    """Yield what `adapt` and `base train` would use."""
+    try:
+        import torch
+
+        from fewshot.training.precision import best_precision
+        from fewshot.training.workers import fitting_workers
+    except (ImportError, OSError):
+        return
+    gpus = torch.cuda.device_count()
+    place = f"{gpus} GPU(s), one for each of --processes" if gpus else "the CPU, --processes 1"
+    yield "training on", f"{place}; precision {best_precision()}"
+    yield "adapt-many", f"{fitting_workers()} at a time"
 
 
 def _cpu_bf16() -> str:

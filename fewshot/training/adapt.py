@@ -22,6 +22,7 @@ from fewshot.home import home, run_folder
 from fewshot.output import notice, warn
 from fewshot.sheets import png_bytes
 from fewshot.training.adaptation import Adaptation
+from fewshot.training.parts import world_size
 from fewshot.training.precision import make_accelerator
 from fewshot.training.state import clear_state, has_state
 from fewshot.training.tracking import check_trackers
@@ -55,6 +56,7 @@ def finish(job: Adaptation, *, name: str, licence: str, consent: Consent, overwr
         "minutes": round(job.at.seconds / 60, 2),
         "drawings": len(job.drawings),
         "photos": job.sources.origin,
+        "processes": world_size(job.accelerator),
         **job.validation.metrics(before, after),
     }
     # The encoder of styles, in no loss: a catalogue is searched by it.

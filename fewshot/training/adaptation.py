@@ -27,7 +27,7 @@ from fewshot.errors import ConflictError, Interrupted
 from fewshot.files import atomic_write_bytes, clear_write_errors
 from fewshot.output import notice, progress, warn
 from fewshot.sheets import contact_sheet, png_bytes
-from fewshot.training.parts import agree
+from fewshot.training.parts import agree, anywhere, of_main
 from fewshot.training.position import Progressed
 from fewshot.training.precision import make_accelerator
 from fewshot.training.run_log import RunLog
@@ -78,8 +78,8 @@ class Adaptation:
         self.sources: Sources = make_sources(base, self.train, self.fold, photos)
         features = load_perceptual().to(self.accelerator.device)
         parser = load_face_parser(features).to(self.accelerator.device) if recipe.by_parts else None
-        known = (self.train, self.sources, features, parser)
-        self.trainer = StyleTrainer(base, recipe, *known, self.accelerator)
+        device = self.accelerator
+        self.trainer = StyleTrainer(base, recipe, self.train, self.sources, features, parser, device)
         check_fits(self.trainer.trainable, recipe)
         unseen = self.fold.tensor() if self.fold is not None else self.train.tensor().flip(-1)
         self.validation = Validation(unseen, self.sources.held, self.fold is not None)
@@ -112,8 +112,9 @@ class Adaptation:
             clock = time.monotonic()
             while not self._is_over(limit):
                 losses = self.trainer.step(at.step)
-                if not all(map(math.isfinite, losses.values())):
-                    warn(f"step {at.step} gave losses that are not finite; try a lower rate, such as lr=3e-4")
+                if anywhere(self.accelerator, broken := not all(map(math.isfinite, losses.values()))):
+                    if broken:
+                        warn(self.trainer.what_broke(at.step, losses))
                     break
                 at.step += 1
                 now = time.monotonic()
@@ -136,7 +137,7 @@ class Adaptation:
     def _look(self) -> None:
         """Score the averaged weights on the fold, keep them if they are the best, write a preview."""
         results = self.trainer.redraw(self.sources.held)
-        if self.at.keeps(self._of_main(self.validation.score(self.at.step, results))):
+        if self.at.keeps(of_main(self.accelerator, self.validation.score(self.at.step, results))):
             self.best = self.trainer.adapter_tensors()
         sheet = self.sheet(results)
         self.tracking.show("previews", sheet, self.at.step)
@@ -177,15 +178,13 @@ class Adaptation:
         if self.accelerator.is_main_process:
             self.log.add(self.at.step, values)
 
-    def _of_main(self, value: float) -> float:
-        """The main process's value, in every process."""
-        if self.accelerator.num_processes == 1:
-            return value
-        return float(self.accelerator.gather(torch.tensor([value], device=self.accelerator.device))[0])
-
     def _save(self) -> None:
         if self.accelerator.is_main_process:
-            state = {"settings": self._settings(), "at": dict(vars(self.at)), "best": self.best}
+            state: dict[str, Any] = {
+                "settings": self._settings(),
+                "at": dict(vars(self.at)),
+                "best": self.best,
+            }
             state |= {"history": self.validation.history, "trainer": self.trainer.state_dict()}
             save_state(self.state_path(), state)
         self.accelerator.wait_for_everyone()

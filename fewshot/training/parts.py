@@ -123,6 +123,25 @@ def average_gradients(accelerator: Any, parameters: Iterable[nn.Parameter]) -> N
         gradient.copy_(part.view_as(gradient))
 
 
+def anywhere(accelerator: Any, here: bool) -> bool:
+    """Whether it is so in any process: the same answer in every one, so that none waits for another."""
+    if accelerator.num_processes == 1:
+        return here
+    return bool(accelerator.gather(torch.tensor([float(here)], device=accelerator.device)).any())
+
+
+def of_main(accelerator: Any, value: float) -> float:
+    """The main process's value, in every process."""
+    if accelerator.num_processes == 1:
+        return value
+    return float(accelerator.gather(torch.tensor([value], device=accelerator.device))[0])
+
+
+def world_size(accelerator: Any) -> int:
+    """How many processes there are, counted by asking them all: launchers have been seen to start one."""
+    return int(accelerator.gather(torch.ones(1, device=accelerator.device)).sum())
+
+
 def agree(accelerator: Any, asked: bool, seconds: float) -> tuple[bool, float]:
     """Whether any process was asked to stop, and the main one's seconds: the same in every process."""
     if accelerator.num_processes == 1:
@@ -143,3 +162,20 @@ def frozen(*networks: nn.Module) -> Iterator[None]:
     finally:
         for parameter in parameters:
             parameter.requires_grad_(True)
+
+
+def widened(convolution: nn.Conv2d, inputs: int) -> nn.Conv2d:
+    """The same convolution with `inputs` channels, of which it does not see the new ones yet."""
+    wide = nn.Conv2d(
+        inputs,
+        convolution.out_channels,
+        convolution.kernel_size,  # type: ignore[arg-type]
+        convolution.stride,  # type: ignore[arg-type]
+        convolution.padding,  # type: ignore[arg-type]
+    )
+    with torch.no_grad():
+        wide.weight.zero_()
+        wide.weight[:, : convolution.in_channels] = convolution.weight
+        if convolution.bias is not None and wide.bias is not None:
+            wide.bias.copy_(convolution.bias)
+    return wide

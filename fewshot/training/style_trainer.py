@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ from fewshot.adapters.attach import attach_adapter
 from fewshot.data.augment import differentiable, jitter, photographic, to_float, to_uint8
 from fewshot.data.style_set import StyleSet
 from fewshot.training.matching import targets_of
-from fewshot.training.parts import WeightAverage, average_gradients, frozen, step_generator
+from fewshot.training.parts import WeightAverage, average_gradients, frozen, step_generator, widened
 from fewshot.training.sources import Sources
 from fewshot.training.style_losses import SHALLOW, StyleLosses, shifted, with_parts
 from recipes import Recipe
@@ -53,6 +54,7 @@ class StyleTrainer:
         self.recipe, self.accelerator = recipe, accelerator
         self.features, self.parser = features, parser
         self.drawings, self.sources = drawings.tensor(), sources
+        self.names = [picture.path.name for picture in drawings.pictures]
         device = accelerator.device
         torch.manual_seed(recipe.seed)
         self.G: PeftModel = attach_adapter(
@@ -104,7 +106,7 @@ class StyleTrainer:
                 start = copy.deepcopy(base.netD_B)
                 first = start.body[0]
                 assert isinstance(first, nn.Conv2d)
-                start.body[0] = _widened(first, inputs)
+                start.body[0] = widened(first, inputs)
                 start.body[:5].requires_grad_(False)
                 nets["patch"] = start
             else:
@@ -147,6 +149,19 @@ class StyleTrainer:
                 d_losses = self._discriminator_losses(*shown, generator)
             self._update(self.optimizer_D, self.D, d_losses)
         return {name: float(value.detach()) for name, value in (losses | d_losses).items()}
+
+    def what_broke(self, number: int, losses: dict[str, float]) -> str:
+        """In words, which losses of a step are no numbers and which pictures it was shown."""
+        generator = step_generator(self.recipe.seed, number, self.accelerator.process_index)
+        photos = self._choose(self.sources.photos, generator)
+        self._photos(photos, generator)
+        drawings = self._choose(self.drawings, generator).tolist()
+        wrong = ", ".join(name for name, value in losses.items() if not math.isfinite(value))
+        shown = ", ".join(dict.fromkeys(self.names[i] for i in drawings))
+        return (
+            f"step {number}: {wrong} not finite, with the drawings {shown} and the photos "
+            f"{', '.join(map(str, photos.tolist()))}; try a lower rate, such as lr=3e-4"
+        )
 
     @torch.no_grad()
     def _parts_of(self, images: Tensor) -> Tensor | None:
@@ -217,20 +232,3 @@ def _warm(recipe: Recipe, number: int) -> float:
 
 def _cool(recipe: Recipe, number: int) -> float:
     return min(1.0, (recipe.steps - number) / max(1.0, recipe.cooldown * recipe.steps))
-
-
-def _widened(convolution: nn.Conv2d, inputs: int) -> nn.Conv2d:
-    """The same convolution with `inputs` channels, of which it does not see the new ones yet."""
-    wide = nn.Conv2d(
-        inputs,
-        convolution.out_channels,
-        convolution.kernel_size,  # type: ignore[arg-type]
-        convolution.stride,  # type: ignore[arg-type]
-        convolution.padding,  # type: ignore[arg-type]
-    )
-    with torch.no_grad():
-        wide.weight.zero_()
-        wide.weight[:, : convolution.in_channels] = convolution.weight
-        if convolution.bias is not None and wide.bias is not None:
-            wide.bias.copy_(convolution.bias)
-    return wide
