@@ -116,6 +116,8 @@ def run_demo(
                 max_minutes=minutes,
                 licence="CC0-1.0 drawings made by this project",
                 consent=Consent("self"),
+                # One script made them all.
+                look_for_hands=False,
             )
         except FewshotError as error:
             if error.exit_code == 130:

@@ -127,6 +127,7 @@ def adapt_style(
     licence: str = "unknown",
     consent: Consent = UNKNOWN,
     track: Sequence[str] = (),
+    look_for_hands: bool = True,
 ) -> AdaptOutcome:
     """Adapt a base to one artist and write `FEWSHOT_HOME/runs/<name>/`.
 
@@ -141,6 +142,7 @@ def adapt_style(
         max_minutes: stop training after this long; default: the recipe's.
         licence, consent: written into the adapter.
         track: `wandb`, `tensorboard` or both.
+        look_for_hands: say so where the drawings look as if two artists had made them.
 
     Raises:
         UsageError: an unknown tracker, or one that is not installed.
@@ -167,7 +169,8 @@ def adapt_style(
     style_set = StyleSet.from_folder(drawings, size=model.netG_A.size, crop=recipe.crop)
     for problem in style_set.problems:
         warn(problem.message)
-    warn_of_two_hands(drawings)
+    if look_for_hands:
+        warn_of_two_hands(drawings)
     accelerator = make_accelerator(track=check_trackers(track), folder=run)
     job = Adaptation(style_set, model, recipe, photos, run, accelerator, name=name)
     job.train_style(resume=resume, max_minutes=max_minutes)
