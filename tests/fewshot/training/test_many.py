@@ -52,9 +52,12 @@ def added(catalog: Catalog) -> list[str]:
     return [line["entry"] for line in log(catalog, limit=1000) if line["verb"] == "add"]
 
 
-@pytest.mark.soak(sample=5)
+@pytest.mark.soak(sample=3)
 def test_every_artist_once_though_a_worker_is_killed(tmp_path: Path, soak: Any) -> None:
     folder = artists(tmp_path / "studio", soak.count)
+    # One folder that cannot be used stops nobody else.
+    (folder / "broken").mkdir()
+    (folder / "broken" / "a.png").write_text("no picture")
     process = start(folder, 3 if soak.count > 5 else 2)
     catalog, rng = Catalog(), random.Random(soak.seed)
     deadline = time.monotonic() + 120
@@ -63,8 +66,10 @@ def test_every_artist_once_though_a_worker_is_killed(tmp_path: Path, soak: Any) 
     workers = psutil.Process(process.pid).children()
     rng.choice(workers).send_signal(signal.SIGKILL)
     out, err = process.communicate(timeout=60 + 20 * soak.count)
-    assert process.returncode == 0, err
+    assert process.returncode == 3, err
     assert "1 of" in err
+    assert "broken: " in err
+    shutil.rmtree(folder / "broken")
     names = [path.name for path in sorted(folder.iterdir())]
     assert [row["artist"] for row in json.loads(out)] == names
     # Each was added once, and by whoever trained it.
@@ -94,17 +99,6 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(tmp_path: Path, fewshot_home:
     assert long.returncode == 130, err
     assert "Traceback" not in err
     assert state.exists()
-
-
-def test_a_folder_that_cannot_be_used_stops_nobody_else(tmp_path: Path) -> None:
-    folder = artists(tmp_path / "studio", 1)
-    (folder / "broken").mkdir()
-    (folder / "broken" / "a.png").write_text("no picture")
-    process = start(folder, 1)
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 3
-    assert "broken: " in err
-    assert [row["artist"] for row in json.loads(out)] == ["artist00"]
 
 
 def test_what_is_no_studio_is_said(tmp_path: Path) -> None:

@@ -76,34 +76,7 @@ def told(folder: Path) -> dict[str, Any]:
     return found
 
 
-def test_wandb_offline_and_tensorboard(tmp_path: Path) -> None:
-    done = adapt(tmp_path, "--track", "wandb", "--track", "tensorboard")
-    assert done.returncode == 0, done.stderr
-    assert "wandb sync" in done.stderr
-    run = tmp_path / "runs" / "mine"
-    (folder,) = (run / "wandb").glob("offline-run-*")
-    found = told(folder)
-    assert found["name"] == "mine"
-    assert found["config"]["method"] == "lora"
-    assert found["config"]["steps"] == 6
-    rows = [row for row in found["history"] if "score" in row]
-    log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-    assert [row["_step"] for row in rows] == [line["step"] for line in log] == [2, 4, 6]
-    for row, line in zip(rows, log, strict=True):
-        assert row["style"] == pytest.approx(line["style"])
-    # A preview for every look: the base's and three more, the last of which is on the disk too.
-    pictures = [row["previews/filenames"] for row in found["history"] if "previews/filenames" in row]
-    assert len(pictures) == 4
-    assert (folder / "files" / pictures[-1][0]).exists()
-    # Nothing else is collected: no list of what is installed, no output.
-    assert {path.name for path in (folder / "files").iterdir()} == {"media"}
-    board = EventAccumulator(str(next(run.rglob("events.out*")).parent), size_guidance={"images": 0})
-    board.Reload()
-    assert [event.step for event in board.Scalars("style")] == [2, 4, 6]
-    assert len(board.Images("previews")) == 4
-
-
-def test_a_resumed_run_is_the_same_run(tmp_path: Path) -> None:
+def test_a_run_that_is_stopped_and_resumed_is_told_as_one(tmp_path: Path) -> None:
     script = (
         "import sys; from fewshot.training.adaptation import Adaptation as A; look = A._look\n"
         "def stop(self):\n    look(self)\n    if self.at.step == 4: import os; os.kill(os.getpid(), 15)\n"
@@ -111,20 +84,37 @@ def test_a_resumed_run_is_the_same_run(tmp_path: Path) -> None:
     )
     plain = {k: v for k, v in os.environ.items() if not k.startswith("WANDB")}
     plain |= {"FEWSHOT_HOME": str(tmp_path), "HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
-    command = ["adapt", str(sample_folder("flat")), "--name", "mine", "--base", "scan_tiny", *SHORT]
+    both = ("--track", "wandb", "--track", "tensorboard")
+    command = ["adapt", str(sample_folder("flat")), "--name", "mine", "--base", "scan_tiny", *SHORT, *both]
     stopped = subprocess.run(
-        [sys.executable, "-c", script, *command, "--track", "wandb"],
-        env=plain, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [sys.executable, "-c", script, *command], env=plain, capture_output=True, text=True, check=False
+    )
     assert stopped.returncode == 130, stopped.stderr
-    done = adapt(tmp_path, "--track", "wandb", "--resume")
+    done = adapt(tmp_path, *both, "--resume")
     assert done.returncode == 0, done.stderr
-    parts = [told(folder) for folder in sorted((tmp_path / "runs" / "mine" / "wandb").glob("offline-run-*"))]
-    assert len(parts) == 2
-    assert parts[0]["id"] == parts[1]["id"]
-    steps = [[row["_step"] for row in part["history"] if "score" in row] for part in parts]
-    assert steps == [[2, 4], [6]]
-    assert parts[1]["config"]["step at start"] == 5
+    assert "wandb sync" in done.stderr
+    run = tmp_path / "runs" / "mine"
+    folders = sorted((run / "wandb").glob("offline-run-*"))
+    first, second = (told(folder) for folder in folders)
+    assert first["id"] == second["id"]
+    assert first["name"] == "mine"
+    assert (first["config"]["method"], first["config"]["steps"]) == ("lora", 6)
+    assert second["config"]["step at start"] == 5
+    rows = [row for part in (first, second) for row in part["history"] if "score" in row]
+    log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    assert [row["_step"] for row in rows] == [line["step"] for line in log] == [2, 4, 6]
+    for row, line in zip(rows, log, strict=True):
+        assert row["style"] == pytest.approx(line["style"])
+    # A preview for every look, the base's too.
+    pictures = [row["previews/filenames"] for row in first["history"] if "previews/filenames" in row]
+    assert len(pictures) == 3
+    assert (folders[0] / "files" / pictures[-1][0]).exists()
+    # Nothing else is collected: no list of what is installed, no output.
+    assert {path.name for path in (folders[0] / "files").iterdir()} == {"media"}
+    board = EventAccumulator(str(next(run.rglob("events.out*")).parent), size_guidance={"images": 0})
+    board.Reload()
+    assert sorted({event.step for event in board.Scalars("style")}) == [2, 4, 6]
+    assert len(board.Images("previews")) == 4
 
 
 def test_unknown_trackers_are_refused(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ import io
 import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -274,3 +276,35 @@ def test_the_door(browser: Browser, run_booth: Callable[..., Any]) -> None:
         page.keyboard.press("Enter")
         expect(page.locator("#take")).to_be_visible()
         context.close()
+
+
+def test_the_studio(
+    browser: Browser, run_booth: Callable[..., Any], small: ModuleType, tmp_path: Path, portrait: bytes
+) -> None:
+    """The catalogue by words and by a drawing, a card, and the map."""
+    home = {"FEWSHOT_HOME": str(tmp_path / "home")}
+    template = small.write_template(tmp_path / "template")
+    names = ("ink", "wash", "pencil")
+    folders = [small.write_variant(template, tmp_path / name, seed) for seed, name in enumerate(names)]
+    command = [sys.executable, "-m", "fewshot.cli.main", "catalog", "add", *map(str, folders)]
+    subprocess.run(command, env=os.environ | home, check=True, capture_output=True)
+    with (
+        run_booth("--base", "scan_tiny", "--host", "127.0.0.1", **home) as server,
+        visitor(browser, server.url, "phone") as page,
+    ):
+        page.goto(f"{server.url}/styles?q=pen")
+        expect(page.locator("#cards li")).to_have_count(1)
+        page.fill("#q", "")
+        page.keyboard.press("Enter")
+        expect(page.locator("#cards li")).to_have_count(4)
+        page.set_input_files("#drawing", {"name": "d.jpg", "mimeType": "image/jpeg", "buffer": portrait})
+        expect(page.locator("#status")).to_have_text("3 styles", timeout=60_000)
+        page.click("#cards li:first-child a")
+        assert page.locator("h1").inner_text() in names
+        expect(page.locator("dl")).to_contain_text("CC0-1.0")
+        page.goto(f"{server.url}/map")
+        expect(page.locator("circle")).to_have_count(3)
+        page.click("svg a[aria-label=ink] circle")
+        assert page.url.endswith("/styles/ink")
+        page.click("text=Draw with it")
+        expect(page.locator("input[value=ink]")).to_be_checked()
