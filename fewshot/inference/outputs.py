@@ -10,6 +10,7 @@ from typing import IO
 
 from fewshot.data.pictures import READABLE_SUFFIXES, list_pictures
 from fewshot.errors import BadInputError, ConflictError, FewshotError, NotFoundError, UsageError
+from fewshot.output import notice
 
 STREAM = Path("-")
 """Standard input or output, as in other tools."""
@@ -156,6 +157,9 @@ def _collect(inputs: Sequence[Path]) -> tuple[list[Path], tuple[Failure, ...]]:
         try:
             if path.is_dir():
                 sources += list_pictures(path)
+                left_out = sum(entry.suffix.lower() in _VIDEOS[:-1] for entry in path.iterdir())
+                if left_out:
+                    notice(f"{path}: {left_out} videos left out; each is drawn by a command of its own")
             elif path.exists():
                 sources.append(path)
             else:

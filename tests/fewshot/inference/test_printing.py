@@ -11,7 +11,17 @@ from typer.testing import CliRunner
 
 from fewshot.cli.main import app
 from fewshot.errors import UsageError
-from fewshot.inference.printing import DPI, PAPERS, Paper, Sheet, page_size, places, print_pictures
+from fewshot.inference.detection import CascadeDetector
+from fewshot.inference.printing import (
+    DPI,
+    PAPERS,
+    Paper,
+    Sheet,
+    about_the_face,
+    page_size,
+    places,
+    print_pictures,
+)
 
 
 @pytest.fixture
@@ -131,3 +141,14 @@ def test_mistakes(
 def test_too_many_pages_are_refused_before_any_is_made(portrait: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="179 pages"):
         print_pictures([portrait] * 179, tmp_path / "s.pdf")
+
+
+def test_a_passport_picture_is_about_the_face() -> None:
+    picture = Image.fromarray(data.astronaut())
+    cut = about_the_face(picture)
+    (face,) = CascadeDetector().faces(cut)[:1]
+    assert cut.width / cut.height == pytest.approx(35 / 45, abs=0.02)
+    assert 0.45 < face.side / cut.height < 0.65
+    assert face.centre[0] / cut.width == pytest.approx(0.5, abs=0.08)
+    blank = Image.new("RGB", (300, 200), "grey")
+    assert about_the_face(blank) is blank
