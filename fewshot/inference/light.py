@@ -4,8 +4,8 @@ A base draws what it sees: a face in the light of a coloured lamp gets hair of t
 light becomes a black mask. What is usual was measured on the inner face of 1,600 training photos of both
 sources. A face within that range is left as it is, one outside is brought to the range's edge and no further,
 so that dark skin stays dark and evening stays warm. On 128 training selfies in made light of one strong hue
-the drawings moved from 18.6 to 12.9 (of 255) from those of the clean photos, and clean ones by 0.9; side light
-and light from behind, which lie within a face, are hardly helped.
+the drawings came from 18.6 to 12.9 (of 255) from those of the clean photos, and clean ones moved by 0.9; side
+light and light from behind, which lie within a face, are hardly helped.
 """
 
 from __future__ import annotations
