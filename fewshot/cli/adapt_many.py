@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fewshot.cli.catalog_options import Db, Root
+from fewshot.cli.catalog_options import Db, Root, check_catalog
 from fewshot.cli.rights_options import ConsentBy, ConsentExpires, ConsentStatus, Licence, consent_of
 from fewshot.output import Format, emit, notice, progress, warn
 
@@ -63,7 +63,7 @@ def adapt_many(
     if is_worker():
         _work(artists, job)
         return
-    _check_catalogue()
+    check_catalog()
     count = min(workers or fitting_workers(), len(artists))
     notice(f"{len(artists)} artists, {count} at a time; what each says is in its run folder, adapt.log")
     found: dict[str, Done] = {}
@@ -104,17 +104,6 @@ def _work(artists: "list[Artist]", job: "Job") -> None:
         work(artists, job, catalog, claims, tell)
     finally:
         claims.close()
-        catalog.close()
-
-
-def _check_catalogue() -> None:
-    """Before hours of work: whether what comes of them can be added; makes the database where it is new."""
-    from fewshot.catalog.store import Catalog
-
-    catalog = Catalog()
-    try:
-        catalog.check_root()
-    finally:
         catalog.close()
 
 

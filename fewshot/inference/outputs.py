@@ -10,6 +10,7 @@ from typing import IO
 
 from fewshot.data.pictures import READABLE_SUFFIXES, list_pictures
 from fewshot.errors import BadInputError, ConflictError, FewshotError, NotFoundError, UsageError
+from fewshot.inference.video_files import VIDEO_SUFFIXES
 from fewshot.output import notice
 
 STREAM = Path("-")
@@ -54,7 +55,7 @@ class Plan:
     """What an earlier run has drawn already, where that is resumed."""
 
 
-_VIDEOS = (".mp4", ".webm", ".mov", ".mkv", ".avi", ".m4v", ".gif")
+_NO_PICTURES = frozenset(VIDEO_SUFFIXES) - READABLE_SUFFIXES
 
 
 def plan_outputs(
@@ -144,7 +145,7 @@ def _from_stream(inputs: Sequence[Path], out: Path, stdin: IO[bytes] | None, *, 
 
 
 def _refuse_file_in_path(out: Path) -> None:
-    is_file = out.suffix.lower() in (*FORMATS, *_VIDEOS)
+    is_file = out.suffix.lower() in (*FORMATS, *VIDEO_SUFFIXES)
     for folder in (*out.parents, *([] if is_file else [out])):
         if folder.exists() and not folder.is_dir():
             raise UsageError(f"{folder} is a file, expected a folder", "choose another folder with -o")
@@ -157,7 +158,10 @@ def _collect(inputs: Sequence[Path]) -> tuple[list[Path], tuple[Failure, ...]]:
         try:
             if path.is_dir():
                 sources += list_pictures(path)
-                left_out = sum(entry.suffix.lower() in _VIDEOS[:-1] for entry in path.iterdir())
+                left_out = sum(
+                    entry.suffix.lower() in set(VIDEO_SUFFIXES) - READABLE_SUFFIXES
+                    for entry in path.iterdir()
+                )
                 if left_out:
                     notice(f"{path}: {left_out} videos left out; each is drawn by a command of its own")
             elif path.exists():
@@ -178,7 +182,7 @@ def _is_file_name(out: Path) -> bool:
     suffix = out.suffix.lower()
     if suffix in READABLE_SUFFIXES and suffix not in FORMATS:
         raise UsageError(f"{out}: {suffix} files cannot be written", f"use one of {', '.join(FORMATS)}")
-    if suffix in _VIDEOS:
+    if suffix in VIDEO_SUFFIXES:
         raise UsageError(
             f"{out} is a video, but a picture is to be drawn",
             f"use one of {', '.join(FORMATS)}; a camera needs --live",

@@ -30,6 +30,8 @@ from fewshot.training.claims import Claims
 from fewshot.training.state import has_state
 from recipes import Recipe, recipe_hash
 
+Wanted = tuple[str, str, list[str]]
+"""Hashes of recipe, base and drawings: adapters with the same ones need not be trained again."""
 _POLL = 1.0
 """Seconds between looks at what others are at."""
 
@@ -127,10 +129,11 @@ def work(
 def _one(artist: Artist, job: Job, base_sha256: str, catalog: Catalog) -> Done:
     try:
         drawings = StyleSet.from_folder(artist.folder, size=64)
-        there = _version(artist.name, drawings.hashes, job, base_sha256, catalog)
+        wanted: Wanted = (recipe_hash(job.recipe), base_sha256, sorted(drawings.hashes))
+        there = _version(artist.name, wanted, catalog)
         if there is not None:
             return Done(artist.name, "there", there)
-        minutes = _train(artist, drawings.hashes, job, base_sha256)
+        minutes = _train(artist, wanted, job)
         facts = Facts(licence=job.licence, consent=job.consent if job.consent != UNKNOWN else None)
         added = add(catalog, run_folder(artist.name), name=artist.name, facts=facts)
         return Done(artist.name, "trained", added.number, round(minutes, 2))
@@ -141,11 +144,11 @@ def _one(artist: Artist, job: Job, base_sha256: str, catalog: Catalog) -> Done:
         return Done(artist.name, "failed", error=f"{error}" + (f" ({error.hint})" if error.hint else ""))
 
 
-def _train(artist: Artist, hashes: Sequence[str], job: Job, base_sha256: str) -> float:
+def _train(artist: Artist, wanted: Wanted, job: Job) -> float:
     """Minutes of training; a run that another worker left is gone on with, a finished one taken as it is."""
     run = run_folder(artist.name)
     adapter = run / "adapter"
-    finished = is_adapter(adapter) and _same(adapter, hashes, job, base_sha256)
+    finished = is_adapter(adapter) and _same(adapter, wanted)
     unfinished = has_state(run / "state" / "state.pt")
     with _quiet(run):
         try:
@@ -172,21 +175,19 @@ def _adapt(artist: Artist, job: Job, *, resume: bool, overwrite: bool) -> float:
     ).seconds
 
 
-def _same(adapter: Path, hashes: Sequence[str], job: Job, base_sha256: str) -> bool:
+def _same(adapter: Path, wanted: Wanted) -> bool:
     with contextlib.suppress(FewshotError):
         files = read_files(adapter)
-        recipe = files.record.get("recipe") or {}
-        known = (recipe.get("hash"), sorted(files.record.get("references") or []))
-        return known == (recipe_hash(job.recipe), sorted(hashes)) and files.base_sha256 == base_sha256
+        recipe, references = files.record.get("recipe") or {}, files.record.get("references") or []
+        return (recipe.get("hash"), files.base_sha256, sorted(references)) == wanted
     return False
 
 
-def _version(name: str, hashes: Sequence[str], job: Job, base_sha256: str, catalog: Catalog) -> int | None:
+def _version(name: str, wanted: Wanted, catalog: Catalog) -> int | None:
     """The latest version in the catalogue where it is what would be trained."""
     with catalog.read() as session, contextlib.suppress(NotFoundError):
         _, version = find_version(session, parse(name))
-        same = sorted(version.references or []) == sorted(hashes)
-        if same and version.recipe_hash == recipe_hash(job.recipe) and version.base_sha256 == base_sha256:
+        if (version.recipe_hash, version.base_sha256, sorted(version.references or [])) == wanted:
             return version.number
     return None
 

@@ -18,7 +18,7 @@ from fewshot.inference.printing import PAPERS, Paper
 from fewshot.web import live
 from fewshot.web.booth import Booth
 from fewshot.web.forms import MEDIA, described, one_of, pictures, wish_of
-from fewshot.web.guard import client_of
+from fewshot.web.guard import COOKIE, client_of
 from fewshot.web.offers import Offer
 from fewshot.web.problems import Problem, busy, documented
 from fewshot.web.uploads import read_form
@@ -227,7 +227,7 @@ async def pin(request: Request) -> Response:
     form = await read_form(request, booth.settings, booth.held, _PIN_BYTES)
     token = door.enter(form.text("pin"), client_of(request.scope))
     answer = Response(status_code=204)
-    answer.set_cookie("fewshot-pin", token, httponly=True, samesite="strict", secure=booth.settings.secure)
+    answer.set_cookie(COOKIE, token, httponly=True, samesite="strict", secure=booth.settings.secure)
     return answer
 
 
