@@ -29,25 +29,21 @@ def cycle_loss(reconstruction: Tensor, original: Tensor) -> Tensor:
     return F.l1_loss(reconstruction, original)
 
 
-def gradient_penalty(
-    netD: nn.Module, real: Tensor, fake: Tensor, generator: torch.Generator | None = None
-) -> Tensor:
+def gradient_penalty(netD: nn.Module, real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
     """Two-sided penalty on straight lines between real and fake (WGAN-GP, arXiv 1704.00028, eq. 3).
 
     Args:
         real, fake: pictures `(B, 3, H, W)`; of unequal batches the shorter length is used.
-        generator: CPU generator that draws each picture's place on its line; None takes the device's own.
+        mix: each picture's place on its line `(B, 1, 1, 1)`, 1 at the real one; uniform in the reference.
 
     Returns mean (||∇D(x̂)||₂ - 1)², to be weighted by 10 in the reference. The gradient is that of the patch
     scores' mean, so that its size does not grow with the number of patches. Always computed in float32: half
     precision loses the second derivative.
     """
     count = min(len(real), len(fake))
-    where = real.device if generator is None else "cpu"
-    mix = torch.rand(count, 1, 1, 1, generator=generator, device=where).to(real.device)
     with torch.autocast(real.device.type, enabled=False):
         between = (
-            mix * real[:count].detach().float() + (1 - mix) * fake[:count].detach().float()
+            mix[:count] * real[:count].detach().float() + (1 - mix[:count]) * fake[:count].detach().float()
         ).requires_grad_()
         scores = torch.stack([s.flatten(1).mean(1) for s in as_list(netD(between))]).sum()
         (gradient,) = torch.autograd.grad(scores, between, create_graph=True)
@@ -100,8 +96,20 @@ def sliced_wasserstein(
     up in the same place, divided by the variance over all of the target. Means and deviations tell less: they
     miss that a drawing has few values, such as paper and ink, and nothing between.
     """
-    ours, theirs = ((side @ directions).float() for side in (rows, target))
-    size = theirs.flatten(0, -2).var(0).mean().clamp_min(1e-6)
+    return projected_wasserstein((rows @ directions).float(), (target @ directions).float(), groups)
+
+
+def projected_wasserstein(
+    ours: Tensor, theirs: Tensor, groups: Tensor | None = None, variance: Tensor | None = None
+) -> Tensor:
+    """`sliced_wasserstein` of sets that are projected already, `(..., N, P)`.
+
+    Args:
+        variance: of the target on each direction `(P,)`, where more of it is known than is here.
+    """
+    if variance is None:
+        variance = theirs.flatten(0, -2).var(0)
+    size = variance.mean().clamp_min(1e-6)
     if groups is not None:
         # Moved so far apart that sorting keeps the groups together; the difference does not see it.
         span = torch.stack([side.detach().abs().amax() for side in (ours, theirs)]).amax()

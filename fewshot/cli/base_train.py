@@ -42,7 +42,7 @@ def train(
     share: Annotated[
         str, typer.Option(metavar="X,X…", help="How the stages share the minutes, such as 0.6,0.4.")
     ] = "",
-    batch: Annotated[int, typer.Option(help="Pairs in a step, in each process.")] = _DEFAULT.batch,
+    batch: Annotated[int, typer.Option(help="Pairs in a step, over all processes.")] = _DEFAULT.batch,
     lr: Annotated[float, typer.Option(help="Adam's learning rate.")] = _DEFAULT.lr,
     start: Annotated[
         str, typer.Option(metavar="BASE", help="Start from a trained base instead of random weights.")

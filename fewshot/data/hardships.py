@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fewshot.data.augment import turned, uniform
+from fewshot.data.draws import Luck, alike, rand
 
 ROLL = 0.26
 """Largest tilt, radians (15 degrees)."""
@@ -26,7 +27,7 @@ _SHRUNK_ALIKE = 8
 """Pictures that are shrunk together; many steps' pictures may be drawn at once."""
 
 
-def tilt(images: Tensor, chance: float, generator: torch.Generator) -> Tensor:
+def tilt(images: Tensor, chance: float, luck: Luck) -> Tensor:
     """Roll, zoom and shift some of the pictures; borders are mirrored.
 
     Args:
@@ -34,11 +35,11 @@ def tilt(images: Tensor, chance: float, generator: torch.Generator) -> Tensor:
         chance: fraction of the pictures that are changed.
     """
     count = len(images)
-    chosen = torch.rand(count, generator=generator) < chance
+    chosen = rand(luck, count) < chance
     # Drawn for all of them, so that one picture's fate does not change the others'.
-    roll = (torch.rand(count, generator=generator) * 2 - 1) * ROLL
-    zoom = 1 + (torch.rand(count, generator=generator) * 2 - 1) * ZOOM
-    room = (torch.rand(count, 2, generator=generator) * 2 - 1) * SHIFT
+    roll = (rand(luck, count) * 2 - 1) * ROLL
+    zoom = 1 + (rand(luck, count) * 2 - 1) * ZOOM
+    room = (rand(luck, count, 2) * 2 - 1) * SHIFT
     if not chosen.any():
         return images
     tilted = turned(images[chosen.to(images.device)], zoom[chosen], roll[chosen], room[chosen])
@@ -47,7 +48,7 @@ def tilt(images: Tensor, chance: float, generator: torch.Generator) -> Tensor:
     return images
 
 
-def spoil(images: Tensor, chance: float, generator: torch.Generator) -> Tensor:
+def spoil(images: Tensor, chance: float, luck: Luck) -> Tensor:
     """Each of `HARDSHIPS` for `chance` of the photos, one after the other.
 
     Args:
@@ -57,67 +58,67 @@ def spoil(images: Tensor, chance: float, generator: torch.Generator) -> Tensor:
         The same shape and range.
     """
     for hardship in HARDSHIPS:
-        chosen = (torch.rand(len(images), 1, 1, 1, generator=generator) < chance).to(images.device)
-        images = torch.where(chosen, hardship(images, generator).clamp(-1, 1), images)
+        chosen = (rand(luck, len(images), 1, 1, 1) < chance).to(images.device)
+        images = torch.where(chosen, hardship(images, luck).clamp(-1, 1), images)
     return images
 
 
-def _side_light(images: Tensor, generator: torch.Generator) -> Tensor:
+def _side_light(images: Tensor, luck: Luck) -> Tensor:
     """Light falls off along a random direction, down to a fifth, as exposure: on values in [0, 1]."""
-    angle = uniform(len(images), 0, 6.2832, images, generator)
-    strength = uniform(len(images), 0.3, 0.8, images, generator)
+    angle = uniform(len(images), 0, 6.2832, images, luck)
+    strength = uniform(len(images), 0.3, 0.8, images, luck)
     side = torch.linspace(-1, 1, images.shape[-1], device=images.device)
     ramp = angle.cos() * side.view(1, 1, 1, -1) + angle.sin() * side.view(1, 1, -1, 1)
     light = 1 - strength * torch.sigmoid(4 * ramp)
     return (images + 1) * light - 1
 
 
-def _exposure(images: Tensor, generator: torch.Generator) -> Tensor:
+def _exposure(images: Tensor, luck: Luck) -> Tensor:
     """Gamma between 0.6 (bright) and 2 (back light): the face goes dark."""
-    power = 2 ** uniform(len(images), -0.7, 1.0, images, generator)
+    power = 2 ** uniform(len(images), -0.7, 1.0, images, luck)
     return 2 * ((images.clamp(-1, 1) + 1) / 2).pow(power) - 1
 
 
-def _cast(images: Tensor, generator: torch.Generator) -> Tensor:
+def _cast(images: Tensor, luck: Luck) -> Tensor:
     """Coloured light: each channel times 0.6 to 1.1."""
-    return (images + 1) * uniform(len(images), 0.6, 1.1, images, generator, channels=3) - 1
+    return (images + 1) * uniform(len(images), 0.6, 1.1, images, luck, channels=3) - 1
 
 
-def _grey(images: Tensor, generator: torch.Generator) -> Tensor:
+def _grey(images: Tensor, luck: Luck) -> Tensor:
     """Most of the colour gone: Rec. 601 luma."""
     weights = images.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
-    keep = uniform(len(images), 0, 0.3, images, generator)
+    keep = uniform(len(images), 0, 0.3, images, luck)
     grey = (images * weights).sum(1, keepdim=True)
     return grey + keep * (images - grey)
 
 
-def _low_resolution(images: Tensor, generator: torch.Generator) -> Tensor:
+def _low_resolution(images: Tensor, luck: Luck) -> Tensor:
     """Shrunk to 0.3 to 0.6 of the side and enlarged again: small faces and blur."""
-    return torch.cat([_shrunk(part, generator) for part in images.split(_SHRUNK_ALIKE)])
+    runs = alike(luck, len(images), _SHRUNK_ALIKE)
+    return torch.cat([_shrunk(images[run], number * 0.3 + 0.3) for run, number in runs])
 
 
-def _shrunk(images: Tensor, generator: torch.Generator) -> Tensor:
-    factor = float(torch.rand((), generator=generator)) * 0.3 + 0.3
+def _shrunk(images: Tensor, factor: float) -> Tensor:
     side = max(4, round(images.shape[-1] * factor))
     small = F.interpolate(images, (side, side), mode="area")
     return F.interpolate(small, images.shape[-2:], mode="bilinear")
 
 
-def _occlude(images: Tensor, generator: torch.Generator) -> Tensor:
+def _occlude(images: Tensor, luck: Luck) -> Tensor:
     """A tilted soft-edged ellipse of one colour: a hand, a mask, a phone before the lower face or a side."""
     count, side = len(images), torch.linspace(-1, 1, images.shape[-1], device=images.device)
-    x = side.view(1, 1, 1, -1) - uniform(count, -0.7, 0.7, images, generator)
-    y = side.view(1, 1, -1, 1) - uniform(count, 0.0, 0.9, images, generator)
-    angle = uniform(count, 0, 3.1416, images, generator)
+    x = side.view(1, 1, 1, -1) - uniform(count, -0.7, 0.7, images, luck)
+    y = side.view(1, 1, -1, 1) - uniform(count, 0.0, 0.9, images, luck)
+    angle = uniform(count, 0, 3.1416, images, luck)
     along, across = x * angle.cos() + y * angle.sin(), y * angle.cos() - x * angle.sin()
-    long = uniform(count, 0.25, 0.5, images, generator)
-    short = uniform(count, 0.12, 0.3, images, generator)
+    long = uniform(count, 0.25, 0.5, images, luck)
+    short = uniform(count, 0.12, 0.3, images, luck)
     mask = torch.sigmoid(12 * (1 - (along / long).square() - (across / short).square()))
-    colour = uniform(count, -1, 1, images, generator, channels=3)
+    colour = uniform(count, -1, 1, images, luck, channels=3)
     return images + mask * (colour - images)
 
 
-Hardship = Callable[[Tensor, torch.Generator], Tensor]
+Hardship = Callable[[Tensor, Luck], Tensor]
 
 HARDSHIPS: tuple[Hardship, ...] = (_side_light, _exposure, _cast, _grey, _low_resolution, _occlude)
 """All that `spoil` does, in its order."""

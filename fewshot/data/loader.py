@@ -1,4 +1,4 @@
-"""Unpaired batches from packs in memory: any step's batch can be drawn again from (seed, step, rank)."""
+"""Unpaired batches from packs in memory: any step's batch can be drawn again from (seed, step)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fewshot.data.draws import Draws
 from fewshot.data.packs import Pack
 
 
@@ -35,12 +36,12 @@ class Domain:
     def __len__(self) -> int:
         return sum(len(pack) for pack in self.packs)
 
-    def draw(self, count: int, generator: torch.Generator) -> Tensor:
-        """uint8 `(count, 3, S, S)`, drawn with replacement."""
-        chosen = torch.multinomial(self.chances, count, replacement=True, generator=generator)
+    def draw(self, draws: Draws) -> Tensor:
+        """A picture for each place, drawn with replacement: uint8 `(len(draws), 3, S, S)`."""
+        chosen = draws.choose(self.chances)
         lengths = torch.tensor([len(pack) for pack in self.packs])[chosen]
-        at = (torch.rand(count, generator=generator, dtype=torch.float64) * lengths).long()
-        drawn = self.pixels[0].new_empty(count, *self.pixels[0].shape[1:])
+        at = (draws.rand(dtype=torch.float64) * lengths).long()
+        drawn = self.pixels[0].new_empty(len(draws), *self.pixels[0].shape[1:])
         # One gather a pack instead of one copy a picture: a GPU waits for launches, not for bytes.
         for index, pixels in enumerate(self.pixels):
             places = (chosen == index).nonzero().flatten()

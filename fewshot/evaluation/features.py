@@ -94,18 +94,26 @@ def features_of(
         hashes = [pictures.hashes[i] for i in own]
         features = fill(judge, pictures.pixels[rank::processes], hashes, store, batch=BATCH, report=shown)
     if accelerator is not None and processes > 1:
-        features = _gathered(features, len(pictures), accelerator)
+        features = gather_rows(torch.from_numpy(features), len(pictures), accelerator).numpy()
     check_finite(judge, features, [f"{pictures.source}: {name}" for name in pictures.names])
     return features
 
 
-def _gathered(own: np.ndarray, n: int, accelerator: Accelerator) -> np.ndarray:
-    """Everyone's rows in the order of the pictures, the same array `(n, D)` in every process."""
+def gather_rows(own: Tensor, n: int, accelerator: Accelerator) -> Tensor:
+    """Everyone's rows in the order of what they are of, the same `(n, ...)` on the CPU in every process.
+
+    Args:
+        own: rows of this process: of every p-th picture, from the one of its rank on.
+        n: pictures in all.
+        accelerator: of the p processes.
+    """
     processes = accelerator.num_processes
-    padded = torch.zeros(-(-n // processes), own.shape[1])
-    padded[: len(own)] = torch.from_numpy(own)
-    everyone = accelerator.gather(padded.to(accelerator.device)).cpu().numpy()
-    features = np.empty((n, own.shape[1]), np.float32)
-    for rank, rows in enumerate(np.split(everyone, processes)):
-        features[rank::processes] = rows[: len(range(rank, n, processes))]
-    return features
+    if processes == 1:
+        return own.cpu()
+    padded = own.new_zeros(-(-n // processes), *own.shape[1:])
+    padded[: len(own)] = own
+    everyone = accelerator.gather(padded.to(accelerator.device)).cpu()
+    rows = everyone.new_empty(n, *own.shape[1:])
+    for rank, part in enumerate(everyone.chunk(processes)):
+        rows[rank::processes] = part[: len(range(rank, n, processes))]
+    return rows

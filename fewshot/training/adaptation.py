@@ -27,7 +27,7 @@ from fewshot.errors import ConflictError, Interrupted
 from fewshot.files import atomic_write_bytes, clear_write_errors
 from fewshot.output import notice, progress, warn
 from fewshot.sheets import contact_sheet, png_bytes
-from fewshot.training.parts import agree, anywhere, of_main
+from fewshot.training.parts import agree, of_main
 from fewshot.training.position import Progressed
 from fewshot.training.precision import make_accelerator
 from fewshot.training.run_log import RunLog
@@ -112,9 +112,8 @@ class Adaptation:
             clock = time.monotonic()
             while not self._is_over(limit):
                 losses = self.trainer.step(at.step)
-                if anywhere(self.accelerator, broken := not all(map(math.isfinite, losses.values()))):
-                    if broken:
-                        warn(self.trainer.what_broke(at.step, losses))
+                if not all(map(math.isfinite, losses.values())):
+                    warn(self.trainer.what_broke(at.step, losses))
                     break
                 at.step += 1
                 now = time.monotonic()

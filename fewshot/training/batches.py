@@ -8,9 +8,12 @@ import torch
 from torch import Tensor
 
 from fewshot.data.augment import jitter, random_crop_flip, to_float
+from fewshot.data.draws import Draws
 from fewshot.data.hardships import spoil, tilt
 from fewshot.data.loader import Domain
 from fewshot.training.pretrain_config import PretrainConfig
+
+Tensors = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -25,9 +28,13 @@ class Batch:
     """The same photos as netG_A is shown them, spoiled by light and worse; None: as they are."""
 
     @property
-    def tensors(self) -> dict[str, Tensor]:
+    def tensors(self) -> Tensors:
         """All that is there, by name."""
         return {name: tensor for name, tensor in vars(self).items() if tensor is not None}
+
+    def part(self, piece: slice) -> Tensors:
+        """Some of the pictures, by name."""
+        return {name: tensor[piece] for name, tensor in self.tensors.items()}
 
 
 def draw_batches(
@@ -35,23 +42,27 @@ def draw_batches(
     drawings: Domain,
     size: int,
     config: PretrainConfig,
-    generator: torch.Generator,
+    draws: Draws,
     device: torch.device,
     steps: int = 1,
 ) -> list[Batch]:
     """Random windows of `size` px, mirrored and tilted; the photos also as the generator is to see them.
 
     Args:
+        draws: random numbers for this process's places of one step.
         steps: number of batches, drawn and changed all at once: a GPU waits for launches, not for pixels.
     """
+    count = len(draws)
+    places = [step * draws.total + draws.places for step in range(steps)]
+    draws = Draws(draws.shared, steps * draws.total, torch.cat(places))
 
     def windows(domain: Domain) -> Tensor:
-        pixels = random_crop_flip(domain.draw(steps * config.batch, generator), size, generator).to(device)
-        return tilt(to_float(pixels), config.tilt, generator)
+        pixels = random_crop_flip(domain.draw(draws), size, draws).to(device)
+        return tilt(to_float(pixels), config.tilt, draws)
 
     real_A = windows(photos)
-    seen_A = spoil(jitter(real_A, config.jitter, generator), config.hard, generator)
-    sides = (_parts(images, config.batch) for images in (real_A, windows(drawings), seen_A))
+    seen_A = spoil(jitter(real_A, config.jitter, draws), config.hard, draws)
+    sides = (_parts(images, count) for images in (real_A, windows(drawings), seen_A))
     return [Batch(*parts) for parts in zip(*sides, strict=True)]
 
 

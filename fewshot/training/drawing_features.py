@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from base_models.losses import outlier_loss, sliced_wasserstein, style_loss
+from base_models.losses import outlier_loss, projected_wasserstein, style_loss
 from eval.face_parsing import PARTS, FaceParser
 from eval.perceptual import style_statistics
+from fewshot.data.draws import Luck, randint, shared
+from fewshot.training.global_batch import ALONE, Join
 from fewshot.training.part_table import PartTable
 
 Features = Callable[[Tensor], list[Tensor]]
@@ -82,9 +84,9 @@ class DrawingFeatures:
         self.rows = [torch.cat(layer) for layer in zip(*sampled, strict=True)]
         self.tables = [PartTable(torch.cat(layer)) for layer in zip(*parts, strict=True)]
 
-    def style_loss(self, maps: list[Tensor]) -> Tensor:
-        """`base_models.losses.style_loss` of the results' maps."""
-        return style_loss(style_statistics(maps), self.statistics)
+    def style_loss(self, maps: list[Tensor], join: Join = ALONE) -> Tensor:
+        """`base_models.losses.style_loss` of the results' maps, over the whole batch."""
+        return style_loss([join(s) for s in style_statistics(maps)], self.statistics)
 
     def outlier_loss(self, maps: list[Tensor]) -> Tensor:
         """`base_models.losses.outlier_loss` of the results' maps."""
@@ -94,9 +96,10 @@ class DrawingFeatures:
         self,
         results: Tensor,
         maps: list[Tensor],
-        generator: torch.Generator,
+        luck: Luck,
         targets: Tensor | None = None,
         parts: Tensor | None = None,
+        join: Join = ALONE,
     ) -> Tensor:
         """`base_models.losses.sliced_wasserstein` of pixel patches, and the mean of that of the maps.
 
@@ -106,33 +109,46 @@ class DrawingFeatures:
         Args:
             results: float `(B, 3, S, S)` in [-1, 1].
             maps: their features.
-            generator: CPU generator that chooses positions and directions.
+            luck: chooses positions and directions.
             targets: index of a drawing `(B,)` that each result is compared with; all at once with all
                 drawings when None.
             parts: probabilities of the parts of the face that the results show `(B, P, h, w)`; with them each
                 part is compared with the same part, whatever share of the picture it has.
+            join: adds what is not here of the batch.
         """
         terms = []
-        for place, ours in enumerate(sample_rows(results, maps, ROWS, generator, parts)):
-            theirs, rows = self._like(place, ours, generator, targets), ours.rows
+        for place, ours in enumerate(sample_rows(results, maps, ROWS, luck, parts)):
+            rows, theirs = ours.rows, self._like(place, ours, luck, targets)
+            directions = torch.randn(rows.shape[-1], DIRECTIONS, generator=shared(luck)).to(rows.device)
+            directions = F.normalize(directions, dim=0)
+            rows, theirs = (rows @ directions).float(), (theirs @ directions).float()
+            groups = None if ours.parts is None else ours.parts.to(rows.device)
             if targets is None:
-                rows, theirs = rows.flatten(0, 1), theirs.flatten(0, 1)
-            directions = F.normalize(torch.randn(rows.shape[-1], DIRECTIONS, generator=generator), dim=0)
-            groups = None if ours.parts is None else ours.parts.to(rows.device).view(rows.shape[:-1])
-            terms.append(sliced_wasserstein(rows, theirs, directions.to(rows.device), groups))
+                rows, theirs = join(rows).flatten(0, 1), join(theirs).flatten(0, 1)
+                groups = None if groups is None else join(groups).flatten()
+                terms.append(projected_wasserstein(rows, theirs, groups))
+            else:
+                terms.append(projected_wasserstein(rows, theirs, groups, _variance(theirs, join)))
         return terms[0] + torch.stack(terms[1:]).mean()
 
-    def _like(self, layer: int, ours: Sampled, generator: torch.Generator, targets: Tensor | None) -> Tensor:
+    def _like(self, layer: int, ours: Sampled, luck: Luck, targets: Tensor | None) -> Tensor:
         """As many stored rows of the drawings, `(B, count, C)`; of the same parts where they are known."""
         stored = self.rows[layer]
         count, kept = ours.rows.shape[1], stored.shape[1]
         if ours.parts is not None:
-            chosen = self.tables[layer].choose(ours.parts, targets, generator)
+            chosen = self.tables[layer].choose(ours.parts, targets, luck)
         elif targets is not None:
-            chosen = targets[:, None] * kept + torch.randint(0, kept, (count,), generator=generator)
+            chosen = targets[:, None] * kept + torch.randint(0, kept, (count,), generator=shared(luck))
         else:
-            chosen = torch.randint(0, len(stored) * kept, (len(ours.rows), count), generator=generator)
+            chosen = randint(luck, len(stored) * kept, len(ours.rows), count)
         return stored.flatten(0, 1)[chosen.to(stored.device)].float()
+
+
+def _variance(rows: Tensor, join: Join) -> Tensor:
+    """Of rows `(B, N, P)` over those of the whole batch, `(P,)`; all pictures have N."""
+    means, variances = join(torch.cat([rows.mean(1), rows.var(1, correction=0)], 1)).chunk(2, 1)
+    count = len(means) * rows.shape[1]
+    return (means.var(0, correction=0) + variances.mean(0)) * count / (count - 1)
 
 
 def _sample(
@@ -168,7 +184,7 @@ def sample_rows(
     images: Tensor,
     maps: list[Tensor],
     count: int,
-    generator: torch.Generator,
+    luck: Luck,
     parts: Tensor | None = None,
 ) -> list[Sampled]:
     """Pixel patches and features at random positions of each picture.
@@ -177,17 +193,14 @@ def sample_rows(
         images: `(B, 3, S, S)`.
         maps: `(B, C, h, w)` each.
         count: positions on each layer of each picture.
-        generator: CPU generator.
+        luck: chooses the positions.
         parts: probabilities of parts `(B, P, h, w)` of the pictures.
 
     Returns:
         Rows `(B, count, PATCH**2 * 3)`, then `(B, count, C)` per map, float32.
     """
     batch, _, height, width = images.shape
-    tops, lefts = (
-        torch.randint(0, side - PATCH + 1, (batch, count, 1, 1), generator=generator)
-        for side in (height, width)
-    )
+    tops, lefts = (randint(luck, side - PATCH + 1, batch, count, 1, 1) for side in (height, width))
     along, which = torch.arange(PATCH), torch.arange(batch)[:, None, None, None]
     places = [index.to(images.device) for index in (which, tops + along[:, None], lefts + along)]
     patches = images[places[0], :, places[1], places[2]].flatten(2).float()
@@ -195,7 +208,7 @@ def sample_rows(
     sampled = [Sampled(patches, _part_at(parts, (height, width), centres.view(batch, count)))]
     for each in maps:
         flat = each.permute(0, 2, 3, 1).flatten(1, 2)
-        chosen = torch.randint(0, flat.shape[1], (batch, count), generator=generator)
+        chosen = randint(luck, flat.shape[1], batch, count)
         rows = flat[which[..., 0].to(flat.device).view(batch, 1), chosen.to(flat.device)].float()
         sampled.append(Sampled(rows, _part_at(parts, each.shape[-2:], chosen)))
     return sampled

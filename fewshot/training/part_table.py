@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from eval.face_parsing import PARTS
+from fewshot.data.draws import Luck, rand
 
 LEAST = 6
 """Rows of a part that one drawing must have to stand for it alone: less is an accident of the parser."""
@@ -27,26 +28,26 @@ class PartTable:
         self.of_each = _Lists(torch.where(parts < 0, last, drawing + parts).flatten(), last)
         self.of_all = _Lists(torch.where(parts < 0, len(PARTS), parts).flatten(), len(PARTS))
 
-    def choose(self, parts: Tensor, drawings: Tensor | None, generator: torch.Generator) -> Tensor:
+    def choose(self, parts: Tensor, drawings: Tensor | None, luck: Luck) -> Tensor:
         """A random row for each wanted part.
 
         Args:
             parts: numbers of the parts `(B, K)`, on the CPU.
             drawings: which drawing each line of `parts` is to be served from `(B,)`; None for any.
-            generator: CPU generator.
+            luck: chooses the rows.
 
         Returns:
             Places in the flattened `(N * R)` rows, `(B, K)`: of the drawing's own part, or if it has hardly
             any (closed eyes, a bald head) of any drawing's, or if none has it any row at all.
         """
-        luck = torch.rand(parts.shape, generator=generator)
+        numbers = rand(luck, *parts.shape)
         anywhere = torch.where(
-            self.of_all.count[parts] > 0, self.of_all.pick(parts, luck), (luck * self.total).long()
+            self.of_all.count[parts] > 0, self.of_all.pick(parts, numbers), (numbers * self.total).long()
         )
         if drawings is None:
             return anywhere
         lists = drawings[:, None] * len(PARTS) + parts
-        return torch.where(self.of_each.count[lists] >= LEAST, self.of_each.pick(lists, luck), anywhere)
+        return torch.where(self.of_each.count[lists] >= LEAST, self.of_each.pick(lists, numbers), anywhere)
 
 
 class _Lists:

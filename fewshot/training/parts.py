@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from fewshot.data.draws import Draws
+
 
 class WeightAverage:
     """Exponential moving average of a network's parameters (arXiv 1806.04498 shows what it does for GANs).
@@ -60,49 +62,57 @@ class WeightAverage:
 class ImagePool:
     """Past results shown to the discriminator (Shrivastava et al. 2017; CycleGAN uses 50).
 
+    Each place of the batch has a part of the pool to itself, so that it does not matter which process has it.
+
     Args:
-        size: pictures kept; 0 passes the newest through.
+        size: pictures kept over all places; 0 passes the newest through.
     """
 
     def __init__(self, size: int) -> None:
         self.size = size
         self.images: Tensor | None = None
+        """`(B, depth, C, H, W)`."""
+        self.filled = 0
+        """Pictures kept for each place, as far as it keeps any."""
 
-    def query(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Each picture is kept and, once the pool is full, half of the time exchanged for an older one.
+    def query(self, images: Tensor, draws: Draws) -> Tensor:
+        """Each picture is kept and, once its place has all it keeps, half of the time exchanged for an older.
 
-        Of more pictures than the pool holds, the last ones pass through.
+        Of larger batches than the pool, the last pictures pass through.
         """
-        if self.size == 0:
+        room = self.size // draws.total + (draws.places < self.size % draws.total).long()
+        depth = -(-self.size // draws.total)
+        # Drawn in any case: a full pool and an empty one leave the generator alike.
+        column, luck = (draws.rand() * room).long(), draws.rand() < 0.5
+        if not len(images) or depth == 0:
             return images
         images = images.detach()
-        kept = 0 if self.images is None else len(self.images)
-        if kept < self.size:
-            fresh = images[: self.size - kept].clone()
-            self.images = fresh if self.images is None else torch.cat([self.images, fresh])
-            return images
-        assert self.images is not None
+        if self.images is None:
+            self.images = images.new_zeros(len(images), depth, *images.shape[1:])
         # A resumed run may compute in another precision.
         self.images = self.images.to(images.dtype)
-        some, beyond = images[: self.size], images[self.size :]
-        # Different places for all of them, so that it does not matter which is written first.
-        places = torch.randperm(self.size, generator=generator)[: len(some)].to(images.device)
-        exchanged = (torch.rand(len(some), 1, 1, 1, generator=generator) < 0.5).to(images.device)
-        older = self.images[places]
-        self.images[places] = torch.where(exchanged, some, older)
-        return torch.cat([torch.where(exchanged, older, some), beyond])
+        filling, full = self.filled < room, (self.filled >= room) & (room > 0)
+        column = torch.where(filling, self.filled, column).to(images.device)
+        rows = torch.arange(len(images), device=images.device)
+        exchanged, kept = (
+            mask.to(images.device).view(-1, 1, 1, 1) for mask in (full & luck, filling | (full & luck))
+        )
+        older = self.images[rows, column]
+        self.images[rows, column] = torch.where(kept, images, older)
+        self.filled = min(self.filled + 1, depth)
+        return torch.where(exchanged, older, images)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"images": self.images}
+        return {"images": self.images, "filled": self.filled}
 
     def load_state_dict(self, state: dict[str, Any], device: torch.device | str = "cpu") -> None:
         """Restore what `state_dict` gave, on the device that the results will be on."""
-        images = state["images"]
+        images, self.filled = state["images"], state["filled"]
         self.images = images.to(device, copy=True) if images is not None else None
 
 
 def step_generator(seed: int, *position: int) -> torch.Generator:
-    """A CPU generator that depends only on the seed and a position such as (stage, step, rank)."""
+    """A CPU generator that depends only on the seed and a position such as (stage, step)."""
     mixed = seed
     for number in position:
         mixed = (mixed * 1_000_003 + number + 1) % (2**63 - 1)
@@ -121,13 +131,6 @@ def average_gradients(accelerator: Any, parameters: Iterable[nn.Parameter]) -> N
     flat = accelerator.reduce(torch.cat([g.flatten() for g in gradients]), reduction="mean")
     for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
         gradient.copy_(part.view_as(gradient))
-
-
-def anywhere(accelerator: Any, here: bool) -> bool:
-    """Whether it is so in any process: the same answer in every one, so that none waits for another."""
-    if accelerator.num_processes == 1:
-        return here
-    return bool(accelerator.gather(torch.tensor([float(here)], device=accelerator.device)).any())
 
 
 def of_main(accelerator: Any, value: float) -> float:

@@ -22,10 +22,12 @@ from torch import Tensor, nn
 from base_models.architectures import ARCHITECTURES, Architecture
 from base_models.checkpoint import BaseModel, build_networks
 from eval.perceptual import load_perceptual
+from fewshot.data.draws import Draws
 from fewshot.data.loader import Domain
 from fewshot.errors import BadInputError, NotFoundError
 from fewshot.output import notice
 from fewshot.training.batches import Batch, draw_batches
+from fewshot.training.global_batch import GlobalBatch
 from fewshot.training.graphs import own_stream
 from fewshot.training.parts import agree, step_generator
 from fewshot.training.pretrain_config import PretrainConfig
@@ -90,6 +92,7 @@ class Pretraining:
         self.licence, self.facts, self.watch = licence, facts or {}, watch
         self.name = name or f"{config.arch}.{folder.name}"
         self.files = RunFiles(folder, config, accelerator)
+        self.batch = GlobalBatch(accelerator, config.batch)
         torch.manual_seed(config.seed)
         self.start = start
         # All stages in the layout that training uses: another one rounds otherwise, and a run that is resumed
@@ -143,7 +146,7 @@ class Pretraining:
         torch.manual_seed(self.config.seed + 1000 * (index + 1))
         nets, device = (self.netG_A, self.netG_B), self.accelerator.device
         networks = StageNetworks(*nets, index, self.config, self.architecture, self.perceptual, device)
-        trainer = StageTrainer(networks, self.accelerator)
+        trainer = StageTrainer(networks, self.batch)
         if self.start is not None:
             start_discriminators(trainer, self.start)
         return trainer
@@ -169,7 +172,7 @@ class Pretraining:
             self._check_losses(losses)
             spent = self._agree(time.monotonic() - clock)
             position.step += len(batches)
-            position.pairs += len(batches) * config.batch * self.accelerator.num_processes
+            position.pairs += len(batches) * config.batch
             # What a GPU needs for its first steps counts for the slice, not for the stage.
             position.seconds += spent if training else 0
             position.total_seconds += spent if training else 0
@@ -185,10 +188,9 @@ class Pretraining:
 
     def batches(self, photos: Domain, drawings: Domain, size: int, step: int, count: int) -> list[Batch]:
         """This process's pictures of `count` steps from `step` on."""
-        generator = step_generator(
-            self.config.seed + 1, self.position.stage, step, self.accelerator.process_index
-        )
-        return draw_batches(photos, drawings, size, self.config, generator, self.accelerator.device, count)
+        generator = step_generator(self.config.seed + 1, self.position.stage, step)
+        draws = Draws(generator, self.batch.total, self.batch.places)
+        return draw_batches(photos, drawings, size, self.config, draws, self.accelerator.device, count)
 
     def _agree(self, seconds: float) -> float:
         """Decide, alike in every process, whether to stop; returns the main one's seconds."""
@@ -209,7 +211,7 @@ class Pretraining:
         if self.accelerator.is_main_process:
             path = write_preview(trainer, self.photos, self.position.step, self.folder / "samples")
             self.files.log(self.position, losses, path)
-            pairs = self.config.batch * self.accelerator.num_processes * self.position.step
+            pairs = self.config.batch * self.position.step
             speed = f", {pairs / self.position.seconds:.1f} pairs/s" if self.position.seconds else ""
             notice(f"stage {trainer.index + 1} step {self.position.step}{speed}, preview {path}")
 

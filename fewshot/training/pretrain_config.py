@@ -29,7 +29,7 @@ class PretrainConfig:
     arch: str = "scan_128"
     """Registered architecture."""
     batch: int = 4
-    """Photo/drawing pairs per step and process; CycleGAN uses 1, 4 fill two cores."""
+    """Photo/drawing pairs per step, over all processes; CycleGAN uses 1, 4 fill two cores."""
     lr: float = 2e-4
     """Adam learning rate (paper), constant for the first half of a stage, then falling to zero."""
     beta1: float = 0.5

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from fewshot.training.batches import Batch
+from fewshot.data.draws import Draws, Luck
+from fewshot.training.batches import Batch, Tensors
+from fewshot.training.global_batch import GlobalBatch
 from fewshot.training.graphs import Graphed
 from fewshot.training.parts import ImagePool, WeightAverage, average_gradients, step_generator
-from fewshot.training.stage_networks import Results, StageNetworks, Tensors
+from fewshot.training.stage_networks import Results, StageNetworks
 
 START_UP = 5
 """First steps on a GPU: until everything lazy exists (gradients, kernels, cuDNN's choice of algorithms)."""
+
+
+class _Choice(IntEnum):
+    """What a step draws random numbers for; each has its own, so that pieces of a batch draw them again."""
+
+    GENERATORS = 0
+    POOLS = 1
+    DISCRIMINATORS = 2
 
 
 class StageTrainer:
@@ -22,21 +33,22 @@ class StageTrainer:
 
     Args:
         networks: the stage's, on the accelerator's device.
-        accelerator: an `accelerate.Accelerator`.
+        batch: how the pairs of a step are shared by processes and computed.
     """
 
-    def __init__(self, networks: StageNetworks, accelerator: Accelerator) -> None:
-        self.networks, self.accelerator = networks, accelerator
+    def __init__(self, networks: StageNetworks, batch: GlobalBatch) -> None:
+        self.networks, self.batch = networks, batch
+        self.accelerator: Accelerator = batch.accelerator
         self.config, self.index, self.size = networks.config, networks.index, networks.size
         self.G, self.D, self.F = networks.G, networks.D, networks.F
         self.graphs: tuple[Graphed, Graphed] | None = None
-        self.can_graph = _can_graph(accelerator)
+        self.can_graph = _can_graph(self.accelerator) and not batch.in_pieces
         self.optimizer_G = self._adam([*self.G.parameters()])
         self.optimizer_D = self._adam([*self.D.parameters(), *self.F.parameters()])
         self.ema = WeightAverage(self.G, self.config.ema)
         self.pools = {side: ImagePool(self.config.pool) for side in "AB"}
         self.steps = 0
-        if accelerator.device.type == "cuda":
+        if self.accelerator.device.type == "cuda":
             # All pictures of a stage have one size.
             torch.backends.cudnn.benchmark = True
 
@@ -69,29 +81,39 @@ class StageTrainer:
             progress: fraction of the stage that is done, for the learning rate.
 
         Returns:
-            The losses, on the device: to read them is to wait for it. A recorded step writes its losses where
-            the one before had them.
+            The losses over the whole batch, on the device: to read them is to wait for it. A recorded step
+            writes its losses where the one before had them.
         """
         self._set_rates(number, progress)
-        generator = step_generator(self.config.seed, self.index, number, self.accelerator.process_index)
-        pictures = batch.tensors
         if self.graphs is None:
-            results, losses = self._update_generators(pictures, generator)
+            results, losses = self._update_generators(batch, number)
         else:
             # Recorded random numbers come from the device's own generator.
-            torch.cuda.manual_seed(generator.initial_seed())
-            results, losses = self.graphs[0](pictures)
+            torch.cuda.manual_seed(self._draws(number, _Choice.GENERATORS).shared.initial_seed())
+            result, losses = self.graphs[0](batch.tensors)
+            results = [result]
         self.ema.update(self.G)
-        shown = {side: self.pools[side].query(fake, generator) for side, fake in results.fakes.items()}
+        shown = self._from_pools(results, number)
         if self.graphs is None:
-            d_losses = self._update_discriminators(pictures, results, shown, generator)
+            losses = losses | self._update_discriminators(batch, results, shown, number)
         else:
-            d_losses = self.graphs[1](shown)
+            losses = losses | self.graphs[1](shown)
         self.steps += 1
         if self.can_graph and self.graphs is None and self.steps == START_UP:
             del results
-            self._record(pictures, shown)
-        return losses | d_losses
+            self._record(batch.tensors, shown)
+        return self.batch.mean(losses)
+
+    def _draws(self, number: int, choice: _Choice, piece: slice | None = None) -> Draws:
+        places = self.batch.places if piece is None else self.batch.places[piece]
+        generator = step_generator(self.config.seed, self.index, number, choice)
+        return Draws(generator, self.batch.total, places)
+
+    def _from_pools(self, results: list[Results], number: int) -> Tensors:
+        """This step's results or earlier ones, by side."""
+        draws = self._draws(number, _Choice.POOLS)
+        fakes = {side: torch.cat([result.fakes[side] for result in results]) for side in "AB"}
+        return {side: self.pools[side].query(fake, draws) for side, fake in fakes.items()}
 
     def _set_rates(self, number: int, progress: float) -> None:
         """Constant for the first half, then falling to zero; the generators' may rise to it."""
@@ -104,39 +126,72 @@ class StageTrainer:
                 else:
                     group["lr"] = value
 
-    def _update_generators(
-        self, pictures: Tensors, generator: torch.Generator | None = None
-    ) -> tuple[Results, Tensors]:
-        with self.accelerator.autocast():
-            results, losses = self.networks.generator_losses(pictures, generator)
-        self._update(self.optimizer_G, losses)
-        return results.detached(), _detached(losses)
+    def _update_generators(self, batch: Batch, number: int) -> tuple[list[Results], Tensors]:
+        """The results of each piece of the batch, and the losses."""
+        self.optimizer_G.zero_grad(set_to_none=True)
+        every, total = [], dict[str, Tensor]()
+        for piece in self.batch.pieces():
+            draws = self._draws(number, _Choice.GENERATORS, piece)
+            results, losses = self._generator_losses(batch.part(piece), draws)
+            self._backward(losses, self.batch.weight(piece), total)
+            every.append(results.detached())
+        self._apply(self.optimizer_G)
+        return every, total
 
     def _update_discriminators(
-        self,
-        pictures: Tensors,
-        results: Results,
-        shown: Tensors,
-        generator: torch.Generator | None = None,
+        self, batch: Batch, results: list[Results], shown: Tensors, number: int
+    ) -> Tensors:
+        self.optimizer_D.zero_grad(set_to_none=True)
+        total = dict[str, Tensor]()
+        for piece, result in zip(self.batch.pieces(), results, strict=True):
+            draws = self._draws(number, _Choice.DISCRIMINATORS, piece)
+            old = {side: fakes[piece] for side, fakes in shown.items()}
+            losses = self._discriminator_losses(batch.part(piece), result, old, draws)
+            self._backward(losses, self.batch.weight(piece), total)
+        self._apply(self.optimizer_D)
+        return total
+
+    def _generator_losses(self, pictures: Tensors, luck: Luck | None) -> tuple[Results, Tensors]:
+        with self.accelerator.autocast():
+            return self.networks.generator_losses(pictures, luck)
+
+    def _discriminator_losses(
+        self, pictures: Tensors, results: Results, shown: Tensors, luck: Luck | None
     ) -> Tensors:
         with self.accelerator.autocast():
-            losses = self.networks.discriminator_losses(pictures, results, shown, generator)
-        self._update(self.optimizer_D, losses)
-        return _detached(losses)
+            return self.networks.discriminator_losses(pictures, results, shown, luck)
 
-    def _update(self, optimizer: Any, losses: Tensors) -> None:
-        optimizer.zero_grad(set_to_none=True)
-        self.accelerator.backward(torch.stack(list(losses.values())).sum())
+    def _backward(self, losses: Tensors, weight: float, total: Tensors) -> None:
+        """Add a piece's gradients, and its losses to those of this process's share."""
+        self.accelerator.backward(weight * torch.stack(list(losses.values())).sum())
+        for name, value in losses.items():
+            total[name] = total.get(name, 0) + weight * value.detach()
+
+    def _apply(self, optimizer: Any) -> None:
         average_gradients(self.accelerator, (p for group in optimizer.param_groups for p in group["params"]))
         optimizer.step()
 
     def _record(self, pictures: Tensors, shown: Tensors) -> None:
         """Both updates as CUDA graphs; the second reads what the first leaves in place."""
+
+        def generators(given: Tensors) -> tuple[Results, Tensors]:
+            self.optimizer_G.zero_grad(set_to_none=True)
+            results, losses = self._generator_losses(given, None)
+            self._backward(losses, 1.0, {})
+            self._apply(self.optimizer_G)
+            return results.detached(), _detached(losses)
+
+        def discriminators(given: Tensors) -> Tensors:
+            self.optimizer_D.zero_grad(set_to_none=True)
+            losses = self._discriminator_losses(first.inputs, results, given, None)
+            self._backward(losses, 1.0, {})
+            self._apply(self.optimizer_D)
+            return _detached(losses)
+
         pool = torch.cuda.graph_pool_handle()
-        first = Graphed(self._update_generators, pictures, pool)
+        first = Graphed(generators, pictures, pool)
         results = first.outputs[0]
-        second = Graphed(lambda given: self._update_discriminators(first.inputs, results, given), shown, pool)
-        self.graphs = first, second
+        self.graphs = first, Graphed(discriminators, shown, pool)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything a resumed stage needs but the pools, which belong to each process."""

@@ -22,11 +22,12 @@ from base_models.losses import (
 )
 from base_models.scan import RefinementStage, StackedGenerator, init_weights
 from eval.perceptual import CHANNELS, PerceptualNet
-from fewshot.data.augment import differentiable
+from fewshot.data.augment import differentiable, uniform
+from fewshot.data.draws import Luck
+from fewshot.training.batches import Tensors
 from fewshot.training.parts import frozen
 from fewshot.training.pretrain_config import PretrainConfig
 
-Tensors = dict[str, Tensor]
 Maps = dict[str, list[Tensor]]
 """Perceptual feature maps of side A and side B."""
 
@@ -104,23 +105,19 @@ class StageNetworks:
         for module in (self.G, self.D, self.F):
             module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def generator_losses(
-        self, pictures: Tensors, generator: torch.Generator | None
-    ) -> tuple[Results, Tensors]:
+    def generator_losses(self, pictures: Tensors, luck: Luck | None) -> tuple[Results, Tensors]:
         """Both translations, and what the generators are to make small.
 
         Args:
             pictures: `Batch.tensors`.
-            generator: draws the augmentation; not needed without one.
+            luck: for the augmentation; None draws from the device's own numbers.
         """
         with torch.no_grad():
             real = {side: self._maps(pictures[f"real_{side}"]) for side in "AB"}
         with frozen(self.D, self.F):
-            return self._generator_losses(pictures, real, generator)
+            return self._generator_losses(pictures, real, luck)
 
-    def _generator_losses(
-        self, pictures: Tensors, real: Maps, generator: torch.Generator | None
-    ) -> tuple[Results, Tensors]:
+    def _generator_losses(self, pictures: Tensors, real: Maps, luck: Luck | None) -> tuple[Results, Tensors]:
         c = self.config
         real_A, real_B = pictures["real_A"], pictures["real_B"]
         fake_B, fake_A = self.G["A"](pictures.get("seen_A", real_A)), self.G["B"](real_B)
@@ -137,7 +134,7 @@ class StageNetworks:
             losses["colour_B"] = c.lambda_colour * colour_loss(fake_A, real_B)
         fakes, maps = {"A": fake_A, "B": fake_B}, {}
         for side, source, fake in (("A", "B", fake_A), ("B", "A", fake_B)):
-            seen = differentiable(fake, c.augment, generator)
+            seen = differentiable(fake, c.augment, luck)
             losses[f"gan_{side}"] = lsgan_generator(self.D[side](seen))
             if self.perceptual is None:
                 continue
@@ -150,23 +147,24 @@ class StageNetworks:
         return Results(fakes, real, maps), losses
 
     def discriminator_losses(
-        self, pictures: Tensors, results: Results, shown: Tensors, generator: torch.Generator | None
+        self, pictures: Tensors, results: Results, shown: Tensors, luck: Luck | None
     ) -> Tensors:
         """What the discriminators are to make small.
 
         Args:
             shown: results of this step and earlier ones by side, out of the pools.
-            pictures, results, generator: as `generator_losses` took and gave them.
+            pictures, results, luck: as `generator_losses` took and gave them.
         """
         c, losses = self.config, {}
         for side in "AB":
             real = pictures[f"real_{side}"]
             fake = shown[side].to(real.dtype)
-            real_seen, fake_seen = (differentiable(images, c.augment, generator) for images in (real, fake))
+            real_seen, fake_seen = (differentiable(images, c.augment, luck) for images in (real, fake))
             scores = self.D[side](torch.cat([real_seen, fake_seen]))
             losses[f"D_{side}"] = lsgan_discriminator(*scores.chunk(2))
             if c.lambda_penalty:
-                penalty = gradient_penalty(self.D[side], real, fake, generator)
+                mix = uniform(len(real), 0, 1, real, luck)
+                penalty = gradient_penalty(self.D[side], real, fake, mix)
                 losses[f"penalty_{side}"] = c.lambda_penalty * penalty
             if side in self.F:
                 real_scores = self._feature_scores(side, results.real_maps[side])

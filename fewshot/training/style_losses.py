@@ -11,15 +11,19 @@ from base_models.discriminators import FeatureDiscriminator
 from base_models.losses import content_loss, cycle_loss, lsgan_generator, tone_loss, total_variation
 from eval.face_parsing import FaceParser
 from eval.perceptual import PerceptualNet
-from fewshot.data.augment import differentiable, random_crop_flip, to_float
+from fewshot.data.augment import differentiable, to_float
+from fewshot.data.draws import Draws
 from fewshot.training.drawing_features import DrawingFeatures
+from fewshot.training.global_batch import ALONE, Join
+from fewshot.training.shown import shifted
 from fewshot.training.sources import Sources
+from fewshot.training.style_discriminators import SHALLOW
 from recipes import Recipe
 
 CONTENT_LAYER = 2
 """fire5: fine enough to keep the eyes where they are, coarse enough to let strokes differ."""
-SHALLOW = slice(1, 3)
-"""Maps that the discriminator on features sees: strokes and not faces, since one drawing has one layout."""
+_PAIRED = 3
+"""Maps that a pseudo-photo's result is compared with its drawing on."""
 SMALLEST = 31
 """Side of the smallest picture that the features can look at, px: a base of 64 px at half its size."""
 GREY = 5.0
@@ -61,15 +65,23 @@ class StyleLosses:
         self.target = DrawingFeatures(
             shown, self._both_scales, generator, recipe.lambda_swd > 0, parser, around
         )
+        self.scales = _scales(features, shown) if recipe.lambda_pair else []
+        """Mean size of each of the maps that a pair is compared on."""
+
+    @property
+    def look_across(self) -> bool:
+        """Whether a loss looks at the batch as a whole, and not at one picture after the other."""
+        return bool(self.recipe.lambda_style or self.recipe.lambda_swd)
 
     def of(
         self,
         G: PeftModel,
         D: nn.ModuleDict,
         photos: Tensor,
-        generator: torch.Generator,
+        draws: Draws,
         targets: Tensor | None = None,
         parts: Tensor | None = None,
+        join: Join = ALONE,
     ) -> tuple[Tensor, Losses]:
         """Results of photos `(B, 3, S, S)` in [-1, 1] and their weighted losses, all of which are added up.
 
@@ -77,19 +89,20 @@ class StyleLosses:
             G: the generator with its adapter.
             D: the discriminators, whose parameters get no gradient here.
             photos: on the device.
-            generator: CPU generator of this step.
+            draws: random numbers of these photos in this step.
             targets: index of the drawing that each photo is matched with `(B,)`; None for all at once.
             parts: what the parser finds in the photos, `(B, P, h, w)`.
+            join: adds what is not here of the batch.
         """
         r = self.recipe
         fakes = G(photos)
         images = fakes.float()
-        corner = torch.randint(0, 2, (2,), generator=generator).tolist()
+        corner = torch.randint(0, 2, (2,), generator=draws.shared).tolist()
         maps = self._both_scales(_seen(images, corner))
         losses = self._kept(G, photos, images, maps, corner)
-        losses |= self._style(images, maps, generator, targets, parts)
+        losses |= self._style(images, maps, draws, join, targets, parts)
         if r.lambda_gan:
-            seen = differentiable(with_parts(images, parts), r.augment, generator)
+            seen = differentiable(with_parts(images, parts), r.augment, draws)
             losses["gan"] = r.lambda_gan * lsgan_generator(D["patch"](seen))
         if r.lambda_feature:
             losses["feature"] = r.lambda_feature * lsgan_generator(_scores(D["feature"], maps))
@@ -99,7 +112,7 @@ class StyleLosses:
             losses["grey"] = GREY * (images - images.mean(1, keepdim=True)).abs().mean()
         if r.lambda_tv:
             losses["tv"] = r.lambda_tv * total_variation(images)
-        return fakes, losses | self._known(G, generator)
+        return fakes, losses | self._known(G, draws)
 
     def _both_scales(self, images: Tensor) -> list[Tensor]:
         """Maps of pictures in [0, 1], then those of the pictures at half their size: strokes, then areas."""
@@ -112,18 +125,19 @@ class StyleLosses:
         self,
         images: Tensor,
         maps: list[Tensor],
-        generator: torch.Generator,
+        draws: Draws,
+        join: Join,
         targets: Tensor | None,
         parts: Tensor | None,
     ) -> Losses:
         """Statistics of the drawings' features: of the batch, of each result, and the values themselves."""
         r, losses = self.recipe, {}
         if r.lambda_style:
-            losses["style"] = r.lambda_style * self.target.style_loss(maps)
+            losses["style"] = r.lambda_style * self.target.style_loss(maps, join)
         if r.lambda_outlier:
             losses["outlier"] = r.lambda_outlier * self.target.outlier_loss(maps)
         if r.lambda_swd:
-            losses["swd"] = r.lambda_swd * self.target.swd(images, maps, generator, targets, parts)
+            losses["swd"] = r.lambda_swd * self.target.swd(images, maps, draws, targets, parts, join)
         return losses
 
     def _kept(
@@ -143,31 +157,47 @@ class StyleLosses:
             losses["tone"] = r.lambda_tone * tone_loss(images, kept.float())
         return losses
 
-    def _known(self, G: PeftModel, generator: torch.Generator) -> Losses:
+    def _known(self, G: PeftModel, draws: Draws) -> Losses:
         """Losses with a known answer: a pseudo-photo back to its drawing, a drawing to itself."""
         r, losses = self.recipe, dict[str, Tensor]()
         if not (r.lambda_pair or r.lambda_identity):
             return losses
-        count = max(1, r.batch // 2)
-        index = torch.randint(0, len(self.drawings), (count,), generator=generator)
-        both = shifted(torch.cat([self.drawings[index], self.sources.pairs[index]], 1), generator)
+        wanted = {"pair": r.lambda_pair, "identity": r.lambda_identity}
+        ours, total = _every_second(draws)
+        if not len(ours):
+            return {name: torch.zeros((), device=self.device) for name, weight in wanted.items() if weight}
+        index = ours.randint(len(self.drawings))
+        both = shifted(torch.cat([self.drawings[index], self.sources.pairs[index]], 1), ours)
         drawings, photos = to_float(both.to(self.device)).chunk(2, 1)
+        # Their share of all that are drawn, as the photos' share of the batch is what the sum is weighted by.
+        share = len(ours) / total * draws.total / len(draws)
         if r.lambda_pair:
-            redrawn = G(photos.contiguous(memory_format=torch.channels_last))
-            ours, theirs = (self.features((x.float() + 1) / 2) for x in (redrawn, drawings))
-            layers = zip(ours[:3], theirs[:3], strict=True)
-            feature_terms = torch.stack([F.l1_loss(o, t) / t.abs().mean() for o, t in layers]).mean()
-            losses["pair"] = r.lambda_pair * (F.l1_loss(redrawn.float(), drawings) + feature_terms)
+            losses["pair"] = share * r.lambda_pair * self._pair_loss(G, photos, drawings)
         if r.lambda_identity:
-            losses["identity"] = r.lambda_identity * F.l1_loss(G(drawings).float(), drawings)
+            losses["identity"] = share * r.lambda_identity * F.l1_loss(G(drawings).float(), drawings)
         return losses
 
+    def _pair_loss(self, G: PeftModel, photos: Tensor, drawings: Tensor) -> Tensor:
+        redrawn = G(photos.contiguous(memory_format=torch.channels_last))
+        ours, theirs = (self.features((x.float() + 1) / 2) for x in (redrawn, drawings))
+        layers = zip(ours[:_PAIRED], theirs[:_PAIRED], self.scales, strict=True)
+        terms = [F.l1_loss(o, t) / scale for o, t, scale in layers]
+        return F.l1_loss(redrawn.float(), drawings) + torch.stack(terms).mean()
 
-def shifted(pixels: Tensor, generator: torch.Generator) -> Tensor:
-    """Each uint8 picture `(B, C, S, S)` moved by up to a sixteenth of the side, half of them mirrored."""
-    side = pixels.shape[-1]
-    padded = F.pad(pixels.float(), (side // 16,) * 4, mode="reflect").to(torch.uint8)
-    return random_crop_flip(padded, side, generator)
+
+def _every_second(draws: Draws) -> tuple[Draws, int]:
+    """Draws for every second place of the batch, from the first, and how many there are in all."""
+    total = max(1, draws.total // 2)
+    places = draws.places[draws.places % 2 == 0] // 2
+    return Draws(draws.shared, total, places[places < total]), total
+
+
+@torch.no_grad()
+def _scales(features: PerceptualNet, drawings: Tensor, batch: int = 16) -> list[Tensor]:
+    """Mean absolute value of each of the first maps of drawings `(N, 3, S, S)` in [-1, 1]."""
+    parts = drawings.split(batch)
+    sums = [[m.abs().mean() * len(part) for m in features((part + 1) / 2)[:_PAIRED]] for part in parts]
+    return [torch.stack(layer).sum() / len(drawings) for layer in zip(*sums, strict=True)]
 
 
 def with_parts(images: Tensor, parts: Tensor | None) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from typing import Any
 
@@ -11,18 +10,21 @@ from peft import PeftModel
 from torch import Tensor, nn
 
 from base_models.checkpoint import BaseModel
-from base_models.discriminators import FeatureDiscriminator, PatchGAN
 from base_models.losses import lsgan_discriminator
-from base_models.scan import init_weights
 from eval.face_parsing import PARTS, FaceParser
-from eval.perceptual import CHANNELS, PerceptualNet
+from eval.perceptual import PerceptualNet
 from fewshot.adapters.attach import attach_adapter
-from fewshot.data.augment import differentiable, jitter, photographic, to_float, to_uint8
+from fewshot.data.augment import differentiable, to_float, to_uint8
+from fewshot.data.draws import Draws
 from fewshot.data.style_set import StyleSet
+from fewshot.evaluation.features import gather_rows
+from fewshot.training.global_batch import GlobalBatch, Join, Rehearsal
 from fewshot.training.matching import targets_of
-from fewshot.training.parts import WeightAverage, average_gradients, frozen, step_generator, widened
+from fewshot.training.parts import WeightAverage, average_gradients, frozen, step_generator
+from fewshot.training.shown import Choice, Pictures, Shown
 from fewshot.training.sources import Sources
-from fewshot.training.style_losses import SHALLOW, StyleLosses, shifted, with_parts
+from fewshot.training.style_discriminators import build_discriminators
+from fewshot.training.style_losses import StyleLosses, with_parts
 from recipes import Recipe
 
 _RESUMED = ("D", "optimizer_G", "optimizer_D", "ema")
@@ -66,23 +68,32 @@ class StyleTrainer:
             base_sha256=base.sha256,
         )
         self.netG_B = base.netG_B.requires_grad_(False).to(device)
-        self.D = self._discriminators(base)
+        self.D = build_discriminators(base, recipe, features, len(PARTS) if parser else 0)
         for module in (self.G, self.D):
             module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if recipe.method == "boft":
             # PEFT's BOFT takes views of its weights, which only contiguous ones have.
             self.G.to(memory_format=torch.contiguous_format)
         trainable = [p for p in self.G.parameters() if p.requires_grad]
-        self.optimizer_G = torch.optim.Adam(trainable, lr=recipe.lr, betas=(0.5, 0.99))
-        judging = [p for p in self.D.parameters() if p.requires_grad]
         # A recipe may do without a discriminator; Adam wants something to hold.
-        self.optimizer_D = torch.optim.Adam(
-            judging or [nn.Parameter(torch.zeros(0))], lr=recipe.lr_d, betas=(0.5, 0.99)
+        judging = [p for p in self.D.parameters() if p.requires_grad] or [nn.Parameter(torch.zeros(0))]
+        # Prepared, so that float16's loss scale is taken off the gradients before the step.
+        self.optimizer_G, self.optimizer_D = (
+            accelerator.prepare_optimizer(torch.optim.Adam(weights, lr=lr, betas=(0.5, 0.99)))
+            for weights, lr in ((trainable, recipe.lr), (judging, recipe.lr_d))
         )
         self.ema = WeightAverage(self.G, recipe.ema)
         matched = recipe.lambda_swd and recipe.swd_target == "matched"
-        self.targets = targets_of(sources) if matched else None
-        """Index of the drawing that each source photo's result is compared with."""
+        self.batch = GlobalBatch(accelerator, recipe.batch)
+        self.pictures = Pictures(
+            self.drawings,
+            sources,
+            targets_of(sources) if matched else None,
+            self.batch,
+            recipe.seed,
+            self._parts_of,
+            device,
+        )
         self.losses = StyleLosses(
             recipe,
             features,
@@ -95,36 +106,13 @@ class StyleTrainer:
             step_generator(recipe.seed),
         )
 
-    def _discriminators(self, base: BaseModel) -> nn.ModuleDict:
-        """The patch discriminator, from scratch or from the base with its first two layers frozen (FreezeD,
-        arXiv 2002.10964), and the one on features."""
-        recipe = self.recipe
-        nets = nn.ModuleDict()
-        inputs = 3 + (len(PARTS) if self.parser else 0)
-        if recipe.lambda_gan:
-            if recipe.d_start == "base" and base.netD_B is not None:
-                start = copy.deepcopy(base.netD_B)
-                first = start.body[0]
-                assert isinstance(first, nn.Conv2d)
-                start.body[0] = widened(first, inputs)
-                start.body[:5].requires_grad_(False)
-                nets["patch"] = start
-            else:
-                nets["patch"] = init_weights(PatchGAN(inputs, recipe.d_channels, 3))
-        if recipe.lambda_feature:
-            heads = FeatureDiscriminator(
-                lambda x: self.features(x[:, :3])[SHALLOW], list(CHANNELS)[SHALLOW], width=32
-            )
-            nets["feature"] = init_weights(heads)
-        return nets
-
     @property
     def trainable(self) -> int:
         """Parameters that training changes, and that the adapter holds."""
         return sum(p.numel() for p in self.G.parameters() if p.requires_grad)
 
     def step(self, number: int) -> dict[str, float]:
-        """One update of the adapter, then one of the discriminators.
+        """One update of the adapter, then one of the discriminators; losses over the whole batch.
 
         `number`, from 0, decides every random choice together with the seed.
         """
@@ -132,83 +120,104 @@ class StyleTrainer:
         warm, cool = _warm(recipe, number), _cool(recipe, number)
         self.optimizer_G.param_groups[0]["lr"] = recipe.lr * warm * cool
         self.optimizer_D.param_groups[0]["lr"] = recipe.lr_d * cool
-        generator = step_generator(recipe.seed, number, self.accelerator.process_index)
-        which = self._choose(self.sources.photos, generator)
-        photos = self._photos(which, generator)
-        reals = self._windows(self.drawings, self._choose(self.drawings, generator), generator)
-        targets = None if self.targets is None else self.targets[which]
-        parts = self._parts_of(photos)
-        with frozen(self.D), self.accelerator.autocast():
-            fakes, losses = self.losses.of(self.G, self.D, photos, generator, targets, parts)
-        self._update(self.optimizer_G, self.G, losses)
+        shown = self.pictures.of(number)
+        fakes, losses = self._update_adapter(shown, number)
         self.ema.update(self.G)
-        d_losses: dict[str, Tensor] = {}
         if self.D:
-            shown = with_parts(reals, self._parts_of(reals)), with_parts(fakes.detach().float(), parts)
-            with self.accelerator.autocast():
-                d_losses = self._discriminator_losses(*shown, generator)
-            self._update(self.optimizer_D, self.D, d_losses)
-        return {name: float(value.detach()) for name, value in (losses | d_losses).items()}
+            losses |= self._update_discriminators(shown, fakes, number)
+        return {name: float(value) for name, value in self.batch.mean(losses).items()}
 
     def what_broke(self, number: int, losses: dict[str, float]) -> str:
         """In words, which losses of a step are no numbers and which pictures it was shown."""
-        generator = step_generator(self.recipe.seed, number, self.accelerator.process_index)
-        photos = self._choose(self.sources.photos, generator)
-        self._photos(photos, generator)
-        drawings = self._choose(self.drawings, generator).tolist()
+        photos, drawings = self.pictures.chosen(number)
         wrong = ", ".join(name for name, value in losses.items() if not math.isfinite(value))
         shown = ", ".join(dict.fromkeys(self.names[i] for i in drawings))
         return (
             f"step {number}: {wrong} not finite, with the drawings {shown} and the photos "
-            f"{', '.join(map(str, photos.tolist()))}; try a lower rate, such as lr=3e-4"
+            f"{', '.join(map(str, photos))}; try a lower rate, such as lr=3e-4"
         )
+
+    def _update_adapter(self, shown: Shown, number: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """The results, and what the generator's losses were."""
+        known = self._rehearse(shown, number) if self.batch.in_pieces and self.losses.look_across else None
+        self.optimizer_G.zero_grad(set_to_none=True)
+        fakes, total = [], dict[str, Tensor]()
+        for piece in self.batch.pieces():
+            with frozen(self.D), self.accelerator.autocast():
+                drawn, losses = self._losses_of(shown, piece, number, Join(self.batch, piece, known))
+            self._backward(losses, piece, total)
+            fakes.append(drawn.detach().float())
+        self._apply(self.optimizer_G)
+        return torch.cat(fakes), total
+
+    @torch.no_grad()
+    def _rehearse(self, shown: Shown, number: int) -> list[Tensor]:
+        """What losses that look at the whole batch need of every picture, before the first gradient."""
+        rehearsal = Rehearsal(self.batch)
+        for piece in self.batch.pieces():
+            rehearsal.next_piece()
+            with self.accelerator.autocast():
+                self._losses_of(shown, piece, number, rehearsal)
+        return rehearsal.all_rows()
+
+    def _losses_of(
+        self, shown: Shown, piece: slice, number: int, join: Join
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        here = shown.part(piece)
+        draws = self.pictures.draws(number, Choice.ADAPTER, piece)
+        return self.losses.of(self.G, self.D, here.photos, draws, here.targets, here.parts, join)
+
+    def _update_discriminators(self, shown: Shown, fakes: Tensor, number: int) -> dict[str, Tensor]:
+        self.optimizer_D.zero_grad(set_to_none=True)
+        total = dict[str, Tensor]()
+        for piece in self.batch.pieces():
+            here = shown.part(piece)
+            sides = with_parts(here.reals, here.real_parts), with_parts(fakes[piece], here.parts)
+            with self.accelerator.autocast():
+                draws = self.pictures.draws(number, Choice.DISCRIMINATORS, piece)
+                losses = self._discriminator_losses(*sides, draws)
+            self._backward(losses, piece, total)
+        self._apply(self.optimizer_D)
+        return total
+
+    def _discriminator_losses(self, reals: Tensor, fakes: Tensor, draws: Draws) -> dict[str, Tensor]:
+        losses = {}
+        for name, netD in self.D.items():
+            seen = [differentiable(images, self.recipe.augment, draws) for images in (reals, fakes)]
+            real_scores, fake_scores = (netD(images) for images in seen)
+            losses[f"D_{name}"] = lsgan_discriminator(real_scores, fake_scores)
+        return losses
+
+    def _backward(self, losses: dict[str, Tensor], piece: slice, total: dict[str, Tensor]) -> None:
+        """Add a piece's gradients, and its losses to those of this process's share."""
+        weight = self.batch.weight(piece)
+        self.accelerator.backward(weight * torch.stack(list(losses.values())).sum())
+        for name, value in losses.items():
+            total[name] = total.get(name, 0) + weight * value.detach()
+
+    def _apply(self, optimizer: Any) -> None:
+        average_gradients(self.accelerator, (p for group in optimizer.param_groups for p in group["params"]))
+        optimizer.step()
 
     @torch.no_grad()
     def _parts_of(self, images: Tensor) -> Tensor | None:
         if self.parser is None:
             return None
         with self.accelerator.autocast():
-            return self.parser((images + 1) / 2)
-
-    def _update(self, optimizer: torch.optim.Optimizer, net: nn.Module, losses: dict[str, Tensor]) -> None:
-        optimizer.zero_grad(set_to_none=True)
-        self.accelerator.backward(torch.stack(list(losses.values())).sum())
-        average_gradients(self.accelerator, (p for p in net.parameters() if p.requires_grad))
-        optimizer.step()
-
-    def _discriminator_losses(
-        self, reals: Tensor, fakes: Tensor, generator: torch.Generator
-    ) -> dict[str, Tensor]:
-        losses = {}
-        for name, netD in self.D.items():
-            seen = [differentiable(images, self.recipe.augment, generator) for images in (reals, fakes)]
-            real_scores, fake_scores = (netD(images) for images in seen)
-            losses[f"D_{name}"] = lsgan_discriminator(real_scores, fake_scores)
-        return losses
-
-    def _choose(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
-        return torch.randint(0, len(pixels), (self.recipe.batch,), generator=generator)
-
-    def _photos(self, which: Tensor, generator: torch.Generator) -> Tensor:
-        """Photos as they are seen: what netG_B made of drawings gets the variety that others have already."""
-        photos = self._windows(self.sources.photos, which, generator)
-        shown = jitter(photos, 0.1, generator)
-        made = (which < self.sources.made).to(photos.device)
-        if self.sources.made:
-            shown = torch.where(made[:, None, None, None], photographic(photos, generator), shown)
-        return shown.contiguous(memory_format=torch.channels_last)
-
-    def _windows(self, pixels: Tensor, which: Tensor, generator: torch.Generator) -> Tensor:
-        """Random windows of the chosen pictures, float in [-1, 1] on the device."""
-        windows = shifted(pixels[which], generator).to(self.accelerator.device)
-        return to_float(windows).contiguous(memory_format=torch.channels_last)
+            return torch.cat([self.parser((images[piece] + 1) / 2) for piece in self.batch.pieces()])
 
     @torch.no_grad()
     def redraw(self, photos: Tensor, batch: int = 8) -> Tensor:
-        """uint8 photos `(N, 3, S, S)` as the averaged weights draw them, uint8 on the CPU."""
-        device = self.accelerator.device
+        """uint8 photos `(N, 3, S, S)` as the averaged weights draw them, uint8 on the CPU.
+
+        Each process draws its share and gets them all.
+        """
+        device, accelerator = self.accelerator.device, self.accelerator
+        own = photos[accelerator.process_index :: accelerator.num_processes]
+        drawn = [photos.new_empty(0, *photos.shape[1:]).to(device)]
         with self.ema.applied(self.G):
-            return torch.cat([to_uint8(self.G(to_float(p).to(device))).cpu() for p in photos.split(batch)])
+            drawn += [to_uint8(self.G(to_float(part).to(device))) for part in own.split(batch) if len(part)]
+        return gather_rows(torch.cat(drawn), len(photos), accelerator)
 
     def adapter_tensors(self) -> dict[str, Tensor]:
         """The averaged adapter under the names of the live model's parameters."""

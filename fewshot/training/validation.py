@@ -36,7 +36,7 @@ class Validation:
     has_fold: bool
     """Whether `drawings` were kept from training."""
     history: list[dict[str, float]] = field(default_factory=list)
-    """Step, KID, content top-1 and score at each evaluation."""
+    """Step, KID, content top-1 and score at each look."""
 
     def __post_init__(self) -> None:
         self.extractors = [get_extractor(name) for name in STEERING]
@@ -51,11 +51,11 @@ class Validation:
         Where fewer than 60 % of the photos that were recognised at the start still are, a penalty is added.
         """
         distances = [self._distance(i, extract(e, results)) for i, e in enumerate(self.extractors)]
-        now = {"step": float(step), "content": self.content(results)}
+        now = {"step": float(step), "content_top1": self.content(results)}
         now |= {f"kid_{name}": value for name, value in zip(STEERING, distances, strict=True)}
         first = self.history[0] if self.history else now
         left = [now[f"kid_{name}"] / max(first[f"kid_{name}"], _NOISE) for name in STEERING]
-        now["score"] = float(np.mean(left)) + 2 * max(0.0, 0.6 * first["content"] - now["content"])
+        now["score"] = float(np.mean(left)) + 2 * max(0.0, 0.6 * first["content_top1"] - now["content_top1"])
         self.history.append(now)
         return now["score"]
 

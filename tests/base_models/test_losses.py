@@ -51,15 +51,16 @@ def test_the_penalty_of_a_linear_discriminator_is_known() -> None:
             return (x * weight).sum(1, keepdim=True)
 
     # One pixel: the gradient is the weight itself, of norm 5.
-    assert gradient_penalty(Linear(), rand(2, 2, 1, 1), rand(2, 2, 1, 1)) == pytest.approx(16.0)
+    pictures = rand(2, 2, 1, 1)
+    assert gradient_penalty(Linear(), pictures, pictures, rand(2, 1, 1, 1)) == pytest.approx(16.0)
 
 
 def test_the_penalty_agrees_with_a_plain_reference() -> None:
     torch.manual_seed(0)
     netD = PatchGAN(3, 4, 2)
     real, fake = rand(3, 3, 32, 32), rand(5, 3, 32, 32, seed=1)
-    ours = gradient_penalty(netD, real, fake, torch.Generator().manual_seed(7))
     mix = torch.rand(3, 1, 1, 1, generator=torch.Generator().manual_seed(7))
+    ours = gradient_penalty(netD, real, fake, mix)
     norms = []
     for one, other, share in zip(real, fake, mix, strict=False):
         x = (share * one + (1 - share) * other)[None].requires_grad_(True)
@@ -72,9 +73,10 @@ def test_the_penalty_trains_the_discriminator_and_is_float32_under_autocast() ->
     torch.manual_seed(0)
     netD = PatchGAN(3, 4, 2)
     real, fake = rand(2, 3, 32, 32), rand(2, 3, 32, 32, seed=1)
-    plain = gradient_penalty(netD, real, fake, torch.Generator().manual_seed(7))
+    mix = torch.rand(2, 1, 1, 1, generator=torch.Generator().manual_seed(7))
+    plain = gradient_penalty(netD, real, fake, mix)
     with torch.autocast("cpu", torch.bfloat16):
-        cast = gradient_penalty(netD, real, fake.bfloat16(), torch.Generator().manual_seed(7))
+        cast = gradient_penalty(netD, real, fake.bfloat16(), mix)
     assert cast.dtype == torch.float32
     torch.testing.assert_close(cast, plain, rtol=1e-2, atol=1e-3)
     plain.backward()

@@ -46,9 +46,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from base_models.architectures import ARCHITECTURES
 from base_models.checkpoint import build_networks
 from eval.perceptual import load_perceptual
+from fewshot.data.draws import Draws
 from fewshot.data.loader import Domain
 from fewshot.data.packs import Pack
 from fewshot.training.batches import draw_batches
+from fewshot.training.global_batch import GlobalBatch
 from fewshot.training.graphs import own_stream
 from fewshot.training.precision import best_precision, make_accelerator
 from fewshot.training.pretrain_config import PretrainConfig
@@ -145,7 +147,7 @@ def trainer_of(stage: int) -> StageTrainer:
     accelerator = make_accelerator(best_precision(), cpu=DEVICE.type == "cpu")
     perceptual = load_perceptual().to(DEVICE)
     networks = StageNetworks(*nets, stage, config, architecture, perceptual, accelerator.device)
-    return StageTrainer(networks, accelerator)
+    return StageTrainer(networks, GlobalBatch(accelerator, config.batch))
 
 
 def domain(side: int) -> Domain:
@@ -165,7 +167,8 @@ def test_share_of_convolutions(benchmark: Any, stage: int, monkeypatch: pytest.M
     rng = torch.Generator().manual_seed(0)
 
     def draw() -> Any:
-        return draw_batches(photos, drawings, size, trainer.config, rng, DEVICE)[0]
+        draws = Draws(rng, trainer.config.batch)
+        return draw_batches(photos, drawings, size, trainer.config, draws, DEVICE)[0]
 
     with own_stream(DEVICE):
         batch = draw()

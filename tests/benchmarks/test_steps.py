@@ -22,6 +22,7 @@ from fewshot.data.style_set import StyleSet
 from fewshot.samples import sample_folder
 from fewshot.training.adaptation import Adaptation
 from fewshot.training.batches import Batch
+from fewshot.training.global_batch import GlobalBatch
 from fewshot.training.precision import make_accelerator
 from fewshot.training.pretrain_config import PretrainConfig
 from fewshot.training.stage import StageTrainer
@@ -62,7 +63,7 @@ def test_step_of_base_training(benchmark: Any, features: bool) -> None:
     perceptual = load_perceptual() if features else None
     nets, accelerator = build_networks(architecture), make_accelerator()
     networks = StageNetworks(*nets, 0, config, architecture, perceptual, accelerator.device)
-    trainer = StageTrainer(networks, accelerator)
+    trainer = StageTrainer(networks, GlobalBatch(accelerator, config.batch))
     side = architecture.stages[0].size
     generator = torch.Generator().manual_seed(0)
     photos, drawings = (

@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from fewshot.data.draws import Draws
 from fewshot.data.loader import Domain
 from fewshot.data.packs import Pack, is_held_out, load_pack
 from fewshot.errors import BadInputError, NotFoundError
@@ -180,7 +181,7 @@ def test_batches_depend_on_the_generator_alone_and_follow_the_weights() -> None:
     packs = [Pack(str(value), ("a", "b"), np.full((2, 3, 4, 4), value, np.uint8)) for value in (1, 2)]
     domain = Domain(packs, [3.0, 1.0])
     assert len(domain) == 4
-    one, other = (domain.draw(2000, torch.Generator().manual_seed(5)) for _ in range(2))
+    one, other = (domain.draw(Draws(torch.Generator().manual_seed(5), 2000)) for _ in range(2))
     assert one.dtype == torch.uint8
     assert torch.equal(one, other)
     assert 0.2 < float((one[:, 0, 0, 0] == 2).float().mean()) < 0.3

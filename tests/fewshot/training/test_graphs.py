@@ -10,6 +10,7 @@ from base_models.architectures import ARCHITECTURES
 from base_models.checkpoint import build_networks
 from eval.perceptual import load_perceptual
 from fewshot.training.batches import Batch
+from fewshot.training.global_batch import GlobalBatch
 from fewshot.training.graphs import own_stream
 from fewshot.training.precision import make_accelerator
 from fewshot.training.pretrain_config import PretrainConfig
@@ -77,4 +78,4 @@ def _trainer(device: str, config: PretrainConfig) -> StageTrainer:
     accelerator = make_accelerator("no", cpu=device == "cpu")
     perceptual = load_perceptual().to(device)
     networks = StageNetworks(netG_A, netG_B, 0, config, sizes, perceptual, accelerator.device)
-    return StageTrainer(networks, accelerator)
+    return StageTrainer(networks, GlobalBatch(accelerator, 2))

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from fewshot.data.draws import Draws
 from fewshot.errors import BadInputError, IntegrityError
 from fewshot.training.parts import ImagePool, WeightAverage, frozen, step_generator
 from fewshot.training.state import clear_state, has_state, load_state, save_state
@@ -51,46 +52,70 @@ def test_a_restored_average_goes_on_alike() -> None:
     assert torch.equal(one.shadow["weight"], other.shadow["weight"])
 
 
+def draws(count: int, seed: int = 0, places: Tensor | None = None) -> Draws:
+    return Draws(generator(seed), count, places)
+
+
 def test_the_pool_fills_then_exchanges_half() -> None:
-    pool, rng = ImagePool(10), generator()
-    first = torch.arange(10.0).view(10, 1, 1, 1)
-    assert torch.equal(pool.query(first, rng), first)
-    old = 0
-    for step in range(200):
+    pool, rng, old = ImagePool(10), generator(), 0
+    for step in range(210):
         new = torch.full((1, 1, 1, 1), 100.0 + step)
-        given = pool.query(new, rng)
+        given = pool.query(new, Draws(rng, 1))
+        assert step >= 10 or torch.equal(given, new)
         old += int(not torch.equal(given, new))
         assert pool.images is not None
-        kept = [float(image) for image in pool.images]
-        assert len(kept) == 10
+        kept = pool.images.flatten()[: pool.filled].tolist()
+        assert len(kept) == min(step + 1, 10)
         # What was given away is gone, what was exchanged for it is there.
         assert float(given) not in kept or torch.equal(given, new)
     assert 75 < old < 125
 
 
-def test_a_pool_of_none_passes_through_and_pools_keep_no_batches_alive() -> None:
+def test_places_share_the_pool_out_and_do_not_see_each_other() -> None:
+    pool, rng = ImagePool(6), generator()
+    shown = []
+    for step in range(60):
+        new = torch.tensor([1.0, 2.0, 3.0, 4.0]).view(4, 1, 1, 1) + 10 * step
+        shown.append(pool.query(new, Draws(rng, 4)).flatten())
+    # Two places keep two pictures, two keep one; each is given its own earlier ones alone.
+    every = torch.stack(shown)
+    assert torch.equal(every % 10, torch.tensor([1.0, 2.0, 3.0, 4.0]).expand(60, 4))
+    assert ((every // 10).long() < torch.arange(60)[:, None]).any(0).all()
+
+
+def test_a_pool_shared_by_processes_gives_what_one_would() -> None:
+    alone, halves = ImagePool(7), [ImagePool(7), ImagePool(7)]
+    for step in range(12):
+        new = torch.rand(4, 3, 2, 2, generator=generator(step))
+        parts = [torch.arange(2), torch.arange(2, 4)]
+        found = [p.query(new[at], draws(4, step, at)) for p, at in zip(halves, parts, strict=True)]
+        assert torch.equal(torch.cat(found), alone.query(new, draws(4, step)))
+
+
+def test_a_pool_of_none_passes_through_and_a_small_one_lets_the_last_pass() -> None:
     images = torch.rand(4, 3, 2, 2)
-    assert ImagePool(0).query(images, generator()) is images
+    assert ImagePool(0).query(images, draws(4)) is images
     pool = ImagePool(2)
-    pool.query(images, generator())
+    for step in range(20):
+        assert torch.equal(pool.query(images + step, draws(4, step))[2:], images[2:] + step)
     assert pool.images is not None
-    assert pool.images.untyped_storage().nbytes() == 2 * 3 * 2 * 2 * 4
+    assert pool.images.untyped_storage().nbytes() == 4 * 3 * 2 * 2 * 4
 
 
 @pytest.mark.parametrize("seen", [0, 3, 8])
 def test_a_restored_pool_goes_on_alike(seen: int) -> None:
     pool, other = ImagePool(5), ImagePool(5)
     for index in range(seen):
-        pool.query(torch.full((1, 1, 1, 1), float(index)), generator(index))
+        pool.query(torch.full((2, 1, 1, 1), float(index)), draws(2, index))
     other.load_state_dict(pool.state_dict())
-    new = torch.rand(6, 1, 1, 1)
-    assert torch.equal(pool.query(new, generator(1)), other.query(new, generator(1)))
+    new = torch.rand(2, 1, 1, 1)
+    assert torch.equal(pool.query(new, draws(2, 99)), other.query(new, draws(2, 99)))
 
 
 def test_a_pool_follows_the_precision_of_the_pictures() -> None:
     pool = ImagePool(2)
-    pool.query(torch.rand(2, 1, 1, 1).bfloat16(), generator())
-    assert pool.query(torch.rand(2, 1, 1, 1), generator()).dtype == torch.float32
+    pool.query(torch.rand(2, 1, 1, 1).bfloat16(), draws(2))
+    assert pool.query(torch.rand(2, 1, 1, 1), draws(2)).dtype == torch.float32
 
 
 def test_frozen_networks_pass_gradients_and_keep_none() -> None:

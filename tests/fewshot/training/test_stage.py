@@ -12,6 +12,7 @@ from base_models.architectures import ARCHITECTURES
 from base_models.checkpoint import build_networks
 from eval.perceptual import load_perceptual
 from fewshot.training.batches import Batch
+from fewshot.training.global_batch import GlobalBatch
 from fewshot.training.pretrain_config import PretrainConfig
 from fewshot.training.stage import StageTrainer
 from fewshot.training.stage_networks import StageNet, StageNetworks
@@ -25,14 +26,14 @@ def pictures(seed: int, size: int = 32) -> Tensor:
 
 def trainer(index: int, **options: Any) -> StageTrainer:
     torch.manual_seed(0)
-    config = PretrainConfig(arch="scan_tiny", steps=(1, 1), **options)
+    config = PretrainConfig(arch="scan_tiny", batch=2, steps=(1, 1), **options)
     perceptual = load_perceptual() if config.lambda_feature or config.lambda_content else None
     netG_A, netG_B = build_networks(ARCHITECTURE)
     for net in (netG_A, netG_B):
         net.stages[:index].requires_grad_(False)
     accelerator = Accelerator(cpu=True, mixed_precision="no")
     networks = StageNetworks(netG_A, netG_B, index, config, ARCHITECTURE, perceptual, accelerator.device)
-    return StageTrainer(networks, accelerator)
+    return StageTrainer(networks, GlobalBatch(accelerator, config.batch))
 
 
 def weights(net: Any) -> dict[str, Tensor]:

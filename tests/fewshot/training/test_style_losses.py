@@ -11,13 +11,14 @@ from torch import Tensor
 from base_models.registry import create_model
 from eval.face_parsing import PARTS, load_face_parser
 from eval.perceptual import load_perceptual
+from fewshot.data.draws import Draws
 from fewshot.data.style_set import StyleSet
 from fewshot.samples import sample_folder
 from fewshot.training.adapt import warn_of_two_hands
 from fewshot.training.parts import step_generator
 from fewshot.training.position import TIE, Progressed
+from fewshot.training.shown import shifted
 from fewshot.training.sources import make_sources
-from fewshot.training.style_losses import shifted
 from fewshot.training.style_trainer import StyleTrainer
 from recipes import apply_overrides, load_recipe
 
@@ -35,10 +36,10 @@ def trainer(*overrides: str) -> StyleTrainer:
 
 
 def losses(of: StyleTrainer, step: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
-    generator = step_generator(0, step)
+    draws = Draws(step_generator(0, step), 2)
     photos = (of.sources.photos[:2].float() / 127.5 - 1).contiguous()
     parts = None if of.parser is None else of.parser((photos + 1) / 2)
-    return of.losses.of(of.G, of.D, photos, generator, parts=parts)
+    return of.losses.of(of.G, of.D, photos, draws, parts=parts)
 
 
 @pytest.mark.parametrize(
