@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from fewshot.cli.catalog_options import add_to_catalog, check_catalog
+from fewshot.cli.memory_option import MemoryLimit
 from fewshot.cli.rights_options import ConsentBy, ConsentExpires, ConsentStatus, Licence, consent_of
 from fewshot.cli.track_option import Track
 from fewshot.output import Format, emit, format_seconds, notice, warn
@@ -45,6 +46,7 @@ def adapt(
     processes: Annotated[
         int, typer.Option(min=1, help="Train with this many processes on this machine.")
     ] = 1,
+    memory_limit: MemoryLimit = None,
     track: Track = None,
     licence: Licence = "unknown",
     consent: ConsentStatus = "unknown",
@@ -62,29 +64,32 @@ def adapt(
     """
     from fewshot.errors import UsageError
     from fewshot.home import check_name, recipes_folder
+    from fewshot.sizes import parse_bytes
     from recipes import apply_overrides, load_recipe
 
     if not name:
         raise UsageError("the style has no name", "add --name, such as --name mine")
     chosen = apply_overrides(load_recipe(recipe, recipes_folder()), overrides or [])
+    most = parse_bytes(memory_limit) if memory_limit else None
     name, rights = check_name(name), consent_of(consent, consent_by, consent_expires)
     if dry_run:
         from fewshot.training.plan import plan_adaptation
 
-        rows = plan_adaptation(drawings, name=name, base=base, recipe=chosen, photos=photos, minutes=minutes)
+        rows = plan_adaptation(
+            drawings,
+            name=name,
+            base=base,
+            recipe=chosen,
+            photos=photos,
+            minutes=minutes,
+            memory_limit=most,
+        )
         emit(rows, ["what", "value"], "json" if format == "json" else "table")
         return
-    from fewshot.training.launch import is_worker, launch
+    from fewshot.training.launch import is_worker, launch, on_cpu
 
     if processes > 1 and not is_worker():
-        import torch
-
-        gpus = torch.cuda.device_count()
-        if 0 < gpus < processes:
-            raise UsageError(
-                f"--processes {processes}, but this machine has {gpus} GPU(s)", f"use --processes {gpus}"
-            )
-        raise typer.Exit(launch(sys.argv[1:], processes, cpu=gpus == 0))
+        raise typer.Exit(launch(sys.argv[1:], processes, cpu=on_cpu(processes)))
     cataloguing = catalog and os.environ.get("RANK", "0") == "0"
     if cataloguing:
         check_catalog()
@@ -102,6 +107,7 @@ def adapt(
         licence=licence,
         consent=rights,
         track=track or (),
+        memory_limit=most,
     )
     notice(
         f"{outcome.steps} steps in {format_seconds(outcome.seconds)}, previews in {outcome.run / 'samples'}"

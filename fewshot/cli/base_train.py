@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from fewshot.cli.memory_option import MemoryLimit
 from fewshot.cli.track_option import Track
 from fewshot.output import emit, notice
 from fewshot.training.pretrain_config import AUGMENTATIONS, PretrainConfig
@@ -115,6 +116,7 @@ def train(
     slice_minutes: Annotated[
         float, typer.Option(help="Leave after this long; --resume goes on.", rich_help_panel=_MACHINE)
     ] = math.inf,
+    memory_limit: MemoryLimit = None,
     track: Track = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run of this name.")] = False,
 ) -> None:
@@ -130,7 +132,8 @@ def train(
     from base_models.architectures import ARCHITECTURES
     from fewshot.errors import NotFoundError
     from fewshot.home import check_name, home
-    from fewshot.training.launch import is_worker, launch
+    from fewshot.sizes import parse_bytes
+    from fewshot.training.launch import is_worker, launch, on_cpu
 
     config = PretrainConfig(
         arch=arch,
@@ -162,12 +165,13 @@ def train(
     tag = check_name(name)
     sides = _sides(photos or [], drawings or [], pack)
     if processes > 1 and not is_worker():
-        raise typer.Exit(launch(sys.argv[1:], processes, cpu=_on_cpu(cpu, processes)))
+        raise typer.Exit(launch(sys.argv[1:], processes, cpu=on_cpu(processes, cpu=cpu)))
 
     from fewshot.training.pretrain_run import BaseRun, train_base
 
     folder, told = (out or home() / "base").absolute(), tuple(track or ())
-    run = BaseRun(config, tag, *sides, licence, folder, precision, cpu, resume, slice_minutes, told)
+    most = parse_bytes(memory_limit) if memory_limit else None
+    run = BaseRun(config, tag, *sides, licence, folder, precision, cpu, resume, slice_minutes, told, most)
     path, stopped = train_base(run)
     if stopped:
         notice("stopped early; the same command with --resume goes on")
@@ -227,24 +231,3 @@ def parse_source(text: str) -> "Source":
     if not path.exists():
         raise NotFoundError(f"{path} does not exist", "give a folder of pictures or a .tar archive of them")
     return Source(path, weight)
-
-
-def _on_cpu(cpu: bool, processes: int) -> bool:
-    """Whether several processes have to share the CPU.
-
-    Raises:
-        UsageError: there are GPUs, but fewer than processes.
-    """
-    import torch
-
-    from fewshot.errors import UsageError
-
-    gpus = torch.cuda.device_count()
-    if cpu or gpus == 0:
-        return True
-    if gpus < processes:
-        raise UsageError(
-            f"--processes {processes}, but this machine has {gpus} GPU(s)",
-            f"use --processes {gpus}, or add --cpu",
-        )
-    return False

@@ -16,6 +16,9 @@ BUG, BAD_INPUT, NOT_FOUND, INTERRUPTED = 1, 3, 4, 130
 
 _DISK_FULL = "free some space, write to another disk, or set FEWSHOT_HOME to a folder there"
 _NOT_WRITABLE = "write to another folder, change its permissions, or set FEWSHOT_HOME to a folder you own"
+_MORE_MEMORY = (
+    "close other programs; trainings take a --memory-limit below what they had, anything else a smaller size"
+)
 _ENVIRONMENT = {
     errno.ENOSPC: ("no space is left on the disk", _DISK_FULL, BAD_INPUT),
     errno.EDQUOT: ("the disk quota is used up", _DISK_FULL, BAD_INPUT),
@@ -64,11 +67,17 @@ def describe(error: BaseException) -> tuple[str, str, int]:
         if number in _ENVIRONMENT:
             what, remedy, exit_code = _ENVIRONMENT[number]
             return (f"{path}: {what}" if path else what), remedy, exit_code
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return "not enough memory", "close other programs, or use a smaller size or batch", BAD_INPUT
+    if _out_of_memory(error):
+        return "not enough memory", _MORE_MEMORY, BAD_INPUT
     text = str(error).strip().split("\n")[0]
     message = f"unexpected {type(error).__name__}: {text}" if text else f"unexpected {type(error).__name__}"
     return message, "this is a bug; FEWSHOT_TRACEBACK=1 before the command shows where it happened", BUG
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    """Of Python, of a GPU, or of torch's allocator on a CPU, which raises a plain RuntimeError."""
+    by_name = type(error).__name__ in ("MemoryError", "OutOfMemoryError")
+    return by_name or "can't allocate memory" in str(error)
 
 
 def _system_errors(error: BaseException | None) -> Iterator[tuple[int, str]]:

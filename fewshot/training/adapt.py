@@ -127,6 +127,7 @@ def adapt_style(
     licence: str = "unknown",
     consent: Consent = UNKNOWN,
     track: Sequence[str] = (),
+    memory_limit: float | None = None,
     look_for_hands: bool = True,
 ) -> AdaptOutcome:
     """Adapt a base to one artist and write `FEWSHOT_HOME/runs/<name>/`.
@@ -142,6 +143,7 @@ def adapt_style(
         max_minutes: stop training after this long; default: the recipe's.
         licence, consent: written into the adapter.
         track: `wandb`, `tensorboard` or both.
+        memory_limit: bytes that each process may take; None: what is free.
         look_for_hands: say so where the drawings look as if two artists had made them.
 
     Raises:
@@ -172,6 +174,6 @@ def adapt_style(
     if look_for_hands:
         warn_of_two_hands(drawings)
     accelerator = make_accelerator(track=check_trackers(track), folder=run)
-    job = Adaptation(style_set, model, recipe, photos, run, accelerator, name=name)
+    job = Adaptation(style_set, model, recipe, photos, run, accelerator, name=name, memory_limit=memory_limit)
     job.train_style(resume=resume, max_minutes=max_minutes)
     return finish(job, name=name, licence=licence, consent=consent, overwrite=overwrite)

@@ -26,10 +26,11 @@ from fewshot.data.style_set import StyleSet
 from fewshot.errors import ConflictError, Interrupted
 from fewshot.files import atomic_write_bytes, clear_write_errors
 from fewshot.output import notice, progress, warn
-from fewshot.sheets import contact_sheet, png_bytes
+from fewshot.sheets import png_bytes
 from fewshot.training.parts import agree, of_main
 from fewshot.training.position import Progressed
 from fewshot.training.precision import make_accelerator
+from fewshot.training.previews import style_sheet
 from fewshot.training.run_log import RunLog
 from fewshot.training.signals import StopRequest
 from fewshot.training.sources import Sources, make_sources
@@ -38,8 +39,6 @@ from fewshot.training.style_trainer import StyleTrainer
 from fewshot.training.tracking import Tracking
 from fewshot.training.validation import Validation
 from recipes import Recipe, recipe_hash
-
-_PREVIEW = 8
 
 
 class Adaptation:
@@ -54,6 +53,10 @@ class Adaptation:
         accelerator: an `accelerate.Accelerator`; by default the device it finds.
         parts: what of the drawings to train on and what to validate with; by default the recipe's split.
         name: what trackers call the run; its folder's name when left out.
+        memory_limit: bytes that each process may take; None: what is free.
+
+    Raises:
+        BadInputError: there is not enough memory.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class Adaptation:
         accelerator: Accelerator | None = None,
         parts: tuple[StyleSet, StyleSet | None] | None = None,
         name: str = "",
+        memory_limit: float | None = None,
     ) -> None:
         self.drawings, self.base, self.recipe, self.run = drawings, base, recipe, run
         self.accelerator = accelerator or make_accelerator()
@@ -78,9 +82,11 @@ class Adaptation:
         self.sources: Sources = make_sources(base, self.train, self.fold, photos)
         features = load_perceptual().to(self.accelerator.device)
         parser = load_face_parser(features).to(self.accelerator.device) if recipe.by_parts else None
-        device = self.accelerator
-        self.trainer = StyleTrainer(base, recipe, self.train, self.sources, features, parser, device)
+        self.trainer = StyleTrainer(
+            base, recipe, self.train, self.sources, features, parser, self.accelerator
+        )
         check_fits(self.trainer.trainable, recipe)
+        self.trainer.fit_memory(memory_limit)
         unseen = self.fold.tensor() if self.fold is not None else self.train.tensor().flip(-1)
         self.validation = Validation(unseen, self.sources.held, self.fold is not None)
         self.at = Progressed()
@@ -146,8 +152,7 @@ class Adaptation:
 
     def sheet(self, results: Tensor) -> Image.Image:
         """Drawings, held photos and their results, for previews."""
-        rows = [("drawings", self.train.tensor()), ("photos", self.sources.held), ("result", results)]
-        return contact_sheet([(name, images[:_PREVIEW].numpy()) for name, images in rows])
+        return style_sheet(self.train.tensor(), self.sources.held, results)
 
     def _is_over(self, limit: float) -> bool:
         return self.at.step >= self.last_step or self.at.seconds >= limit or self._patience_is_over()
@@ -184,6 +189,7 @@ class Adaptation:
                 "at": dict(vars(self.at)),
                 "best": self.best,
             }
+            state["at_once"] = self.trainer.batch.at_once
             state |= {"history": self.validation.history, "trainer": self.trainer.state_dict()}
             save_state(self.state_path(), state)
         self.accelerator.wait_for_everyone()
@@ -220,6 +226,8 @@ class Adaptation:
                 "repeat the first command with --resume, or start over with --overwrite",
             )
         self.trainer.load_state_dict(state["trainer"])
+        # In the same pieces, which round alike, unless there is less memory now.
+        self.trainer.batch.at_once = min(state["at_once"], self.trainer.batch.at_once)
         self.at = Progressed(**state["at"])
         self.best = state["best"]
         self.validation.history = state["history"]

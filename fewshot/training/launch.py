@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import IO, NoReturn
 
+from fewshot.errors import UsageError
 from fewshot.output import notice
 
 _POLL = 0.1
@@ -42,6 +43,27 @@ def leave(code: int) -> NoReturn:
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
     os._exit(code)
+
+
+def on_cpu(processes: int, *, cpu: bool = False) -> bool:
+    """Whether several processes have to share the CPU.
+
+    Args:
+        cpu: they are to stay there in any case.
+
+    Raises:
+        UsageError: there are GPUs, but fewer than processes.
+    """
+    import torch
+
+    gpus = torch.cuda.device_count()
+    if cpu or gpus == 0:
+        return True
+    if gpus < processes:
+        raise UsageError(
+            f"--processes {processes}, but this machine has {gpus} GPU(s)", f"use --processes {gpus}"
+        )
+    return False
 
 
 def launch(arguments: Sequence[str], processes: int, *, cpu: bool) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from base_models.discriminators import as_list
 from fewshot.data.draws import Draws
 
 
@@ -165,6 +166,27 @@ def frozen(*networks: nn.Module) -> Iterator[None]:
     finally:
         for parameter in parameters:
             parameter.requires_grad_(True)
+
+
+@contextmanager
+def settled(*networks: nn.Module, unless: bool = False) -> Iterator[None]:
+    """Spectral norms as they are inside the block: each pass in training mode brings them a step nearer.
+
+    So a step does with the first piece of a batch, and not again with each.
+    """
+    try:
+        for net in networks:
+            net.train(unless)
+        yield
+    finally:
+        for net in networks:
+            net.train()
+
+
+def halves(scores: Tensor | list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    """Scores of two equal batches that were judged as one, apart."""
+    pairs = [score.chunk(2) for score in as_list(scores)]
+    return [first for first, _ in pairs], [second for _, second in pairs]
 
 
 def widened(convolution: nn.Conv2d, inputs: int) -> nn.Conv2d:

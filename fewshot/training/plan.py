@@ -18,7 +18,14 @@ _TIMED_STEPS = 2
 
 
 def plan_adaptation(
-    drawings: Path, *, name: str, base: str, recipe: Recipe, photos: Path | None, minutes: float | None
+    drawings: Path,
+    *,
+    name: str,
+    base: str,
+    recipe: Recipe,
+    photos: Path | None,
+    minutes: float | None,
+    memory_limit: float | None = None,
 ) -> list[dict[str, Any]]:
     """Rows of (what, value); two real steps are timed, nothing is written.
 
@@ -32,7 +39,7 @@ def plan_adaptation(
         warn(problem.message)
     warn_of_two_hands(drawings)
     notice("timing two steps ...")
-    job = Adaptation(style_set, model, recipe, photos, run)
+    job = Adaptation(style_set, model, recipe, photos, run, memory_limit=memory_limit)
     job.trainer.step(0)
     start = time.monotonic()
     for step in range(_TIMED_STEPS):
@@ -50,6 +57,7 @@ def plan_adaptation(
         "recipe": f"{recipe.name} {recipe_hash(recipe)[:12]}, {recipe.method}",
         "parameters": f"{trainable:,}, at most {trainable * 4 / 1e6:.1f} MB",
         "device": f"{job.accelerator.device.type}, {job.accelerator.mixed_precision}",
+        "at once": f"{job.trainer.batch.at_once} of {recipe.batch} pictures",
         "steps": f"at most {recipe.steps}, {per_step:.2f} s each",
         "time": f"at most {format_seconds(min(limit, recipe.steps * per_step))}",
         "writes": f"{run}" + (" (exists: needs --overwrite)" if (run / "adapter").exists() else ""),

@@ -64,6 +64,7 @@ class Pretraining:
         facts: further facts for the header, JSON-ready.
         start: base whose weights are the first ones, stage by stage as far as they fit.
         watch: see `Watcher`.
+        memory_limit: bytes that each process may take; None: what is free.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Pretraining:
         architecture: Architecture | None = None,
         start: BaseModel | None = None,
         watch: Watcher | None = None,
+        memory_limit: float | None = None,
     ) -> None:
         if architecture is None and config.arch not in ARCHITECTURES:
             raise NotFoundError(
@@ -92,7 +94,7 @@ class Pretraining:
         self.licence, self.facts, self.watch = licence, facts or {}, watch
         self.name = name or f"{config.arch}.{folder.name}"
         self.files = RunFiles(folder, config, accelerator)
-        self.batch = GlobalBatch(accelerator, config.batch)
+        self.batch, self.memory_limit = GlobalBatch(accelerator, config.batch), memory_limit
         torch.manual_seed(config.seed)
         self.start = start
         # All stages in the layout that training uses: another one rounds otherwise, and a run that is resumed
@@ -146,7 +148,8 @@ class Pretraining:
         torch.manual_seed(self.config.seed + 1000 * (index + 1))
         nets, device = (self.netG_A, self.netG_B), self.accelerator.device
         networks = StageNetworks(*nets, index, self.config, self.architecture, self.perceptual, device)
-        trainer = StageTrainer(networks, self.batch)
+        trainer = StageTrainer(networks, GlobalBatch(self.accelerator, self.config.batch))
+        trainer.fit_memory(self.memory_limit)
         if self.start is not None:
             start_discriminators(trainer, self.start)
         return trainer

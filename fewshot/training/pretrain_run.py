@@ -72,6 +72,8 @@ class BaseRun:
     """Leave after this long, to go on with `resume`: where a job may only last so long."""
     track: tuple[str, ...] = ()
     """`wandb`, `tensorboard` or both."""
+    memory_limit: float | None = None
+    """Bytes that each process may take; None: what is free."""
     architecture: Architecture | None = None
     """Sizes and switches; None: the registered one that `config.arch` names."""
 
@@ -120,6 +122,7 @@ def train_base(run: BaseRun) -> tuple[Path, bool]:
         facts=facts,
         architecture=run.architecture,
         start=create_model(run.config.start, folders=[home() / "base"]) if run.config.start else None,
+        memory_limit=run.memory_limit,
     )
     data = _with_progress(pretraining, run, shown=accelerator.is_main_process)
     if accelerator.is_main_process:

@@ -1,10 +1,11 @@
-"""What a base in training draws: the same photos again and again, for the eye."""
+"""What a training draws: the same photos again and again, for the eye."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -12,6 +13,14 @@ from fewshot.data.augment import to_float, to_uint8
 from fewshot.files import atomic_write_bytes
 from fewshot.sheets import contact_sheet, png_bytes
 from fewshot.training.stage import StageTrainer
+
+_COLUMNS = 8
+
+
+def style_sheet(drawings: Tensor, photos: Tensor, results: Tensor) -> Image.Image:
+    """The first of an artist's drawings, of photos and of their results, all uint8 `(N, 3, S, S)`."""
+    rows = [("drawings", drawings), ("photos", photos), ("result", results)]
+    return contact_sheet([(name, images[:_COLUMNS].numpy()) for name, images in rows])
 
 
 @torch.no_grad()

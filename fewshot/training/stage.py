@@ -13,7 +13,8 @@ from fewshot.data.draws import Draws, Luck
 from fewshot.training.batches import Batch, Tensors
 from fewshot.training.global_batch import GlobalBatch
 from fewshot.training.graphs import Graphed
-from fewshot.training.parts import ImagePool, WeightAverage, average_gradients, step_generator
+from fewshot.training.memory import fit_memory
+from fewshot.training.parts import ImagePool, WeightAverage, average_gradients, settled, step_generator
 from fewshot.training.stage_networks import Results, StageNetworks
 
 START_UP = 5
@@ -42,7 +43,7 @@ class StageTrainer:
         self.config, self.index, self.size = networks.config, networks.index, networks.size
         self.G, self.D, self.F = networks.G, networks.D, networks.F
         self.graphs: tuple[Graphed, Graphed] | None = None
-        self.can_graph = _can_graph(self.accelerator) and not batch.in_pieces
+        self.can_graph = _can_graph(self.accelerator)
         self.optimizer_G = self._adam([*self.G.parameters()])
         self.optimizer_D = self._adam([*self.D.parameters(), *self.F.parameters()])
         self.ema = WeightAverage(self.G, self.config.ema)
@@ -115,6 +116,15 @@ class StageTrainer:
         fakes = {side: torch.cat([result.fakes[side] for result in results]) for side in "AB"}
         return {side: self.pools[side].query(fake, draws) for side, fake in fakes.items()}
 
+    def fit_memory(self, limit: float | None) -> None:
+        """Compute as many pairs at once as there is memory for; see `memory.fit_memory`."""
+        blank = torch.zeros(1, 3, self.size, self.size, device=self.accelerator.device)
+        pair = Batch(blank, blank).tensors
+        networks = [*self.networks.all_networks()]
+        with settled(self.D, self.F):
+            fit_memory(self.batch, lambda: self._generator_losses(pair, None), networks, limit)
+        self.can_graph = self.can_graph and not self.batch.in_pieces
+
     def _set_rates(self, number: int, progress: float) -> None:
         """Constant for the first half, then falling to zero; the generators' may rise to it."""
         rate = self.config.lr * min(1.0, 2 * (1 - progress))
@@ -132,7 +142,8 @@ class StageTrainer:
         every, total = [], dict[str, Tensor]()
         for piece in self.batch.pieces():
             draws = self._draws(number, _Choice.GENERATORS, piece)
-            results, losses = self._generator_losses(batch.part(piece), draws)
+            with settled(self.D, self.F, unless=piece.start == 0):
+                results, losses = self._generator_losses(batch.part(piece), draws)
             self._backward(losses, self.batch.weight(piece), total)
             every.append(results.detached())
         self._apply(self.optimizer_G)
@@ -146,7 +157,8 @@ class StageTrainer:
         for piece, result in zip(self.batch.pieces(), results, strict=True):
             draws = self._draws(number, _Choice.DISCRIMINATORS, piece)
             old = {side: fakes[piece] for side, fakes in shown.items()}
-            losses = self._discriminator_losses(batch.part(piece), result, old, draws)
+            with settled(self.D, self.F, unless=piece.start == 0):
+                losses = self._discriminator_losses(batch.part(piece), result, old, draws)
             self._backward(losses, self.batch.weight(piece), total)
         self._apply(self.optimizer_D)
         return total
@@ -197,13 +209,18 @@ class StageTrainer:
         """Everything a resumed stage needs but the pools, which belong to each process."""
         parts = ("G", "D", "F", "optimizer_G", "optimizer_D", "ema")
         state = {name: getattr(self, name).state_dict() for name in parts}
+        state["at_once"] = self.batch.at_once
         if self.accelerator.scaler is not None:
             state["scaler"] = self.accelerator.scaler.state_dict()
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict` gave, on this machine or another."""
+        # In the same pieces, which round alike, unless there is less memory now.
+        self.batch.at_once = min(state["at_once"], self.batch.at_once)
         for name, value in state.items():
+            if name == "at_once":
+                continue
             if name.startswith("optimizer"):
                 # How Adam runs belongs to the device; a rate from the file would not reach recorded steps.
                 groups = [group | self._adam_options() for group in value["param_groups"]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
 
@@ -25,7 +26,7 @@ from eval.perceptual import CHANNELS, PerceptualNet
 from fewshot.data.augment import differentiable, uniform
 from fewshot.data.draws import Luck
 from fewshot.training.batches import Tensors
-from fewshot.training.parts import frozen
+from fewshot.training.parts import frozen, halves
 from fewshot.training.pretrain_config import PretrainConfig
 
 Maps = dict[str, list[Tensor]]
@@ -59,16 +60,22 @@ class StageNet(nn.Module):
 
     def __init__(self, generator: StackedGenerator, index: int) -> None:
         super().__init__()
+        # In a tuple, so that its weights are no parameters of this module.
         self._generator = (generator,)
         self.index = index
         self.stage = generator.stages[index]
         self.through_lower = isinstance(self.stage, RefinementStage) and not self.stage.skip
 
+    @property
+    def generator(self) -> StackedGenerator:
+        """The whole of which this is a stage."""
+        return self._generator[0]
+
     def forward(self, x: Tensor) -> Tensor:
         if self.index == 0:
             return self.stage(x)
         with torch.set_grad_enabled(self.through_lower and torch.is_grad_enabled()):
-            lower = self._generator[0].forward_first(F.avg_pool2d(x, 2), self.index)
+            lower = self.generator.forward_first(F.avg_pool2d(x, 2), self.index)
             below = F.interpolate(lower, scale_factor=2, mode="bilinear")
         return self.stage(x, below)
 
@@ -104,6 +111,13 @@ class StageNetworks:
                 init_weights(self.F[side])
         for module in (self.G, self.D, self.F):
             module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def all_networks(self) -> Iterator[nn.Module]:
+        """Whatever has weights, those of the stages below included."""
+        yield from (self.D, self.F)
+        yield from (cast(StageNet, net).generator for net in self.G.values())
+        if self.perceptual is not None:
+            yield self.perceptual
 
     def generator_losses(self, pictures: Tensors, luck: Luck | None) -> tuple[Results, Tensors]:
         """Both translations, and what the generators are to make small.
@@ -161,15 +175,15 @@ class StageNetworks:
             fake = shown[side].to(real.dtype)
             real_seen, fake_seen = (differentiable(images, c.augment, luck) for images in (real, fake))
             scores = self.D[side](torch.cat([real_seen, fake_seen]))
-            losses[f"D_{side}"] = lsgan_discriminator(*scores.chunk(2))
+            losses[f"D_{side}"] = lsgan_discriminator(*halves(scores))
             if c.lambda_penalty:
                 mix = uniform(len(real), 0, 1, real, luck)
                 penalty = gradient_penalty(self.D[side], real, fake, mix)
                 losses[f"penalty_{side}"] = c.lambda_penalty * penalty
             if side in self.F:
-                real_scores = self._feature_scores(side, results.real_maps[side])
-                fake_scores = self._feature_scores(side, results.fake_maps[side])
-                losses[f"F_{side}"] = lsgan_discriminator(real_scores, fake_scores)
+                pairs = zip(results.real_maps[side], results.fake_maps[side], strict=True)
+                scores = self._feature_scores(side, [torch.cat(maps) for maps in pairs])
+                losses[f"F_{side}"] = lsgan_discriminator(*halves(scores))
         return losses
 
     def _maps(self, images: Tensor) -> list[Tensor]:

@@ -18,9 +18,11 @@ from fewshot.data.augment import differentiable, to_float, to_uint8
 from fewshot.data.draws import Draws
 from fewshot.data.style_set import StyleSet
 from fewshot.evaluation.features import gather_rows
-from fewshot.training.global_batch import GlobalBatch, Join, Rehearsal
+from fewshot.training.global_batch import ALONE, GlobalBatch, Join, Rehearsal
 from fewshot.training.matching import targets_of
-from fewshot.training.parts import WeightAverage, average_gradients, frozen, step_generator
+from fewshot.training.memory import fit_memory
+from fewshot.training.parts import WeightAverage, average_gradients, frozen, halves, settled, step_generator
+from fewshot.training.rates import adapter_rate, discriminator_rate
 from fewshot.training.shown import Choice, Pictures, Shown
 from fewshot.training.sources import Sources
 from fewshot.training.style_discriminators import build_discriminators
@@ -117,9 +119,8 @@ class StyleTrainer:
         `number`, from 0, decides every random choice together with the seed.
         """
         recipe = self.recipe
-        warm, cool = _warm(recipe, number), _cool(recipe, number)
-        self.optimizer_G.param_groups[0]["lr"] = recipe.lr * warm * cool
-        self.optimizer_D.param_groups[0]["lr"] = recipe.lr_d * cool
+        self.optimizer_G.param_groups[0]["lr"] = adapter_rate(recipe, number)
+        self.optimizer_D.param_groups[0]["lr"] = discriminator_rate(recipe, number)
         shown = self.pictures.of(number)
         fakes, losses = self._update_adapter(shown, number)
         self.ema.update(self.G)
@@ -143,7 +144,7 @@ class StyleTrainer:
         self.optimizer_G.zero_grad(set_to_none=True)
         fakes, total = [], dict[str, Tensor]()
         for piece in self.batch.pieces():
-            with frozen(self.D), self.accelerator.autocast():
+            with frozen(self.D), settled(self.D, unless=piece.start == 0), self.accelerator.autocast():
                 drawn, losses = self._losses_of(shown, piece, number, Join(self.batch, piece, known))
             self._backward(losses, piece, total)
             fakes.append(drawn.detach().float())
@@ -156,9 +157,19 @@ class StyleTrainer:
         rehearsal = Rehearsal(self.batch)
         for piece in self.batch.pieces():
             rehearsal.next_piece()
-            with self.accelerator.autocast():
+            with settled(self.D), self.accelerator.autocast():
                 self._losses_of(shown, piece, number, rehearsal)
         return rehearsal.all_rows()
+
+    def fit_memory(self, limit: float | None) -> None:
+        """Compute as many pictures at once as there is memory for; see `memory.fit_memory`."""
+        shown = self.pictures.of(0)
+
+        def one() -> None:
+            with frozen(self.D), settled(self.D), self.accelerator.autocast():
+                self._losses_of(shown, slice(0, 1), 0, ALONE)
+
+        fit_memory(self.batch, one, (self.G, self.D, self.netG_B, self.features), limit)
 
     def _losses_of(
         self, shown: Shown, piece: slice, number: int, join: Join
@@ -173,7 +184,7 @@ class StyleTrainer:
         for piece in self.batch.pieces():
             here = shown.part(piece)
             sides = with_parts(here.reals, here.real_parts), with_parts(fakes[piece], here.parts)
-            with self.accelerator.autocast():
+            with settled(self.D, unless=piece.start == 0), self.accelerator.autocast():
                 draws = self.pictures.draws(number, Choice.DISCRIMINATORS, piece)
                 losses = self._discriminator_losses(*sides, draws)
             self._backward(losses, piece, total)
@@ -184,8 +195,7 @@ class StyleTrainer:
         losses = {}
         for name, netD in self.D.items():
             seen = [differentiable(images, self.recipe.augment, draws) for images in (reals, fakes)]
-            real_scores, fake_scores = (netD(images) for images in seen)
-            losses[f"D_{name}"] = lsgan_discriminator(real_scores, fake_scores)
+            losses[f"D_{name}"] = lsgan_discriminator(*halves(netD(torch.cat(seen))))
         return losses
 
     def _backward(self, losses: dict[str, Tensor], piece: slice, total: dict[str, Tensor]) -> None:
@@ -232,12 +242,3 @@ class StyleTrainer:
         self.G.load_state_dict(state["adapter"], strict=False)
         for name in _RESUMED:
             getattr(self, name).load_state_dict(state[name])
-
-
-def _warm(recipe: Recipe, number: int) -> float:
-    # A run that is shorter than its warm-up warms up for half of it.
-    return min(1.0, (number + 1) / max(1, min(recipe.warmup_steps, recipe.steps // 2)))
-
-
-def _cool(recipe: Recipe, number: int) -> float:
-    return min(1.0, (recipe.steps - number) / max(1.0, recipe.cooldown * recipe.steps))

@@ -11,10 +11,10 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from types import FrameType
 
 from fewshot.training.many import Done
+from fewshot.training.memory import WORKERS, free_of_machine
 
 WORKER = "FEWSHOT_WORKER"
 """Set in the environment of a worker: its number."""
@@ -34,8 +34,7 @@ def fitting_workers() -> int:
     if torch.cuda.is_available():
         return torch.cuda.device_count()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    memory = _free_memory()
-    return max(1, min(cores // 2, memory // MEMORY if memory else cores))
+    return max(1, min(cores // 2, int(free_of_machine()) // MEMORY))
 
 
 def tell(done: Done) -> None:
@@ -90,7 +89,7 @@ def run_workers(
 def _start(arguments: Sequence[str], number: int, count: int) -> subprocess.Popen[str]:
     import torch
 
-    own = {WORKER: str(number)}
+    own = {WORKER: str(number), WORKERS: str(count)}
     if torch.cuda.is_available():
         own["CUDA_VISIBLE_DEVICES"] = str(number % torch.cuda.device_count())
     own["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
@@ -109,14 +108,3 @@ def _listen(worker: subprocess.Popen[str], lines: queue.Queue[str | None]) -> No
     for line in worker.stdout:
         lines.put(line)
     lines.put(None)
-
-
-def _free_memory() -> int:
-    """Bytes that can be had, 0 where the system does not tell."""
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return 1024 * int(line.split()[1])
-    except OSError:
-        pass
-    return 0

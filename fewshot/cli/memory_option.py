@@ -1,0 +1,15 @@
+"""The option `--memory-limit` of the verbs that train."""
+
+from typing import Annotated
+
+import typer
+
+MemoryLimit = Annotated[
+    str | None,
+    typer.Option(
+        "--memory-limit",
+        metavar="SIZE",
+        help="Most memory for each process, such as 4GB; a batch is computed in pieces where it has to be. "
+        "Default: what is free.",
+    ),
+]

@@ -1,0 +1,193 @@
+"""A batch that is shared by processes and computed in pieces trains what one process would."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from fewshot.data.draws import Draws
+from fewshot.errors import UsageError
+from fewshot.training.global_batch import GlobalBatch, Join, Rehearsal
+from fewshot.training.launch import _environment, _free_port
+
+# Every loss there is; float32; a rate at which rounding does not grow to more than is asked for in 20 steps:
+# Adam's first updates turn the last bit of a gradient near zero into a whole step.
+SCRIPT = """
+import json, sys
+from pathlib import Path
+import torch
+from base_models.registry import create_model
+from fewshot.data.style_set import StyleSet
+from fewshot.samples import sample_folder
+from fewshot.training.adaptation import Adaptation
+from fewshot.training.launch import leave
+from fewshot.training.parts import world_size
+from fewshot.training.precision import make_accelerator
+from recipes import apply_overrides, load_recipe
+
+folder, at_once, steps, *overrides = sys.argv[1:]
+torch.set_num_threads(1)
+accelerator = make_accelerator("no", cpu=True)
+drawings = StyleSet.from_folder(sample_folder("flat"), size=32, limit=8, crop="face")
+base = create_model("scan_tiny")
+fixed = ["batch=4", "lr=1e-4", "lr_d=2e-5", "warmup_steps=1"]
+recipe = apply_overrides(load_recipe("quick"), [*fixed, *overrides])
+job = Adaptation(drawings, base, recipe, None, Path(folder), accelerator)
+job.trainer.batch.at_once = int(at_once)
+first = job.validation.score(0, job.trainer.redraw(job.sources.held))
+losses = [job.trainer.step(step) for step in range(int(steps))]
+if accelerator.is_main_process:
+    tensors = {name: t.double().sum().item() for name, t in job.trainer.adapter_tensors().items()}
+    last = job.validation.score(20, job.trainer.redraw(job.sources.held))
+    told = dict(losses=losses, first=first, last=last, adapter=tensors, processes=world_size(accelerator))
+    Path(folder, "told.json").write_text(json.dumps(told))
+else:
+    job.trainer.redraw(job.sources.held)
+    world_size(accelerator)
+leave(0)
+"""
+ALL = ["lambda_feature=0.5", "lambda_cycle=1", "lambda_pair=0.3", "lambda_identity=1", "lambda_tv=0.1"]
+MATCHED_ALONE = ["swd_target=all", "by_parts=false"]
+
+
+def train(folder: Path, processes: int, *overrides: str, at_once: int = 64, steps: int = 20) -> Any:
+    """What the main one of the processes tells."""
+    folder.mkdir()
+    port = _free_port()
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", SCRIPT, str(folder), str(at_once), str(steps), *overrides],
+            env=os.environ | (_environment(rank, processes, port, cpu=True) if processes > 1 else {}),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(processes)
+    ]
+    results = [worker.communicate(timeout=150)[1] for worker in workers]
+    assert [worker.returncode for worker in workers] == [0] * processes, results
+    return json.loads((folder / "told.json").read_text())
+
+
+def assert_equal(some: Any, other: Any) -> None:
+    assert len(some["losses"]) == len(other["losses"])
+    for one, two in zip(some["losses"], other["losses"], strict=True):
+        assert one.keys() == two.keys()
+        for name, value in one.items():
+            # A cosine near one is known to a few millionths in float32.
+            assert two[name] == pytest.approx(value, rel=1e-4, abs=5e-6), name
+    assert other["first"] == pytest.approx(some["first"], rel=1e-6)
+    assert other["last"] == pytest.approx(some["last"], rel=1e-4)
+    for name, total in some["adapter"].items():
+        assert other["adapter"][name] == pytest.approx(total, rel=1e-3, abs=1e-2), name
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return train(tmp_path_factory.mktemp("alone") / "run", 1, *ALL)
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_processes_that_share_a_batch_train_what_one_does(alone: Any, tmp_path: Path, processes: int) -> None:
+    told = train(tmp_path / "run", processes, *ALL)
+    assert (alone["processes"], told["processes"]) == (1, processes)
+    assert set(alone["losses"][0]) > {
+        "style",
+        "swd",
+        "outlier",
+        "gan",
+        "pair",
+        "identity",
+        "cycle",
+        "D_patch",
+    }
+    assert_equal(alone, told)
+
+
+def test_pieces_of_a_batch_train_what_the_whole_does(alone: Any, tmp_path: Path) -> None:
+    assert_equal(alone, train(tmp_path / "run", 1, *ALL, at_once=2))
+
+
+def test_all_drawings_at_once_are_seen_by_all_processes_and_pieces(tmp_path: Path) -> None:
+    """Sets that are sorted over the batch: each piece needs the others' rows."""
+    whole, shared = (train(tmp_path / str(n), n, *MATCHED_ALONE, at_once=3 - n, steps=4) for n in (1, 2))
+    pieces = train(tmp_path / "pieces", 1, *MATCHED_ALONE, at_once=4, steps=4)
+    assert_equal(whole, shared)
+    assert_equal(whole, pieces)
+
+
+def test_another_batch_is_another_training(alone: Any, tmp_path: Path) -> None:
+    """The comparison above sees a process that draws pictures of its own."""
+    other = train(tmp_path / "run", 1, *ALL, "seed=1", steps=2)
+    with pytest.raises(AssertionError):
+        assert_equal(alone | {"losses": alone["losses"][:2]}, other)
+
+
+@dataclass
+class Rank:
+    """One of several processes, as far as sharing goes."""
+
+    process_index: int
+    """Its number."""
+    num_processes: int
+    """How many there are."""
+
+
+@pytest.mark.parametrize(("total", "processes", "at_once"), [(4, 2, None), (5, 3, 1), (7, 2, 2), (64, 5, 4)])
+def test_weights_of_pieces_make_the_mean_over_the_batch(
+    total: int, processes: int, at_once: int | None
+) -> None:
+    values = torch.rand(total, dtype=torch.float64)
+    means, places = [], []
+    for rank in range(processes):
+        batch = GlobalBatch(Rank(rank, processes), total, at_once)
+        mine = values[batch.places]
+        means.append(sum(batch.weight(piece) * mine[piece].mean() for piece in batch.pieces()))
+        places += batch.places.tolist()
+    assert places == list(range(total))
+    assert float(sum(means)) / processes == pytest.approx(float(values.mean()))
+
+
+def test_more_processes_than_pictures_are_refused() -> None:
+    with pytest.raises(UsageError, match="a batch of 2 cannot be shared by 3 processes"):
+        GlobalBatch(Rank(0, 3), 2)
+
+
+def test_rows_of_pieces_have_the_gradient_of_the_whole_batch() -> None:
+    batch = GlobalBatch(Accelerator(cpu=True), 5, 2)
+    rows = torch.rand(5, 3, requires_grad=True)
+
+    def loss(seen: Tensor) -> Tensor:
+        return (seen.sort(0).values * torch.arange(5.0)[:, None]).square().mean() + seen.mean(
+            0
+        ).square().sum()
+
+    (wanted,) = torch.autograd.grad(loss(rows), rows)
+    rehearsal = Rehearsal(batch)
+    for piece in batch.pieces():
+        rehearsal.next_piece()
+        rehearsal(rows[piece])
+    found = torch.zeros_like(rows)
+    for piece in batch.pieces():
+        join = Join(batch, piece, rehearsal.all_rows())
+        weighted = batch.weight(piece) * loss(join(rows[piece]))
+        found += torch.autograd.grad(weighted, rows)[0]
+    torch.testing.assert_close(found, wanted)
+
+
+def test_a_place_has_its_numbers_wherever_it_is() -> None:
+    def draw(places: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        draws = Draws(torch.Generator().manual_seed(3), 6, places)
+        return draws.rand(2), draws.randint(9), draws.choose(torch.tensor([0.2, 0.8]))
+
+    whole = draw(None)
+    for places in (torch.tensor([1]), torch.arange(2, 6)):
+        for some, every in zip(draw(places), whole, strict=True):
+            assert torch.equal(some, every[places])
