@@ -1,11 +1,13 @@
 """`fewshot select`: try recipes on folds of an artist's drawings and learn the style with the best one."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fewshot.cli.rights_options import ConsentBy, ConsentExpires, ConsentStatus, Licence, consent_of
+from fewshot.cli.track_option import Track
 from fewshot.output import Format, emit, notice
 
 if TYPE_CHECKING:
@@ -68,6 +70,10 @@ def select(
         bool, typer.Option("--overwrite", help="Replace a finished style of this name.")
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of folds and sampled knobs.")] = 0,
+    processes: Annotated[
+        int, typer.Option(min=1, help="Trainings at a time on this machine, which share the study.")
+    ] = 1,
+    track: Track = None,
     licence: Licence = "unknown",
     consent: ConsentStatus = "unknown",
     consent_by: ConsentBy = "",
@@ -79,6 +85,13 @@ def select(
     Recipes are trained on folds of the drawings; at each rung the poor ones are pruned. Ctrl-C and kills lose
     little: the same command goes on. The same command in a second terminal helps.
     """
+    from fewshot.training.launch import is_worker, launch, on_cpu, work_alone
+
+    if processes > 1 and not is_worker():
+        code = launch(sys.argv[1:], processes, cpu=on_cpu(processes), together=False)
+        raise typer.Exit(code)
+    # The study shares the trainings out, not the pictures of each.
+    helping = work_alone() > 0
     from fewshot.selection import select_recipe
 
     rights = consent_of(consent, consent_by, consent_expires)
@@ -98,12 +111,15 @@ def select(
         exhaustive=exhaustive,
         content=content,
         db=db,
-        retrain=not no_retrain,
+        retrain=not (no_retrain or helping),
         overwrite=overwrite,
         seed=seed,
         licence=licence,
         consent=rights,
+        track=track or (),
     )
+    if helping:
+        return
     notice(f"report: {found.report}")
     if format == "path":
         emit([{"path": str(found.adapter or found.report)}], ["path"], "path")

@@ -29,6 +29,7 @@ from fewshot.selection.tried import Tried
 from fewshot.selection.winner import Style, check_name_is_free, train_winner
 from fewshot.selection.work import Work
 from fewshot.training.adapt import warn_of_two_hands
+from fewshot.training.tracking import check_trackers
 from recipes import Recipe, recipe_hash
 
 _MOST_PHOTOS = 2000
@@ -79,6 +80,7 @@ def select_recipe(
     seed: int = 0,
     licence: str = "unknown",
     consent: Consent = UNKNOWN,
+    track: Sequence[str] = (),
 ) -> Selection:
     """Try recipes on folds of the drawings, prune the poor ones, recommend one, and train it on all drawings.
 
@@ -102,6 +104,7 @@ def select_recipe(
         overwrite: replace a style of that name.
         seed: of folds and sampler; training has the recipes' own.
         licence, consent: written into the winner's adapter.
+        track: `wandb`, `tensorboard` or both, for every training.
 
     Raises:
         UsageError, RecipeError: what was asked for does not fit together.
@@ -130,7 +133,8 @@ def select_recipe(
         content_share=content,
         seed=seed,
     )
-    bench = Bench(style_set, make_folds(style_set, folds, seed), base, photos)
+    told = check_trackers(track)
+    bench = Bench(style_set, make_folds(style_set, folds, seed), base, photos, told)
     _say_folds(bench, folds)
     title = check_name(study or name or re.sub(r"[^\w.-]+", "-", style_set.name).strip("-."), "study")
     folder = home() / "studies" / title
@@ -139,7 +143,9 @@ def select_recipe(
     try:
         one = Study(title, store, space, len(bench.folds), limits, settings)
         style = (
-            Style(check_name(name), drawings, base, photos, overwrite, licence, consent) if retrain else None
+            Style(check_name(name), drawings, base, photos, overwrite, licence, consent, told)
+            if retrain
+            else None
         )
         if style is not None:
             check_name_is_free(style, one)

@@ -19,6 +19,7 @@ from fewshot.selection.folds import Parts
 from fewshot.selection.judge import Judge, Scored
 from fewshot.selection.scores import FoldScore
 from fewshot.training.adaptation import Adaptation
+from fewshot.training.precision import make_accelerator
 from fewshot.training.sources import make_sources
 from fewshot.training.state import has_state, load_state
 from recipes import Recipe
@@ -61,6 +62,8 @@ class Bench:
     """Name or file of the base model."""
     photos: Path | None
     """The user's photos; None for rendered ones and pseudo-photos."""
+    track: tuple[str, ...] = ()
+    """Trackers that every training tells."""
     _courts: dict[int, Court] = field(default_factory=dict, repr=False)
     """By fold."""
 
@@ -74,6 +77,7 @@ class Bench:
         run: Path,
         seconds_left: float,
         overhead: float = 0.0,
+        name: str = "",
     ) -> tuple[FoldScore, Evidence]:
         """Train to step `until`, going on from the state in `run`, and score the kept weights.
 
@@ -85,6 +89,7 @@ class Bench:
             run: folder of this trial and fold.
             seconds_left: of training, until the budget is over.
             overhead: seconds of loading and scoring at earlier rungs.
+            name: what trackers call the training.
 
         Raises:
             UnfitError: an adapter that no folder can hold.
@@ -93,14 +98,20 @@ class Bench:
         """
         start = time.monotonic()
         model = create_model(self.base, folders=[home() / "base"])
+        accelerator = make_accelerator(track=self.track, folder=run)
         try:
-            job = Adaptation(self.drawings, model, recipe, self.photos, run, parts=self.folds[fold])
+            job = Adaptation(
+                *(self.drawings, model, recipe, self.photos, run, accelerator),
+                parts=self.folds[fold],
+                name=name,
+            )
         except BadInputError as error:
             raise UnfitError(str(error)) from None
         before = seconds_in(run)
         limit = min(60 * recipe.max_minutes, before + seconds_left)
         job.train_style(resume=has_state(job.state_path()), max_minutes=limit / 60, until=until)
         if job.at.step < until and limit <= job.at.seconds < 60 * recipe.max_minutes:
+            job.tracking.finish()
             raise OutOfTimeError
         court = self._court(fold, job)
         results = job.results_of_best()
@@ -122,6 +133,10 @@ class Bench:
             content=scored.content,
             content_base=court.base.content.value,
         )
+        distances = {f"KID {name}": estimate.value for name, estimate in scored.kid.items()}
+        told = distances | {"style": scored.style.value, "content": scored.content.value}
+        job.tracking.log({f"fold/{key}": value for key, value in told.items()}, job.at.step)
+        job.tracking.finish()
         pictures, photos, drawn = map(_small, (results, court.photos, court.drawn))
         return score, Evidence(scored.features, scored.hits, pictures, photos, drawn)
 

@@ -36,6 +36,8 @@ class Style:
     """Of the drawings."""
     consent: Consent = UNKNOWN
     """The artist's."""
+    track: tuple[str, ...] = ()
+    """Trackers that its training tells."""
 
 
 def check_name_is_free(style: Style, study: Study) -> None:
@@ -87,6 +89,7 @@ def train_winner(style: Style, recipe: Recipe, study: Study) -> Path | None:
             overwrite=replace,
             licence=style.licence,
             consent=style.consent,
+            track=style.track,
         )
         return outcome.adapter
     finally:

@@ -99,7 +99,14 @@ class Work:
         spent = done[-1].overhead if done else 0.0
         try:
             score, evidence = self.bench.train_and_score(
-                recipe, fold, rung=rung, until=steps[rung], run=run, seconds_left=left, overhead=spent
+                recipe,
+                fold,
+                rung=rung,
+                until=steps[rung],
+                run=run,
+                seconds_left=left,
+                overhead=spent,
+                name=f"{self.study.name} {one.label}, {fold_key(fold)}",
             )
         except (OutOfTimeError, Interrupted):
             self.study.record_partial(one.number, fold, seconds_in(run))

@@ -28,7 +28,7 @@ from fewshot.files import atomic_write_bytes, clear_write_errors
 from fewshot.output import notice, progress, warn
 from fewshot.sheets import png_bytes
 from fewshot.training.parts import agree, of_main
-from fewshot.training.position import Progressed
+from fewshot.training.position import Progressed, out_of_patience, why_it_ended
 from fewshot.training.precision import make_accelerator
 from fewshot.training.previews import style_sheet
 from fewshot.training.run_log import RunLog
@@ -99,7 +99,8 @@ class Adaptation:
     ) -> None:
         """The loop: train, look, keep the best; stops early, at the last step, or when the time is up.
 
-        `until` is a step to pause after, for a caller that scores the result and may resume later.
+        `until` is a step to pause after, for a caller that scores the result, tells `tracking` of it and may
+        resume later.
 
         Raises:
             Interrupted: Ctrl-C or SIGTERM; the state is saved.
@@ -136,8 +137,9 @@ class Adaptation:
                     self.tracking.finish()
                     where = f"stopped at step {at.step} of {recipe.steps}; nothing is lost"
                     raise Interrupted(where, "repeat the command with --resume to go on")
-        self.tracking.finish()
-        notice(self._why_it_ended(limit))
+        if until is None:
+            self.tracking.finish()
+        notice(why_it_ended(at, recipe, self.last_step, limit))
 
     def _look(self) -> None:
         """Score the averaged weights on the fold, keep them if they are the best, write a preview."""
@@ -155,22 +157,11 @@ class Adaptation:
         return style_sheet(self.train.tensor(), self.sources.held, results)
 
     def _is_over(self, limit: float) -> bool:
-        return self.at.step >= self.last_step or self.at.seconds >= limit or self._patience_is_over()
-
-    def _patience_is_over(self) -> bool:
-        waited = (self.at.step - self.at.clear_step) // self.recipe.eval_every
-        return bool(self.recipe.patience) and waited >= self.recipe.patience
-
-    def _why_it_ended(self, limit: float) -> str:
-        best = f"kept step {self.at.best_step}"
-        if self.at.seconds >= limit:
-            return f"stopped at step {self.at.step}: {limit / 60:.0f} minutes are over; {best}"
-        if self._patience_is_over():
-            return f"stopped at step {self.at.step}: no better score for {self.recipe.patience} looks; {best}"
-        if self.at.step < self.last_step:
-            return f"stopped at step {self.at.step}: the training diverged; {best}"
-        done = "all " if self.at.step == self.recipe.steps else "the first "
-        return f"{done}{self.at.step} steps done; {best}"
+        return (
+            self.at.step >= self.last_step
+            or self.at.seconds >= limit
+            or out_of_patience(self.at, self.recipe)
+        )
 
     def _shown(self, losses: dict[str, float]) -> dict[str, float]:
         score = self.validation.history[-1]["score"]

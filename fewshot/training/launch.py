@@ -23,6 +23,9 @@ from fewshot.errors import UsageError
 from fewshot.output import notice
 
 _POLL = 0.1
+SHARING = "FEWSHOT_WORKERS"
+"""Set in the environment of several trainings on one machine that share its memory: how many there are."""
+_GROUP = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 _GRACE = 20.0
 """Seconds a process gets to end after another one failed: it may wait for an answer that never comes."""
 
@@ -30,6 +33,26 @@ _GRACE = 20.0
 def is_worker() -> bool:
     """Whether this process is one of several that train together."""
     return "RANK" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def work_alone() -> int:
+    """Leave the group that a launcher made: for work that processes share out by other means.
+
+    Call it before anything imports torch. The process keeps the GPU that would have been its own.
+
+    Returns:
+        Its number; 0 where it is the only one.
+    """
+    rank, count = (int(os.environ.get(name, "0")) for name in ("RANK", "WORLD_SIZE"))
+    if count < 2:
+        return 0
+    local = int(os.environ.get("LOCAL_RANK", "0"))
+    visible = [part for part in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if part]
+    os.environ["CUDA_VISIBLE_DEVICES"] = visible[local % len(visible)] if visible else str(local)
+    os.environ[SHARING] = os.environ.get("LOCAL_WORLD_SIZE", "1")
+    for name in _GROUP:
+        os.environ.pop(name, None)
+    return rank
 
 
 def leave(code: int) -> NoReturn:
@@ -66,13 +89,14 @@ def on_cpu(processes: int, *, cpu: bool = False) -> bool:
     return False
 
 
-def launch(arguments: Sequence[str], processes: int, *, cpu: bool) -> int:
+def launch(arguments: Sequence[str], processes: int, *, cpu: bool, together: bool = True) -> int:
     """Run `fewshot ARGUMENTS...` in several processes on this machine; returns the exit code.
 
     Args:
         arguments: the command line behind `fewshot`.
         processes: how many.
         cpu: stay on the CPU and talk through gloo; else each process gets a GPU of its own.
+        together: none can go on without the others, so all are ended when one fails.
 
     SIGINT and SIGTERM are passed on; the processes save and end by themselves. Only the first one's messages
     are shown, unless another one fails by itself.
@@ -90,9 +114,14 @@ def launch(arguments: Sequence[str], processes: int, *, cpu: bool) -> int:
             for port in [_free_port()]
             for rank in range(processes)
         ]
-        codes, asked = _wait(workers)
+        codes, asked = _wait(workers, together)
         if codes[0] <= 0 < max(codes):
             _show_end(quiet)
+    if -signal.SIGKILL in codes and not asked:
+        notice("a process was killed: if nobody did that, the system was out of memory")
+        notice("hint: train with a --memory-limit, or with fewer --processes")
+    if not together and codes[0] == 0:
+        return 0
     failed = [code for code in codes if code > 0]
     return failed[0] if failed else 130 if asked else int(any(codes))
 
@@ -112,8 +141,8 @@ def _environment(rank: int, processes: int, port: int, cpu: bool) -> dict[str, s
     return os.environ | {name: str(value) for name, value in variables.items()}
 
 
-def _wait(workers: Sequence[subprocess.Popen[bytes]]) -> tuple[list[int], bool]:
-    """Exit codes of all, and whether we were told to stop; when one fails the others are ended."""
+def _wait(workers: Sequence[subprocess.Popen[bytes]], together: bool) -> tuple[list[int], bool]:
+    """Exit codes of all, and whether we were told to stop."""
     asked: list[int] = []
 
     def ask(number: int, frame: FrameType | None) -> None:
@@ -126,7 +155,7 @@ def _wait(workers: Sequence[subprocess.Popen[bytes]]) -> tuple[list[int], bool]:
             for _ in asked[told:]:
                 _signal(workers, signal.SIGTERM)
             told = len(asked)
-            if any(worker.poll() not in (None, 0) for worker in workers):
+            if together and any(worker.poll() not in (None, 0) for worker in workers):
                 deadline = min(deadline, time.monotonic() + _GRACE)
             if time.monotonic() > deadline:
                 _signal(workers, signal.SIGKILL)

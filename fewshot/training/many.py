@@ -60,6 +60,8 @@ class Job:
     """Written into every adapter."""
     consent: Consent = UNKNOWN
     """Likewise."""
+    track: tuple[str, ...] = ()
+    """Trackers that every training tells."""
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,7 @@ def _adapt(artist: Artist, job: Job, *, resume: bool, overwrite: bool) -> float:
         overwrite=overwrite,
         licence=job.licence,
         consent=job.consent,
+        track=job.track,
     ).seconds
 
 

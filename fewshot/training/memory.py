@@ -22,6 +22,7 @@ from fewshot.errors import BadInputError
 from fewshot.output import notice
 from fewshot.sizes import format_bytes
 from fewshot.training.global_batch import GlobalBatch
+from fewshot.training.launch import SHARING
 
 _FIXED = 2.0
 """Of what one picture keeps: gradients, workspace, what the allocator cannot give back."""
@@ -29,8 +30,6 @@ _EACH = 1.4
 """Of the same, for each picture."""
 _SPARE = 0.9
 """Share of the free memory that is counted on, where nobody set a limit."""
-WORKERS = "FEWSHOT_WORKERS"
-"""Set in the environment of several trainings on one machine: how many share its memory."""
 _CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -90,7 +89,7 @@ def free_bytes(device: torch.device, limit: float | None) -> float:
 
 def _sharing() -> int:
     """Trainings on this machine that share its memory."""
-    return max(int(os.environ.get(name, "1")) for name in ("LOCAL_WORLD_SIZE", WORKERS))
+    return max(int(os.environ.get(name, "1")) for name in ("LOCAL_WORLD_SIZE", SHARING))
 
 
 def free_of_machine() -> float:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from recipes import Recipe
+
 TIE = 0.05
 """A later look is kept where its score is no more than this share worse than the best: the fold is a handful
 of drawings, by which scores scatter, and more training brings more of the style."""
@@ -38,3 +40,25 @@ class Progressed:
         if score < self.clear_score * (1 - CLEAR):
             self.clear_score, self.clear_step = score, self.step
         return True
+
+
+def out_of_patience(at: Progressed, recipe: Recipe) -> bool:
+    """Whether as many looks as the recipe waits for have not been clearly better."""
+    return bool(recipe.patience) and (at.step - at.clear_step) // recipe.eval_every >= recipe.patience
+
+
+def why_it_ended(at: Progressed, recipe: Recipe, last_step: int, limit: float) -> str:
+    """In words, why the training is over and what is kept.
+
+    Args:
+        last_step: that it was to go to.
+        limit: seconds that it might take.
+    """
+    best = f"kept step {at.best_step}"
+    if at.seconds >= limit:
+        return f"stopped at step {at.step}: {limit / 60:.0f} minutes are over; {best}"
+    if out_of_patience(at, recipe):
+        return f"stopped at step {at.step}: no better score for {recipe.patience} looks; {best}"
+    if at.step < last_step:
+        return f"stopped at step {at.step}: the training diverged; {best}"
+    return f"{'all' if at.step == recipe.steps else 'the first'} {at.step} steps done; {best}"

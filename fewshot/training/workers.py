@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from types import FrameType
 
+from fewshot.training.launch import SHARING
 from fewshot.training.many import Done
-from fewshot.training.memory import WORKERS, free_of_machine
+from fewshot.training.memory import free_of_machine
 
 WORKER = "FEWSHOT_WORKER"
 """Set in the environment of a worker: its number."""
@@ -89,7 +90,7 @@ def run_workers(
 def _start(arguments: Sequence[str], number: int, count: int) -> subprocess.Popen[str]:
     import torch
 
-    own = {WORKER: str(number), WORKERS: str(count)}
+    own = {WORKER: str(number), SHARING: str(count)}
     if torch.cuda.is_available():
         own["CUDA_VISIBLE_DEVICES"] = str(number % torch.cuda.device_count())
     own["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))

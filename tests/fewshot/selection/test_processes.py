@@ -1,14 +1,17 @@
 """Studies in processes of their own: killed and gone on with, and shared by two."""
 
 import json
+import os
 import re
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from fewshot.home import home
 
@@ -90,3 +93,46 @@ def test_two_processes_share_a_study_and_do_nothing_twice(
         # Pictures of the trials that the other one trained are in its report too.
         report = (folder / "studies" / "s" / "report.html").read_text()
         assert report.count("data:image/webp") == (2 + 3) * 4
+
+
+@pytest.mark.slow
+def test_processes_of_one_machine_share_a_study_and_tell_of_every_training(
+    drawings: Drawings, command: Command, start: Start
+) -> None:
+    words = command(
+        *(drawings(5), "--exhaustive", "--recipes", "quick", "--knob", "rank=2,4", "--study", "s"),
+        *("--name", "mine", "--processes", "2", "--track", "tensorboard", "--format", "json"),
+    )
+    out, err = ended(start(words))
+    rows = json.loads(out)
+    assert [row["state"] for row in rows] == ["complete"] * 3
+    assert err.count("recommended: ") == 1
+    assert (home() / "runs" / "mine" / "adapter").is_dir()
+    # The other one took a share: not every training was this one's.
+    assert sum(jobs(err).values()) < 6
+    for run in [home() / "runs" / "mine", *(home() / "studies" / "s" / "trials").glob("*/fold-*")]:
+        board = EventAccumulator(str(next(run.rglob("events.out*")).parent))
+        board.Reload()
+        assert [event.step for event in board.Scalars("style")] == [2, 4]
+        told = {"fold/style", "fold/content"} <= set(board.Tags()["scalars"])
+        assert told == (run.name != "mine")
+
+
+def test_processes_of_a_launcher_work_each_by_itself(drawings: Drawings, command: Command) -> None:
+    """Under torchrun, as under --processes, no training waits for another process."""
+    words = command(
+        *(drawings(5), "--exhaustive", "--recipes", "quick", "--study", "s"),
+        *("--no-retrain", "--format", "json"),
+    )
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
+    done = subprocess.run(
+        [*launcher, *words[1:]],
+        env=os.environ | {"FEWSHOT_HOME": str(home()), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [row["state"] for row in json.loads(done.stdout)] == ["complete"]
+    assert jobs(done.stderr) == {(1, 1): 1, (1, 2): 1}
