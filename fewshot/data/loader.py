@@ -32,6 +32,7 @@ class Domain:
         self.chances = torch.from_numpy(chances / chances.sum())
         # A memory-mapped cache stays on disk on a CPU and is read page by page; a device gets a copy.
         self.pixels = [torch.from_numpy(pack.pixels).to(device) for pack in packs]
+        self._drawn = (torch.empty(0, dtype=torch.int64),) * 2
 
     def __len__(self) -> int:
         return sum(len(pack) for pack in self.packs)
@@ -41,9 +42,16 @@ class Domain:
         chosen = draws.choose(self.chances)
         lengths = torch.tensor([len(pack) for pack in self.packs])[chosen]
         at = (draws.rand(dtype=torch.float64) * lengths).long()
+        self._drawn = chosen, at
         drawn = self.pixels[0].new_empty(len(draws), *self.pixels[0].shape[1:])
         # One gather a pack instead of one copy a picture: a GPU waits for launches, not for bytes.
         for index, pixels in enumerate(self.pixels):
             places = (chosen == index).nonzero().flatten()
             drawn[places.to(drawn.device)] = pixels[at[places].to(drawn.device)]
         return drawn
+
+    def drawn(self) -> list[str]:
+        """Names of the pictures that were drawn last, each once, with their pack's."""
+        pairs = zip(*(part.tolist() for part in self._drawn), strict=True)
+        packs = ((self.packs[which], place) for which, place in pairs)
+        return list(dict.fromkeys(f"{pack.source}: {pack.names[place]}" for pack, place in packs))

@@ -191,7 +191,6 @@ class Adaptation:
             "base": self.base.sha256,
             "drawings": list(self.drawings.hashes),
             "photos": hashlib.sha256(self.sources.photos.numpy().tobytes()).hexdigest(),
-            "processes": self.accelerator.num_processes,
         }
 
     def _clear(self) -> None:

@@ -14,6 +14,9 @@ from fewshot.data.loader import Domain
 from fewshot.training.pretrain_config import PretrainConfig
 
 Tensors = dict[str, Tensor]
+_MOST_STEPS = 32
+_MOST_PIXELS = 2**25
+"""What one draw of pictures may take, per side: 400 MB as float32."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,13 @@ def draw_batches(
     seen_A = spoil(jitter(real_A, config.jitter, draws), config.hard, draws)
     sides = (_parts(images, count) for images in (real_A, windows(drawings), seen_A))
     return [Batch(*parts) for parts in zip(*sides, strict=True)]
+
+
+def steps_at_once(batch: int, size: int, device: torch.device) -> int:
+    """Steps between two looks at losses and clock: on a GPU each look waits until all queued work is done."""
+    if device.type == "cpu":
+        return 1
+    return max(1, min(_MOST_STEPS, _MOST_PIXELS // (batch * size**2)))
 
 
 def _parts(images: Tensor, count: int) -> list[Tensor]:

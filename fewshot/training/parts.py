@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -104,12 +104,20 @@ class ImagePool:
         return torch.where(exchanged, older, images)
 
     def state_dict(self) -> dict[str, Any]:
+        """The pictures of the places that this process has."""
         return {"images": self.images, "filled": self.filled}
 
-    def load_state_dict(self, state: dict[str, Any], device: torch.device | str = "cpu") -> None:
-        """Restore what `state_dict` gave, on the device that the results will be on."""
-        images, self.filled = state["images"], state["filled"]
-        self.images = images.to(device, copy=True) if images is not None else None
+    def load_state_dict(self, states: Sequence[dict[str, Any]], places: Tensor, device: Any = "cpu") -> None:
+        """Restore what `state_dict` gave.
+
+        Args:
+            states: of all processes that had the pool, in their order, however many there are now.
+            places: that this process has.
+            device: that the results will be on.
+        """
+        images = [state["images"] for state in states if state["images"] is not None]
+        self.filled = states[0]["filled"]
+        self.images = torch.cat(images)[places].to(device) if images else None
 
 
 def step_generator(seed: int, *position: int) -> torch.Generator:

@@ -26,7 +26,7 @@ from fewshot.data.draws import Draws
 from fewshot.data.loader import Domain
 from fewshot.errors import BadInputError, NotFoundError
 from fewshot.output import notice
-from fewshot.training.batches import Batch, draw_batches
+from fewshot.training.batches import Batch, draw_batches, steps_at_once
 from fewshot.training.global_batch import GlobalBatch
 from fewshot.training.graphs import own_stream
 from fewshot.training.parts import agree, step_generator
@@ -39,9 +39,8 @@ from fewshot.training.stage import START_UP, StageTrainer
 from fewshot.training.stage_networks import StageNetworks
 from fewshot.training.warm_start import copy_stages, start_discriminators
 
-_MOST_STEPS = 32
-_MOST_PIXELS = 2**25
-"""What one draw of pictures may take, per side: 400 MB as float32."""
+_MOST_NAMES = 16
+"""Pictures that are named when losses are no numbers."""
 
 DomainMaker = Callable[[int], tuple[Domain, Domain]]
 """From a side in pixels to the photos and drawings at that size."""
@@ -160,7 +159,7 @@ class Pretraining:
         photos, drawings = self.domains(round(size * config.margin))
         limit = config.steps[trainer.index] if config.steps else None
         seconds = 60 * config.stage_minutes(len(self.architecture.stages))[trainer.index]
-        most = _steps_at_once(config.batch, size, self.accelerator)
+        most = steps_at_once(config.batch, size, self.accelerator.device)
         saved = shown = position.seconds
         while (limit is None or position.step < limit) and position.seconds < seconds and not self.stopping:
             clock = time.monotonic()
@@ -172,7 +171,7 @@ class Pretraining:
             for step, batch in enumerate(batches, start=position.step):
                 tensors = trainer.step(batch, step, progress)
             losses = _values(tensors)
-            self._check_losses(losses)
+            self._check_losses(losses, photos, drawings)
             spent = self._agree(time.monotonic() - clock)
             position.step += len(batches)
             position.pairs += len(batches) * config.batch
@@ -202,10 +201,13 @@ class Pretraining:
         self.stopping = self.interrupted or self.slice_seconds <= 0
         return seconds
 
-    def _check_losses(self, losses: dict[str, float]) -> None:
+    def _check_losses(self, losses: dict[str, float], *sides: Domain) -> None:
         if broken := [name for name, value in losses.items() if not math.isfinite(value)]:
+            names = [name for side in sides for name in side.drawn()]
+            shown = ", ".join(names[:_MOST_NAMES]) + (", …" if len(names) > _MOST_NAMES else "")
             raise BadInputError(
-                f"stage {self.position.stage + 1} after step {self.position.step}: {broken[0]} is not finite",
+                f"stage {self.position.stage + 1} after step {self.position.step}: {broken[0]} is not "
+                f"finite, with the pictures {shown}",
                 "train anew under another --name with a lower --lr or --precision no",
             )
 
@@ -236,13 +238,6 @@ class Pretraining:
 
 def _copy(module: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
-
-
-def _steps_at_once(batch: int, size: int, accelerator: Accelerator) -> int:
-    """Steps between two looks at losses and clock: on a GPU each look waits until all queued work is done."""
-    if accelerator.device.type == "cpu":
-        return 1
-    return max(1, min(_MOST_STEPS, _MOST_PIXELS // (batch * size**2)))
 
 
 def _values(losses: dict[str, Tensor]) -> dict[str, float]:

@@ -89,7 +89,8 @@ class RunFiles:
             BadInputError: the disk is full or the folder cannot be written to; the older state stays whole.
         """
         pools: dict[str, Any] = {side: pool.state_dict() for side, pool in trainer.pools.items()}
-        save_state(self.pool_path, pools | {"at": [position.stage, position.step]})
+        places = len(trainer.batch.places)
+        save_state(self.pool_path, pools | {"at": [position.stage, position.step], "places": places})
         if self.accelerator.is_main_process:
             state = {
                 "config": plain_config(self.config),
@@ -104,12 +105,27 @@ class RunFiles:
         """Put a saved state into a trainer of the same stage; returns where the run stood."""
         trainer.load_state_dict(state["trainer"])
         position = Position(**state["position"])
-        # A kill between the two files leaves pools of a later step; those before go with the state.
-        pools = load_state(self.pool_path, lambda saved: saved["at"] == [position.stage, position.step])
-        if pools is not None:
+        if pools := self._pools(position):
             for side, pool in trainer.pools.items():
-                pool.load_state_dict(pools[side], self.accelerator.device)
+                states = [saved[side] for saved in pools]
+                pool.load_state_dict(states, trainer.batch.places, self.accelerator.device)
         return position
+
+    def _pools(self, position: Position) -> list[dict[str, Any]]:
+        """What each process saved with the state; none where a part of it is on another machine.
+
+        A run may go on in another number of processes than it was begun with.
+        """
+        found: list[dict[str, Any]] = []
+        while True:
+            path = self.folder / "state" / f"pool-{len(found)}.pt"
+            # A kill between the two files leaves pools of a later step; those before go with the state.
+            saved = load_state(path, lambda state: state["at"] == [position.stage, position.step])
+            if saved is None:
+                break
+            found.append(saved)
+        whole = sum(saved["places"] for saved in found) == self.config.batch
+        return found if whole else []
 
     def log(self, position: Position, losses: dict[str, float], preview: Path) -> None:
         """Add one line to `log.jsonl` and tell the trackers, which count pairs: a stage begins at step 0."""

@@ -193,7 +193,8 @@ def test_two_processes_stop_together_with_pictures_of_their_own(
     assert err.count("--resume goes on") == 1
     model = create_model(fewshot_home / "base" / "scan_tiny.t.safetensors")
     assert model.header["training"]["processes"] == 2
-    assert model.header["training"]["pairs"] % 4 == 0
+    trained = model.header["training"]
+    assert trained["pairs"] % 2 == 0
     folder = fewshot_home / "runs" / "scan_tiny.t" / "state"
     pools = [load_state(folder / f"pool-{rank}.pt") for rank in (0, 1)]
     assert pools[0] is not None
@@ -201,6 +202,12 @@ def test_two_processes_stop_together_with_pictures_of_their_own(
     one, other = pools[0]["A"]["images"], pools[1]["A"]["images"]
     assert one.shape == other.shape
     assert not torch.equal(one, other)
+    # One process goes on with what both had.
+    code, _, err = fewshot(*command, "--minutes", str(trained["minutes"] + 0.02), "--resume")
+    assert code == 0, err
+    again = create_model(fewshot_home / "base" / "scan_tiny.t.safetensors").header["training"]
+    assert again["processes"] == 1
+    assert again["pairs"] > trained["pairs"]
 
 
 def test_a_failure_of_two_processes_is_told_once(cli: Any, command: list[str], fewshot_home: Path) -> None:

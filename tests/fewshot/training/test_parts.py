@@ -107,9 +107,22 @@ def test_a_restored_pool_goes_on_alike(seen: int) -> None:
     pool, other = ImagePool(5), ImagePool(5)
     for index in range(seen):
         pool.query(torch.full((2, 1, 1, 1), float(index)), draws(2, index))
-    other.load_state_dict(pool.state_dict())
+    other.load_state_dict([pool.state_dict()], torch.arange(2))
     new = torch.rand(2, 1, 1, 1)
     assert torch.equal(pool.query(new, draws(2, 99)), other.query(new, draws(2, 99)))
+
+
+def test_a_pool_of_two_processes_goes_on_in_one() -> None:
+    parts, halves = [torch.arange(2), torch.arange(2, 4)], [ImagePool(7), ImagePool(7)]
+    whole, joined = ImagePool(7), ImagePool(7)
+    for step in range(5):
+        new = torch.rand(4, 1, 1, 1, generator=generator(step))
+        whole.query(new, draws(4, step))
+        for half, places in zip(halves, parts, strict=True):
+            half.query(new[places], draws(4, step, places))
+    joined.load_state_dict([half.state_dict() for half in halves], torch.arange(4))
+    new = torch.rand(4, 1, 1, 1)
+    assert torch.equal(joined.query(new, draws(4, 9)), whole.query(new, draws(4, 9)))
 
 
 def test_a_pool_follows_the_precision_of_the_pictures() -> None:

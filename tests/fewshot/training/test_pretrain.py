@@ -79,7 +79,7 @@ def test_slices_add_up_to_the_same_run(tiny: Any, tmp_path: Path) -> None:
 def test_many_steps_between_two_looks_are_still_the_asked_number(
     tiny: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("fewshot.training.pretrain._steps_at_once", lambda *arguments: 3)
+    monkeypatch.setattr("fewshot.training.pretrain.steps_at_once", lambda *arguments: 3)
     looks: list[tuple[int, int, int]] = []
     run = tiny.run(**OPTIONS)
     run.watch = lambda position, losses: looks.append((position.stage, position.step, position.pairs))
@@ -199,6 +199,10 @@ def test_training_that_explodes_says_so_and_keeps_the_older_state(tiny: Any) -> 
     with pytest.raises(BadInputError, match=r"stage 2.* is not finite") as error:
         run.run()
     assert "--lr" in error.value.hint
+    # Two photos and two drawings, by pack and name.
+    shown = str(error.value).split("with the pictures ")[1].split(", ")
+    assert {name[:3] for name in shown} == {"p1:", "p2:"}
+    assert 2 <= len(shown) <= 4
     state = run.files.load(resume=True)
     assert state is not None
     assert (state["position"]["stage"], state["position"]["step"]) == (0, 4)
