@@ -271,8 +271,7 @@ def test_ctrl_c_saves_and_resume_finishes(tmp_path: Path, fewshot_home: Path, pr
     assert "--resume" in stderr
     assert state.exists()
     assert not (run_folder("mine") / "adapter").exists()
-    # The interrupted run asked for 100,000 steps; a minute limit ends the resumed one, in one process whatever
-    # it was begun in.
+    # It was asked for 100,000 steps; a minute limit ends it, in one process whatever it was begun in.
     command[command.index("--processes") :] = ["--resume", "--minutes", "0.01"]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr
