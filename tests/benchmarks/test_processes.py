@@ -74,7 +74,7 @@ def run(processes: int, threads: int, folder: Any) -> tuple[list[float], float]:
 
 @pytest.mark.benchmark(group="adapt: a step in one process and in two, on two cores")
 def test_two_processes_on_two_cores(benchmark: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Interleaved three times; 1.3 times as fast as one core, and at most 1.5 times as slow as one process."""
+    """Interleaved three times; 1.3 times as fast as one core, at most 1.5 times as slow as one process."""
     monkeypatch.delenv("ACCELERATE_MIXED_PRECISION", raising=False)
     arrangements = {"1 x 2 threads": (1, 2), "2 x 1 thread": (2, 1), "1 x 1 thread": (1, 1)}
     seconds: dict[str, list[float]] = {name: [] for name in arrangements}
