@@ -62,7 +62,7 @@ class Recipe(BaseModel):
         300, ge=1, le=200_000, description="Generator updates at most; early stopping may end sooner."
     )
     batch: int = Field(
-        8, ge=1, le=64, description="Pictures per step; memory and time per step grow with it."
+        8, ge=1, le=64, description="Pictures per step, over all processes; its time grows with it."
     )
     lr: Rate = Field(
         1e-3, description="Adam rate of the adapter; high, since few weights move and steps are few."

@@ -84,6 +84,8 @@ def training() -> Iterator[tuple[str, str]]:
     try:
         import torch
 
+        from fewshot.sizes import format_bytes
+        from fewshot.training.memory import free_of_machine
         from fewshot.training.precision import best_precision
         from fewshot.training.workers import fitting_workers
     except (ImportError, OSError):
@@ -91,6 +93,7 @@ def training() -> Iterator[tuple[str, str]]:
     gpus = torch.cuda.device_count()
     place = f"{gpus} GPU(s), one for each of --processes" if gpus else "the CPU, --processes 1"
     yield "training on", f"{place}; precision {best_precision()}"
+    yield "free memory", format_bytes(free_of_machine())
     yield "adapt-many", f"{fitting_workers()} at a time"
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate import Accelerator
 from PIL import Image
 
@@ -89,8 +91,8 @@ class RunFiles:
             BadInputError: the disk is full or the folder cannot be written to; the older state stays whole.
         """
         pools: dict[str, Any] = {side: pool.state_dict() for side, pool in trainer.pools.items()}
-        places = len(trainer.batch.places)
-        save_state(self.pool_path, pools | {"at": [position.stage, position.step], "places": places})
+        at, places = [position.stage, position.step], trainer.batch.places.tolist()
+        save_state(self.pool_path, pools | {"at": at, "places": places})
         if self.accelerator.is_main_process:
             state = {
                 "config": plain_config(self.config),
@@ -105,27 +107,31 @@ class RunFiles:
         """Put a saved state into a trainer of the same stage; returns where the run stood."""
         trainer.load_state_dict(state["trainer"])
         position = Position(**state["position"])
-        if pools := self._pools(position):
-            for side, pool in trainer.pools.items():
-                states = [saved[side] for saved in pools]
-                pool.load_state_dict(states, trainer.batch.places, self.accelerator.device)
+        self._restore_pools(trainer, [position.stage, position.step])
         return position
 
-    def _pools(self, position: Position) -> list[dict[str, Any]]:
-        """What each process saved with the state; none where a part of it is on another machine.
+    def _restore_pools(self, trainer: StageTrainer, at: list[int]) -> None:
+        """This process's own, or its places of what others saved: a run may go on in more or fewer processes.
 
-        A run may go on in another number of processes than it was begun with.
+        Where a part is on another machine, pools begin anew.
         """
-        found: list[dict[str, Any]] = []
-        while True:
-            path = self.folder / "state" / f"pool-{len(found)}.pt"
+        places, device = trainer.batch.places, self.accelerator.device
+
+        def saved(path: Path) -> dict[str, Any] | None:
             # A kill between the two files leaves pools of a later step; those before go with the state.
-            saved = load_state(path, lambda state: state["at"] == [position.stage, position.step])
-            if saved is None:
-                break
-            found.append(saved)
-        whole = sum(saved["places"] for saved in found) == self.config.batch
-        return found if whole else []
+            return load_state(path, lambda state: state["at"] == at)
+
+        own = saved(self.pool_path)
+        if own is not None and own["places"] == places.tolist():
+            found, here = [own], torch.arange(len(places))
+        else:
+            paths = (self.pool_path.with_name(f"pool-{rank}.pt") for rank in itertools.count())
+            states = itertools.takewhile(lambda state: state is not None, map(saved, paths))
+            found, here = [state for state in states if state], places
+            if sum(len(state["places"]) for state in found) != self.config.batch:
+                return
+        for side, pool in trainer.pools.items():
+            pool.load_state_dict([state[side] for state in found], here, device)
 
     def log(self, position: Position, losses: dict[str, float], preview: Path) -> None:
         """Add one line to `log.jsonl` and tell the trackers, which count pairs: a stage begins at step 0."""
