@@ -33,6 +33,10 @@ class BadInputError(FewshotError):
     exit_code = 3
 
 
+class OutOfMemoryError(BadInputError):
+    """There is not enough memory for what was asked for, at this moment."""
+
+
 class NotFoundError(FewshotError):
     """A file, style, recipe or base does not exist."""
 

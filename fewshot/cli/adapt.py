@@ -86,9 +86,10 @@ def adapt(
         )
         emit(rows, ["what", "value"], "json" if format == "json" else "table")
         return
-    from fewshot.training.launch import is_worker, launch, on_cpu
+    from fewshot.training.launch import check_share, is_worker, launch, on_cpu
 
     if processes > 1 and not is_worker():
+        check_share(chosen.batch, processes)
         raise typer.Exit(launch(sys.argv[1:], processes, cpu=on_cpu(processes)))
     cataloguing = catalog and os.environ.get("RANK", "0") == "0"
     if cataloguing:

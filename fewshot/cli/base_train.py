@@ -133,7 +133,7 @@ def train(
     from fewshot.errors import NotFoundError
     from fewshot.home import check_name, home
     from fewshot.sizes import parse_bytes
-    from fewshot.training.launch import is_worker, launch, on_cpu
+    from fewshot.training.launch import check_share, is_worker, launch, on_cpu
 
     config = PretrainConfig(
         arch=arch,
@@ -165,7 +165,9 @@ def train(
     tag = check_name(name)
     sides = _sides(photos or [], drawings or [], pack)
     if processes > 1 and not is_worker():
-        raise typer.Exit(launch(sys.argv[1:], processes, cpu=on_cpu(processes, cpu=cpu)))
+        check_share(batch, processes)
+        there = on_cpu(processes, cpu=cpu, otherwise=", or add --cpu")
+        raise typer.Exit(launch(sys.argv[1:], processes, cpu=there))
 
     from fewshot.training.pretrain_run import BaseRun, train_base
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fewshot.data.draws import Luck, rand, randint
+from fewshot.data.draws import Rng, rand, randint
 
 
 def to_float(pixels: Tensor) -> Tensor:
@@ -28,7 +28,7 @@ def uniform(
     low: float,
     high: float,
     images: Tensor,
-    luck: Luck | None,
+    rng: Rng | None,
     channels: int = 1,
 ) -> Tensor:
     """`(count, channels, 1, 1)` uniform numbers on the images' device.
@@ -36,22 +36,22 @@ def uniform(
     With a generator they are drawn on the CPU, so that every device sees the same; without one they come from
     the device's own, which a CUDA graph can hold.
     """
-    if luck is None:
+    if rng is None:
         drawn = torch.rand(count, channels, 1, 1, device=images.device)
     else:
-        drawn = rand(luck, count, channels, 1, 1)
+        drawn = rand(rng, count, channels, 1, 1)
     return (drawn * (high - low) + low).to(images.device)
 
 
-def random_crop_flip(pixels: Tensor, size: int, luck: Luck, *, flip: bool = True) -> Tensor:
+def random_crop_flip(pixels: Tensor, size: int, rng: Rng, *, flip: bool = True) -> Tensor:
     """One random window of `size` for each picture and a mirror image for half of them.
 
     Args:
         pixels: uint8 or float `(B, C, S, S)` with S >= size.
     """
     room = pixels.shape[-1] - size
-    offsets = randint(luck, room + 1, len(pixels), 2)
-    mirrored = rand(luck, len(pixels)) < 0.5
+    offsets = randint(rng, room + 1, len(pixels), 2)
+    mirrored = rand(rng, len(pixels)) < 0.5
     along = torch.arange(size)
     rows = offsets[:, :1] + along
     columns = offsets[:, 1:] + torch.where((mirrored & flip)[:, None], along.flip(0), along)
@@ -65,15 +65,15 @@ def _windows(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     return images[pictures, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
-def jitter(images: Tensor, strength: float, luck: Luck) -> Tensor:
+def jitter(images: Tensor, strength: float, rng: Rng) -> Tensor:
     """Contrast, brightness and colour cast, uniform up to `strength` (0.1 is mild), clamped to [-1, 1]."""
-    contrast = uniform(len(images), 1 - strength, 1 + strength, images, luck)
-    cast = uniform(len(images), -strength, strength, images, luck, channels=3)
-    brightness = uniform(len(images), -strength, strength, images, luck)
+    contrast = uniform(len(images), 1 - strength, 1 + strength, images, rng)
+    cast = uniform(len(images), -strength, strength, images, rng, channels=3)
+    brightness = uniform(len(images), -strength, strength, images, rng)
     return (images * contrast + brightness + 0.5 * cast).clamp(-1, 1)
 
 
-def photographic(images: Tensor, luck: Luck) -> Tensor:
+def photographic(images: Tensor, rng: Rng) -> Tensor:
     """Give pseudo-photos what real photos have: close and tilted framing, uneven light, hard contrast, casts.
 
     Args:
@@ -83,10 +83,10 @@ def photographic(images: Tensor, luck: Luck) -> Tensor:
         The same shape and range. Zoom 1 to 1.7, roll up to 15 degrees, borders mirrored.
     """
     count = len(images)
-    zoom = uniform(count, 0.6, 1.0, images, luck).flatten()
-    angle = uniform(count, -0.26, 0.26, images, luck).flatten()
-    room = (1 - zoom)[:, None] * uniform(count, -1, 1, images, luck, channels=2).flatten(1)
-    return relit(turned(images, zoom, angle, room), luck)
+    zoom = uniform(count, 0.6, 1.0, images, rng).flatten()
+    angle = uniform(count, -0.26, 0.26, images, rng).flatten()
+    room = (1 - zoom)[:, None] * uniform(count, -1, 1, images, rng, channels=2).flatten(1)
+    return relit(turned(images, zoom, angle, room), rng)
 
 
 def turned(
@@ -121,51 +121,51 @@ def turned(
     return F.grid_sample(images, grid, padding_mode=padding, align_corners=False)
 
 
-def relit(images: Tensor, luck: Luck) -> Tensor:
+def relit(images: Tensor, rng: Rng) -> Tensor:
     """Uneven light, hard contrast and casts on pictures `(B, 3, H, W)` in [-1, 1]."""
     count = len(images)
-    light = rand(luck, count, 1, 3, 3).to(images.device) - 0.5
+    light = rand(rng, count, 1, 3, 3).to(images.device) - 0.5
     light = F.interpolate(light, images.shape[-2:], mode="bicubic")
-    images = images + uniform(count, 0, 1.2, images, luck) * light
-    return jitter(images.clamp(-1, 1), 0.35, luck)
+    images = images + uniform(count, 0, 1.2, images, rng) * light
+    return jitter(images.clamp(-1, 1), 0.35, rng)
 
 
-def differentiable(images: Tensor, policy: tuple[str, ...], luck: Luck | None) -> Tensor:
+def differentiable(images: Tensor, policy: tuple[str, ...], rng: Rng | None) -> Tensor:
     """DiffAugment (arXiv 2006.10738): the discriminator sees only augmented pictures, gradients flow through.
 
     Args:
         images: `(B, 3, H, W)` in [-1, 1]; further channels move with the picture and keep their values.
         policy: names out of `POLICIES`.
-        luck: CPU generator; None takes the device's own.
+        rng: CPU generator; None takes the device's own.
     """
     for name in policy:
-        images = _POLICIES[name](images, luck)
+        images = _POLICIES[name](images, rng)
     return images
 
 
-def _brightness(images: Tensor, luck: Luck | None) -> Tensor:
-    lit = images[:, :3] + uniform(len(images), -0.25, 0.25, images, luck)
+def _brightness(images: Tensor, rng: Rng | None) -> Tensor:
+    lit = images[:, :3] + uniform(len(images), -0.25, 0.25, images, rng)
     return torch.cat([lit, images[:, 3:]], 1)
 
 
-def _flip(images: Tensor, luck: Luck | None) -> Tensor:
-    return torch.where(uniform(len(images), 0, 1, images, luck) < 0.5, images.flip(-1), images)
+def _flip(images: Tensor, rng: Rng | None) -> Tensor:
+    return torch.where(uniform(len(images), 0, 1, images, rng) < 0.5, images.flip(-1), images)
 
 
-def _shift(images: Tensor, luck: Luck | None) -> Tensor:
+def _shift(images: Tensor, rng: Rng | None) -> Tensor:
     """Shift by up to an eighth of the side, zero-padded: one integer shift for each picture."""
     count, side = len(images), images.shape[-1]
     reach = max(1, side // 8)
     padded = F.pad(images, (reach,) * 4)
-    offsets = uniform(count, 0, 2 * reach + 1, images, luck, channels=2).flatten(1).long()
+    offsets = uniform(count, 0, 2 * reach + 1, images, rng, channels=2).flatten(1).long()
     along = torch.arange(side, device=images.device)
     return _windows(padded, offsets[:, :1] + along, offsets[:, 1:] + along)
 
 
-def _cutout(images: Tensor, luck: Luck | None) -> Tensor:
+def _cutout(images: Tensor, rng: Rng | None) -> Tensor:
     """Blank a square of half the side."""
     count, side = len(images), images.shape[-1]
-    corners = uniform(count, -side // 4, 3 * side // 4, images, luck, channels=2)[..., 0].floor()
+    corners = uniform(count, -side // 4, 3 * side // 4, images, rng, channels=2)[..., 0].floor()
     along = torch.arange(side, device=images.device).view(1, 1, -1) - corners
     inside = (along >= 0) & (along < side // 2)
     return images * ~(inside[:, 0, :, None] & inside[:, 1, None, :])[:, None]

@@ -39,36 +39,36 @@ class Draws:
         return torch.multinomial(chances, self.total, replacement=True, generator=self.shared)[self.places]
 
 
-Luck = torch.Generator | Draws
+Rng = torch.Generator | Draws
 """Where random numbers come from: for a batch that is all here a generator will do."""
 
 
-def rand(luck: Luck | None, count: int, *shape: int) -> Tensor:
+def rand(rng: Rng | None, count: int, *shape: int) -> Tensor:
     """Uniform numbers in [0, 1) for each of `count` pictures, on the CPU; None: torch's own generator."""
-    if isinstance(luck, Draws):
-        return luck.rand(*shape)
-    return torch.rand(count, *shape, generator=luck)
+    if isinstance(rng, Draws):
+        return rng.rand(*shape)
+    return torch.rand(count, *shape, generator=rng)
 
 
-def randint(luck: Luck, high: int, count: int, *shape: int) -> Tensor:
+def randint(rng: Rng, high: int, count: int, *shape: int) -> Tensor:
     """Whole numbers from 0 to below `high` for each of `count` pictures, on the CPU."""
-    if isinstance(luck, Draws):
-        return luck.randint(high, *shape)
-    return torch.randint(0, high, (count, *shape), generator=luck)
+    if isinstance(rng, Draws):
+        return rng.randint(high, *shape)
+    return torch.randint(0, high, (count, *shape), generator=rng)
 
 
-def shared(luck: Luck) -> torch.Generator:
+def shared(rng: Rng) -> torch.Generator:
     """For numbers that all pictures of a batch have in common."""
-    return luck.shared if isinstance(luck, Draws) else luck
+    return rng.shared if isinstance(rng, Draws) else rng
 
 
-def alike(luck: Luck, count: int, size: int) -> list[tuple[slice, float]]:
+def alike(rng: Rng, count: int, size: int) -> list[tuple[slice, float]]:
     """Runs of the `count` pictures here that are treated alike, each with its own number in [0, 1).
 
     Args:
         size: neighbouring places of the whole batch that share a number.
     """
-    draws = luck if isinstance(luck, Draws) else Draws(luck, count)
+    draws = rng if isinstance(rng, Draws) else Draws(rng, count)
     numbers = torch.rand(-(-draws.total // size), generator=draws.shared)
     groups, lengths = (draws.places // size).unique_consecutive(return_counts=True)
     ends = lengths.cumsum(0).tolist()

@@ -39,10 +39,13 @@ class Domain:
 
     def draw(self, draws: Draws) -> Tensor:
         """A picture for each place, drawn with replacement: uint8 `(len(draws), 3, S, S)`."""
-        chosen = draws.choose(self.chances)
+        # For all places, so that what all processes were shown can be told.
+        every = Draws(draws.shared, draws.total)
+        chosen = every.choose(self.chances)
         lengths = torch.tensor([len(pack) for pack in self.packs])[chosen]
-        at = (draws.rand(dtype=torch.float64) * lengths).long()
+        at = (every.rand(dtype=torch.float64) * lengths).long()
         self._drawn = chosen, at
+        chosen, at = chosen[draws.places], at[draws.places]
         drawn = self.pixels[0].new_empty(len(draws), *self.pixels[0].shape[1:])
         # One gather a pack instead of one copy a picture: a GPU waits for launches, not for bytes.
         for index, pixels in enumerate(self.pixels):
@@ -51,7 +54,7 @@ class Domain:
         return drawn
 
     def drawn(self) -> list[str]:
-        """Names of the pictures that were drawn last, each once, with their pack's."""
+        """Names of the pictures that all processes drew last, each once, with their pack's."""
         pairs = zip(*(part.tolist() for part in self._drawn), strict=True)
         packs = ((self.packs[which], place) for which, place in pairs)
         return list(dict.fromkeys(f"{pack.source}: {pack.names[place]}" for pack, place in packs))

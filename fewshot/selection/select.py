@@ -81,6 +81,7 @@ def select_recipe(
     licence: str = "unknown",
     consent: Consent = UNKNOWN,
     track: Sequence[str] = (),
+    memory_limit: float | None = None,
 ) -> Selection:
     """Try recipes on folds of the drawings, prune the poor ones, recommend one, and train it on all drawings.
 
@@ -105,6 +106,7 @@ def select_recipe(
         seed: of folds and sampler; training has the recipes' own.
         licence, consent: written into the winner's adapter.
         track: `wandb`, `tensorboard` or both, for every training.
+        memory_limit: bytes that each training may take; None: what is free.
 
     Raises:
         UsageError, RecipeError: what was asked for does not fit together.
@@ -134,7 +136,7 @@ def select_recipe(
         seed=seed,
     )
     told = check_trackers(track)
-    bench = Bench(style_set, make_folds(style_set, folds, seed), base, photos, told)
+    bench = Bench(style_set, make_folds(style_set, folds, seed), base, photos, told, memory_limit)
     _say_folds(bench, folds)
     title = check_name(study or name or re.sub(r"[^\w.-]+", "-", style_set.name).strip("-."), "study")
     folder = home() / "studies" / title
@@ -143,7 +145,7 @@ def select_recipe(
     try:
         one = Study(title, store, space, len(bench.folds), limits, settings)
         style = (
-            Style(check_name(name), drawings, base, photos, overwrite, licence, consent, told)
+            Style(check_name(name), drawings, base, photos, overwrite, licence, consent, told, memory_limit)
             if retrain
             else None
         )

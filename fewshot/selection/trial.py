@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from base_models.registry import create_model
 from fewshot.data.style_set import StyleSet
-from fewshot.errors import BadInputError
+from fewshot.errors import BadInputError, OutOfMemoryError
 from fewshot.home import home
 from fewshot.selection.evidence import SHOWN, Evidence
 from fewshot.selection.folds import Parts
@@ -64,6 +64,8 @@ class Bench:
     """The user's photos; None for rendered ones and pseudo-photos."""
     track: tuple[str, ...] = ()
     """Trackers that every training tells."""
+    memory_limit: float | None = None
+    """Bytes that each training may take; None: what is free."""
     _courts: dict[int, Court] = field(default_factory=dict, repr=False)
     """By fold."""
 
@@ -104,7 +106,11 @@ class Bench:
                 *(self.drawings, model, recipe, self.photos, run, accelerator),
                 parts=self.folds[fold],
                 name=name,
+                memory_limit=self.memory_limit,
             )
+        except OutOfMemoryError:
+            # Of this moment, not of the recipe.
+            raise
         except BadInputError as error:
             raise UnfitError(str(error)) from None
         before = seconds_in(run)

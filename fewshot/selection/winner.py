@@ -38,6 +38,8 @@ class Style:
     """The artist's."""
     track: tuple[str, ...] = ()
     """Trackers that its training tells."""
+    memory_limit: float | None = None
+    """Bytes that it may take; None: what is free."""
 
 
 def check_name_is_free(style: Style, study: Study) -> None:
@@ -90,6 +92,7 @@ def train_winner(style: Style, recipe: Recipe, study: Study) -> Path | None:
             licence=style.licence,
             consent=style.consent,
             track=style.track,
+            memory_limit=style.memory_limit,
         )
         return outcome.adapter
     finally:

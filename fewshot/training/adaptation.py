@@ -107,7 +107,7 @@ class Adaptation:
         """
         if not (resume := resume and self._restore()):
             self._clear()
-        self.accelerator.wait_for_everyone()
+        self._check_together()
         recipe, at = self.recipe, self.at
         config = vars(recipe) | self._settings() | {"step at start": at.step}
         self.tracking = Tracking(self.accelerator, self.run, self.name, config, resume=resume)
@@ -180,7 +180,6 @@ class Adaptation:
                 "at": dict(vars(self.at)),
                 "best": self.best,
             }
-            state["at_once"] = self.trainer.batch.at_once
             state |= {"history": self.validation.history, "trainer": self.trainer.state_dict()}
             save_state(self.state_path(), state)
         self.accelerator.wait_for_everyone()
@@ -216,14 +215,21 @@ class Adaptation:
                 "repeat the first command with --resume, or start over with --overwrite",
             )
         self.trainer.load_state_dict(state["trainer"])
-        # In the same pieces, which round alike, unless there is less memory now.
-        self.trainer.batch.at_once = min(state["at_once"], self.trainer.batch.at_once)
         self.at = Progressed(**state["at"])
         self.best = state["best"]
         self.validation.history = state["history"]
         if self.accelerator.is_main_process:
             self.log.forget_after(self.at.step)
         return True
+
+    def _check_together(self) -> None:
+        """Machines that do not see one home would begin at different steps, and wait for each other."""
+        here = torch.tensor([self.at.step], device=self.accelerator.device)
+        if len(steps := self.accelerator.gather(here).unique()) > 1:
+            raise ConflictError(
+                f"processes would go on at different steps ({', '.join(map(str, steps.tolist()))})",
+                "let FEWSHOT_HOME be a folder that all machines share",
+            )
 
     def state_path(self) -> Path:
         """File of the resumable state; gone once the adapter is written."""

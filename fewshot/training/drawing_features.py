@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from base_models.losses import outlier_loss, projected_wasserstein, style_loss
 from eval.face_parsing import PARTS, FaceParser
 from eval.perceptual import style_statistics
-from fewshot.data.draws import Luck, randint, shared
+from fewshot.data.draws import Rng, randint, shared
 from fewshot.training.global_batch import ALONE, Join
 from fewshot.training.part_table import PartTable
 
@@ -96,7 +96,7 @@ class DrawingFeatures:
         self,
         results: Tensor,
         maps: list[Tensor],
-        luck: Luck,
+        rng: Rng,
         targets: Tensor | None = None,
         parts: Tensor | None = None,
         join: Join = ALONE,
@@ -109,7 +109,7 @@ class DrawingFeatures:
         Args:
             results: float `(B, 3, S, S)` in [-1, 1].
             maps: their features.
-            luck: chooses positions and directions.
+            rng: chooses positions and directions.
             targets: index of a drawing `(B,)` that each result is compared with; all at once with all
                 drawings when None.
             parts: probabilities of the parts of the face that the results show `(B, P, h, w)`; with them each
@@ -117,9 +117,9 @@ class DrawingFeatures:
             join: adds what is not here of the batch.
         """
         terms = []
-        for place, ours in enumerate(sample_rows(results, maps, ROWS, luck, parts)):
-            rows, theirs = ours.rows, self._like(place, ours, luck, targets)
-            directions = torch.randn(rows.shape[-1], DIRECTIONS, generator=shared(luck)).to(rows.device)
+        for place, ours in enumerate(sample_rows(results, maps, ROWS, rng, parts)):
+            rows, theirs = ours.rows, self._like(place, ours, rng, targets)
+            directions = torch.randn(rows.shape[-1], DIRECTIONS, generator=shared(rng)).to(rows.device)
             directions = F.normalize(directions, dim=0)
             rows, theirs = (rows @ directions).float(), (theirs @ directions).float()
             groups = None if ours.parts is None else ours.parts.to(rows.device)
@@ -131,16 +131,16 @@ class DrawingFeatures:
                 terms.append(projected_wasserstein(rows, theirs, groups, _variance(theirs, join)))
         return terms[0] + torch.stack(terms[1:]).mean()
 
-    def _like(self, layer: int, ours: Sampled, luck: Luck, targets: Tensor | None) -> Tensor:
+    def _like(self, layer: int, ours: Sampled, rng: Rng, targets: Tensor | None) -> Tensor:
         """As many stored rows of the drawings, `(B, count, C)`; of the same parts where they are known."""
         stored = self.rows[layer]
         count, kept = ours.rows.shape[1], stored.shape[1]
         if ours.parts is not None:
-            chosen = self.tables[layer].choose(ours.parts, targets, luck)
+            chosen = self.tables[layer].choose(ours.parts, targets, rng)
         elif targets is not None:
-            chosen = targets[:, None] * kept + torch.randint(0, kept, (count,), generator=shared(luck))
+            chosen = targets[:, None] * kept + torch.randint(0, kept, (count,), generator=shared(rng))
         else:
-            chosen = randint(luck, len(stored) * kept, len(ours.rows), count)
+            chosen = randint(rng, len(stored) * kept, len(ours.rows), count)
         return stored.flatten(0, 1)[chosen.to(stored.device)].float()
 
 
@@ -184,7 +184,7 @@ def sample_rows(
     images: Tensor,
     maps: list[Tensor],
     count: int,
-    luck: Luck,
+    rng: Rng,
     parts: Tensor | None = None,
 ) -> list[Sampled]:
     """Pixel patches and features at random positions of each picture.
@@ -193,14 +193,14 @@ def sample_rows(
         images: `(B, 3, S, S)`.
         maps: `(B, C, h, w)` each.
         count: positions on each layer of each picture.
-        luck: chooses the positions.
+        rng: chooses the positions.
         parts: probabilities of parts `(B, P, h, w)` of the pictures.
 
     Returns:
         Rows `(B, count, PATCH**2 * 3)`, then `(B, count, C)` per map, float32.
     """
     batch, _, height, width = images.shape
-    tops, lefts = (randint(luck, side - PATCH + 1, batch, count, 1, 1) for side in (height, width))
+    tops, lefts = (randint(rng, side - PATCH + 1, batch, count, 1, 1) for side in (height, width))
     along, which = torch.arange(PATCH), torch.arange(batch)[:, None, None, None]
     places = [index.to(images.device) for index in (which, tops + along[:, None], lefts + along)]
     patches = images[places[0], :, places[1], places[2]].flatten(2).float()
@@ -208,7 +208,7 @@ def sample_rows(
     sampled = [Sampled(patches, _part_at(parts, (height, width), centres.view(batch, count)))]
     for each in maps:
         flat = each.permute(0, 2, 3, 1).flatten(1, 2)
-        chosen = randint(luck, flat.shape[1], batch, count)
+        chosen = randint(rng, flat.shape[1], batch, count)
         rows = flat[which[..., 0].to(flat.device).view(batch, 1), chosen.to(flat.device)].float()
         sampled.append(Sampled(rows, _part_at(parts, each.shape[-2:], chosen)))
     return sampled

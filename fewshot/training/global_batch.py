@@ -1,21 +1,33 @@
-"""The pictures of one update, shared by all processes and computed a few at a time.
+"""The pictures of one update, shared by all processes and computed a few at a time (gradient accumulation).
 
 A recipe's `batch` is that of an update, however it is computed: places 0 to `total` - 1 are shared out, each
-process takes its share in pieces that fit into memory, gradients add up over the pieces and are averaged over
-the processes. Losses that are means over pictures only need weights for that. A loss that looks at the batch
-as a whole gets the rows of all pictures, its own with their gradient (`Join`); with several pieces these rows
-are computed beforehand, without gradients (GradCache, arXiv 2101.06983).
+process takes its share in pieces that fit into memory (micro-batches), gradients add up over the pieces and
+are averaged over the processes. Losses that are means over pictures only need weights for that. A loss that
+looks at the batch as a whole gets the rows of all pictures, its own with their gradient (`Join`); with
+several pieces these rows are computed beforehand, without gradients (GradCache, arXiv 2101.06983).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import IntEnum
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from fewshot.errors import UsageError
+from fewshot.data.draws import Draws
+from fewshot.training.launch import check_share
+from fewshot.training.parts import step_generator
+
+
+class Choice(IntEnum):
+    """What a step draws random numbers for; each has its own, so that pieces of a batch draw them again."""
+
+    PICTURES = 0
+    GENERATORS = 1
+    POOLS = 2
+    DISCRIMINATORS = 3
 
 
 class GlobalBatch:
@@ -33,11 +45,7 @@ class GlobalBatch:
     def __init__(self, accelerator: Any, total: int, at_once: int | None = None) -> None:
         self.accelerator, self.total = accelerator, total
         processes, rank = accelerator.num_processes, accelerator.process_index
-        if total < processes:
-            raise UsageError(
-                f"a batch of {total} cannot be shared by {processes} processes",
-                f"use at most {total} processes, or a batch of {processes} or more",
-            )
+        check_share(total, processes)
         bounds = [number * total // processes for number in range(processes + 1)]
         self.places = torch.arange(*bounds[rank : rank + 2])
         """Those of this process."""
@@ -52,10 +60,35 @@ class GlobalBatch:
         """Whether any process takes its share in more than one piece: the same in every process."""
         return self.at_once < self.largest
 
+    def in_pieces_of(self, at_once: int) -> None:
+        """Go on in the pieces of an earlier call, which round alike, unless there is less memory now.
+
+        Args:
+            at_once: pictures at once then; 0 where there were no pieces.
+        """
+        if at_once:
+            self.at_once = min(at_once, self.at_once)
+
     def pieces(self) -> Iterator[slice]:
         """Parts of this process's share, in its own numbering."""
         for start in range(0, len(self.places), self.at_once):
             yield slice(start, min(start + self.at_once, len(self.places)))
+
+    def draws(self, *position: int, piece: slice | None = None) -> Draws:
+        """Random numbers for this process's pictures, or a piece of them.
+
+        Args:
+            position: seed, then what tells this draw from all others, such as the step and a `Choice`.
+        """
+        places = self.places if piece is None else self.places[piece]
+        return Draws(step_generator(*position), self.total, places)
+
+    def backward(self, losses: dict[str, Tensor], piece: slice, sums: dict[str, Tensor]) -> None:
+        """Add a piece's gradients, and its losses to `sums`, by the piece's weight."""
+        weight = self.weight(piece)
+        self.accelerator.backward(weight * torch.stack(list(losses.values())).sum())
+        for name, value in losses.items():
+            sums[name] = sums.get(name, 0) + weight * value.detach()
 
     def weight(self, piece: slice) -> float:
         """What a mean over this piece counts, such that the mean over processes of the sum over their pieces

@@ -24,7 +24,7 @@ from fewshot.output import notice
 
 _POLL = 0.1
 SHARING = "FEWSHOT_WORKERS"
-"""Set in the environment of several trainings on one machine that share its memory: how many there are."""
+"""Set in the environment of trainings that share the memory of one machine or GPU: how many there are."""
 _GROUP = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 _GRACE = 20.0
 """Seconds a process gets to end after another one failed: it may wait for an answer that never comes."""
@@ -38,7 +38,7 @@ def is_worker() -> bool:
 def work_alone() -> int:
     """Leave the group that a launcher made: for work that processes share out by other means.
 
-    Call it before anything imports torch. The process keeps the GPU that would have been its own.
+    Call it before anything asks for a GPU: the process keeps the one that would have been its own.
 
     Returns:
         Its number; 0 where it is the only one.
@@ -46,10 +46,17 @@ def work_alone() -> int:
     rank, count = (int(os.environ.get(name, "0")) for name in ("RANK", "WORLD_SIZE"))
     if count < 2:
         return 0
-    local = int(os.environ.get("LOCAL_RANK", "0"))
-    visible = [part for part in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if part]
-    os.environ["CUDA_VISIBLE_DEVICES"] = visible[local % len(visible)] if visible else str(local)
-    os.environ[SHARING] = os.environ.get("LOCAL_WORLD_SIZE", "1")
+    local, beside = (int(os.environ.get(name, "0")) for name in ("LOCAL_RANK", "LOCAL_WORLD_SIZE"))
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    # Set to nothing, it hides all GPUs, and they stay hidden.
+    if visible is None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = str(local)
+    elif visible:
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[local % len(visible.split(","))]
+    import torch
+
+    if not torch.cuda.is_available():
+        os.environ[SHARING] = str(max(1, beside))
     for name in _GROUP:
         os.environ.pop(name, None)
     return rank
@@ -68,11 +75,25 @@ def leave(code: int) -> NoReturn:
     os._exit(code)
 
 
-def on_cpu(processes: int, *, cpu: bool = False) -> bool:
+def check_share(batch: int, processes: int) -> None:
+    """Refuse more processes than there are pictures in a batch.
+
+    Raises:
+        UsageError: naming both ways out.
+    """
+    if batch < processes:
+        raise UsageError(
+            f"a batch of {batch} cannot be shared by {processes} processes",
+            f"use --processes {batch}, or a larger batch: batch={processes}, or --batch {processes}",
+        )
+
+
+def on_cpu(processes: int, *, cpu: bool = False, otherwise: str = "") -> bool:
     """Whether several processes have to share the CPU.
 
     Args:
         cpu: they are to stay there in any case.
+        otherwise: what else there is to do where there are too few GPUs.
 
     Raises:
         UsageError: there are GPUs, but fewer than processes.
@@ -84,7 +105,8 @@ def on_cpu(processes: int, *, cpu: bool = False) -> bool:
         return True
     if gpus < processes:
         raise UsageError(
-            f"--processes {processes}, but this machine has {gpus} GPU(s)", f"use --processes {gpus}"
+            f"--processes {processes}, but this machine has {gpus} GPU(s)",
+            f"use --processes {gpus}{otherwise}",
         )
     return False
 
@@ -114,10 +136,10 @@ def launch(arguments: Sequence[str], processes: int, *, cpu: bool, together: boo
             for port in [_free_port()]
             for rank in range(processes)
         ]
-        codes, asked = _wait(workers, together)
+        codes, asked, ended = _wait(workers, together)
         if codes[0] <= 0 < max(codes):
             _show_end(quiet)
-    if -signal.SIGKILL in codes and not asked:
+    if any(code == -signal.SIGKILL for rank, code in enumerate(codes) if rank not in ended):
         notice("a process was killed: if nobody did that, the system was out of memory")
         notice("hint: train with a --memory-limit, or with fewer --processes")
     if not together and codes[0] == 0:
@@ -141,9 +163,13 @@ def _environment(rank: int, processes: int, port: int, cpu: bool) -> dict[str, s
     return os.environ | {name: str(value) for name, value in variables.items()}
 
 
-def _wait(workers: Sequence[subprocess.Popen[bytes]], together: bool) -> tuple[list[int], bool]:
-    """Exit codes of all, and whether we were told to stop."""
+def _wait(workers: Sequence[subprocess.Popen[bytes]], together: bool) -> tuple[list[int], bool, set[int]]:
+    """Exit codes of all, whether we were told to stop, and which ones were ended from here.
+
+    Where they work together, all are ended when one fails; else when the first does, whom the others help.
+    """
     asked: list[int] = []
+    ended: set[int] = set()
 
     def ask(number: int, frame: FrameType | None) -> None:
         asked.append(number)
@@ -155,16 +181,20 @@ def _wait(workers: Sequence[subprocess.Popen[bytes]], together: bool) -> tuple[l
             for _ in asked[told:]:
                 _signal(workers, signal.SIGTERM)
             told = len(asked)
-            if together and any(worker.poll() not in (None, 0) for worker in workers):
-                deadline = min(deadline, time.monotonic() + _GRACE)
+            others = workers if together else workers[:1]
+            if deadline == float("inf") and any(worker.poll() not in (None, 0) for worker in others):
+                deadline = time.monotonic() + _GRACE
+                if not together:
+                    _signal(workers, signal.SIGTERM)
             if time.monotonic() > deadline:
+                ended |= {rank for rank, worker in enumerate(workers) if worker.poll() is None}
                 _signal(workers, signal.SIGKILL)
             time.sleep(_POLL)
     finally:
         _signal(workers, signal.SIGKILL)
         for number, handler in before.items():
             signal.signal(number, handler)
-    return [worker.wait() for worker in workers], bool(asked)
+    return [worker.wait() for worker in workers], bool(asked), ended
 
 
 def _signal(workers: Sequence[subprocess.Popen[bytes]], number: int) -> None:

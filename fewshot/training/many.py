@@ -62,6 +62,8 @@ class Job:
     """Likewise."""
     track: tuple[str, ...] = ()
     """Trackers that every training tells."""
+    memory_limit: float | None = None
+    """Bytes that each training may take; None: what is free."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +177,7 @@ def _adapt(artist: Artist, job: Job, *, resume: bool, overwrite: bool) -> float:
         licence=job.licence,
         consent=job.consent,
         track=job.track,
+        memory_limit=job.memory_limit,
     ).seconds
 
 

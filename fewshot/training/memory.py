@@ -1,8 +1,8 @@
 """How many pictures of a batch a process computes at once: as many as there is memory for.
 
 What a step takes was measured with `quick` on scan_128 and scan_256, 1 to 16 pictures at once, on a CPU: what
-backpropagation keeps of one picture, times 2 and another 1.3 for each picture
-(`tests/fewshot/training/test_memory.py` holds a real process to its limit).
+backpropagation keeps of one picture, times 2 and another 1.3 for each picture; 1.4 are reckoned with. No GPU
+was measured (`tests/fewshot/training/test_memory.py` holds a real process to its limit).
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ import ctypes
 import os
 import sys
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 import psutil
 import torch
 from torch import Tensor, nn
 
-from fewshot.errors import BadInputError
+from fewshot.errors import OutOfMemoryError
 from fewshot.output import notice
 from fewshot.sizes import format_bytes
+from fewshot.training.cgroups import cgroup_memory
 from fewshot.training.global_batch import GlobalBatch
 from fewshot.training.launch import SHARING
 
@@ -29,8 +29,7 @@ _FIXED = 2.0
 _EACH = 1.4
 """Of the same, for each picture."""
 _SPARE = 0.9
-"""Share of the free memory that is counted on, where nobody set a limit."""
-_CGROUP = Path("/sys/fs/cgroup")
+"""Share of the memory that is counted on, where nobody set a limit."""
 
 
 def fit_memory(
@@ -44,14 +43,16 @@ def fit_memory(
         limit: bytes that each process may take in all; None: what is free.
 
     Raises:
-        BadInputError: there is no room for a single picture.
+        OutOfMemoryError: there is no room for a single picture.
     """
-    each = kept_bytes(compute, networks)
-    room = free_bytes(batch.accelerator.device, limit)
-    fitting = torch.tensor([room / each / _EACH - _FIXED / _EACH], device=batch.accelerator.device)
-    count = int(batch.accelerator.gather(fitting).min())
+    accelerator = batch.accelerator
+    own = torch.tensor([[kept_bytes(compute, networks), free_bytes(accelerator.device, limit)]])
+    everyone = accelerator.gather(own.double().to(accelerator.device)).cpu()
+    counts = everyone[:, 1] / everyone[:, 0] / _EACH - _FIXED / _EACH
+    count = int(counts.min())
     if count < 1:
-        raise BadInputError(
+        each, room = everyone[counts.argmin()].tolist()
+        raise OutOfMemoryError(
             f"one picture at a time takes {format_bytes((_FIXED + _EACH) * each)} more memory, and there is "
             f"{format_bytes(max(0.0, room))}" + (" within --memory-limit" if limit else ""),
             "set a higher --memory-limit, close other programs, or take a smaller --base",
@@ -78,31 +79,28 @@ def kept_bytes(compute: Callable[[], Any], networks: Iterable[nn.Module]) -> int
 
 def free_bytes(device: torch.device, limit: float | None) -> float:
     """What this process may take beyond what it has; negative where it has more than its limit."""
+    sharing = int(os.environ.get(SHARING, "1"))
     if device.type == "cuda":
-        held = torch.cuda.memory_allocated(device)
-        free = torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device) - held
-        return min(free * _SPARE, limit - held if limit else free)
-    _give_back()
-    room = free_of_machine() * _SPARE / _sharing()
-    return min(room, limit - psutil.Process().memory_info().rss) if limit else room
-
-
-def _sharing() -> int:
-    """Trainings on this machine that share its memory."""
-    return max(int(os.environ.get(name, "1")) for name in ("LOCAL_WORLD_SIZE", SHARING))
+        held = float(torch.cuda.memory_allocated(device))
+        free, total = map(float, torch.cuda.mem_get_info(device))
+        free += torch.cuda.memory_reserved(device) - held
+        together = 1
+    else:
+        _give_back()
+        held = float(psutil.Process().memory_info().rss)
+        free, total = free_of_machine(), float(psutil.virtual_memory().total)
+        together = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    # Processes that train together begin together; others may have their part already.
+    room = free * _SPARE / together
+    if sharing > 1:
+        room = min(room, total * _SPARE / sharing - held)
+    return min(room, limit - held) if limit else room
 
 
 def free_of_machine() -> float:
     """Bytes that can be had, within the limit of a container."""
     free = float(psutil.virtual_memory().available)
-    try:
-        most, used = ((_CGROUP / name).read_text().strip() for name in ("memory.max", "memory.current"))
-        lines = (_CGROUP / "memory.stat").read_text().splitlines()
-        # Files that were read and may be forgotten count as used there.
-        idle = next(float(line.split()[1]) for line in lines if line.startswith("inactive_file "))
-        return free if most == "max" else min(free, float(most) - float(used) + idle)
-    except (OSError, ValueError, StopIteration):
-        return free
+    return min([free, *cgroup_memory()])
 
 
 def _give_back() -> None:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from eval.face_parsing import PARTS
-from fewshot.data.draws import Luck, rand
+from fewshot.data.draws import Rng, rand
 
 LEAST = 6
 """Rows of a part that one drawing must have to stand for it alone: less is an accident of the parser."""
@@ -28,19 +28,19 @@ class PartTable:
         self.of_each = _Lists(torch.where(parts < 0, last, drawing + parts).flatten(), last)
         self.of_all = _Lists(torch.where(parts < 0, len(PARTS), parts).flatten(), len(PARTS))
 
-    def choose(self, parts: Tensor, drawings: Tensor | None, luck: Luck) -> Tensor:
+    def choose(self, parts: Tensor, drawings: Tensor | None, rng: Rng) -> Tensor:
         """A random row for each wanted part.
 
         Args:
             parts: numbers of the parts `(B, K)`, on the CPU.
             drawings: which drawing each line of `parts` is to be served from `(B,)`; None for any.
-            luck: chooses the rows.
+            rng: chooses the rows.
 
         Returns:
             Places in the flattened `(N * R)` rows, `(B, K)`: of the drawing's own part, or if it has hardly
             any (closed eyes, a bald head) of any drawing's, or if none has it any row at all.
         """
-        numbers = rand(luck, *parts.shape)
+        numbers = rand(rng, *parts.shape)
         anywhere = torch.where(
             self.of_all.count[parts] > 0, self.of_all.pick(parts, numbers), (numbers * self.total).long()
         )
@@ -58,7 +58,7 @@ class _Lists:
         self.count = torch.bincount(keys, minlength=kinds + 1)
         self.start = self.count.cumsum(0) - self.count
 
-    def pick(self, keys: Tensor, luck: Tensor) -> Tensor:
-        """The place at the share `luck` of each key's list; of an empty list something."""
-        place = self.start[keys] + (luck * self.count[keys]).long()
+    def pick(self, keys: Tensor, rng: Tensor) -> Tensor:
+        """The place at the share `rng` of each key's list; of an empty list something."""
+        place = self.start[keys] + (rng * self.count[keys]).long()
         return self.order[place.clamp_max(len(self.order) - 1)]

@@ -128,6 +128,12 @@ def step_generator(seed: int, *position: int) -> torch.Generator:
     return torch.Generator().manual_seed(mixed)
 
 
+def update(accelerator: Any, optimizer: Any) -> None:
+    """A step with the mean of all processes' gradients."""
+    average_gradients(accelerator, (p for group in optimizer.param_groups for p in group["params"]))
+    optimizer.step()
+
+
 def average_gradients(accelerator: Any, parameters: Iterable[nn.Parameter]) -> None:
     """Mean of the gradients over all processes, in one flat exchange.
 
@@ -174,6 +180,17 @@ def frozen(*networks: nn.Module) -> Iterator[None]:
     finally:
         for parameter in parameters:
             parameter.requires_grad_(True)
+
+
+def loss_scale(accelerator: Any) -> dict[str, Any]:
+    """Float16's scale of the losses, for a saved state; nothing in other precisions."""
+    return {} if accelerator.scaler is None else {"scaler": accelerator.scaler.state_dict()}
+
+
+def restore_loss_scale(accelerator: Any, state: dict[str, Any]) -> None:
+    """Take it up again, where there is one on both sides."""
+    if accelerator.scaler is not None and "scaler" in state:
+        accelerator.scaler.load_state_dict(state["scaler"])
 
 
 @contextmanager

@@ -39,8 +39,8 @@ from fewshot.training.stage import START_UP, StageTrainer
 from fewshot.training.stage_networks import StageNetworks
 from fewshot.training.warm_start import copy_stages, start_discriminators
 
-_MOST_NAMES = 16
-"""Pictures that are named when losses are no numbers."""
+_MOST_NAMES = 8
+"""Pictures of each side that are named when losses are no numbers."""
 
 DomainMaker = Callable[[int], tuple[Domain, Domain]]
 """From a side in pixels to the photos and drawings at that size."""
@@ -127,20 +127,25 @@ class Pretraining:
         """
         self.slice_seconds = 60 * slice_minutes
         state = self.files.load(resume=resume)
+        trainer: StageTrainer | None = None
         with self.stop, own_stream(self.accelerator.device):
             if state is not None:
                 self._keep_finished(state["finished"])
             for index in range(state["position"]["stage"] if state else 0, len(self.architecture.stages)):
+                # What the stage before held is let go of, and pictures are there, before memory is measured.
+                trainer = None
+                sides = self.domains(round(self.architecture.stages[index].size * self.config.margin))
                 trainer = self._trainer(index)
                 if state is not None:
                     self.position, state = self.files.restore(trainer, state), None
                 else:
                     self.position.stage, self.position.step, self.position.seconds = index, 0, 0.0
-                self._train_stage(trainer)
+                self._train_stage(trainer, *sides)
                 if self.stopping:
                     break
                 self._finish_stage(trainer)
         self.files.tracking.finish()
+        assert trainer is not None
         return export_checkpoint(self, trainer)
 
     def _trainer(self, index: int) -> StageTrainer:
@@ -153,13 +158,12 @@ class Pretraining:
             start_discriminators(trainer, self.start)
         return trainer
 
-    def _train_stage(self, trainer: StageTrainer) -> None:
-        config, position = self.config, self.position
-        size = self.architecture.stages[trainer.index].size
-        photos, drawings = self.domains(round(size * config.margin))
+    def _train_stage(self, trainer: StageTrainer, photos: Domain, drawings: Domain) -> None:
+        config, position, size = self.config, self.position, trainer.size
         limit = config.steps[trainer.index] if config.steps else None
         seconds = 60 * config.stage_minutes(len(self.architecture.stages))[trainer.index]
-        most = steps_at_once(config.batch, size, self.accelerator.device)
+        in_pieces = trainer.batch.in_pieces
+        most = 1 if in_pieces else steps_at_once(config.batch, size, self.accelerator.device)
         saved = shown = position.seconds
         while (limit is None or position.step < limit) and position.seconds < seconds and not self.stopping:
             clock = time.monotonic()
@@ -203,8 +207,7 @@ class Pretraining:
 
     def _check_losses(self, losses: dict[str, float], *sides: Domain) -> None:
         if broken := [name for name, value in losses.items() if not math.isfinite(value)]:
-            names = [name for side in sides for name in side.drawn()]
-            shown = ", ".join(names[:_MOST_NAMES]) + (", …" if len(names) > _MOST_NAMES else "")
+            shown = ", ".join(name for side in sides for name in side.drawn()[:_MOST_NAMES])
             raise BadInputError(
                 f"stage {self.position.stage + 1} after step {self.position.step}: {broken[0]} is not "
                 f"finite, with the pictures {shown}",

@@ -14,6 +14,7 @@ from PIL import Image
 
 from fewshot.errors import ConflictError
 from fewshot.files import clear_write_errors
+from fewshot.output import warn
 from fewshot.training.pretrain_config import PretrainConfig
 from fewshot.training.stage import StageTrainer
 from fewshot.training.state import load_state, save_state
@@ -93,6 +94,8 @@ class RunFiles:
         pools: dict[str, Any] = {side: pool.state_dict() for side, pool in trainer.pools.items()}
         at, places = [position.stage, position.step], trainer.batch.places.tolist()
         save_state(self.pool_path, pools | {"at": at, "places": places})
+        # The state comes last: where it is, the pools of all are.
+        self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
             state = {
                 "config": plain_config(self.config),
@@ -129,6 +132,7 @@ class RunFiles:
             states = itertools.takewhile(lambda state: state is not None, map(saved, paths))
             found, here = [state for state in states if state], places
             if sum(len(state["places"]) for state in found) != self.config.batch:
+                warn(f"no image pools of step {at[1]} in {self.state_path.parent}: they are filled anew")
                 return
         for side, pool in trainer.pools.items():
             pool.load_state_dict([state[side] for state in found], here, device)

@@ -4,27 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import IntEnum
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from fewshot.data.augment import jitter, photographic, random_crop_flip, to_float
-from fewshot.data.draws import Draws, Luck
-from fewshot.training.global_batch import GlobalBatch
+from fewshot.data.draws import Draws, Rng
+from fewshot.training.global_batch import Choice, GlobalBatch
 from fewshot.training.parts import step_generator
 from fewshot.training.sources import Sources
 
 _JITTER = 0.1
-
-
-class Choice(IntEnum):
-    """What a step draws random numbers for: each has its own, so that pieces of a batch draw them again."""
-
-    PICTURES = 0
-    ADAPTER = 1
-    DISCRIMINATORS = 2
 
 
 @dataclass(frozen=True)
@@ -73,14 +64,9 @@ class Pictures:
         self.drawings, self.sources, self.targets = drawings, sources, targets
         self.batch, self.seed, self.parse, self.device = batch, seed, parse, device
 
-    def draws(self, step: int, choice: Choice, piece: slice | None = None) -> Draws:
-        """Random numbers of a step, for this process's pictures or a piece of them."""
-        places = self.batch.places if piece is None else self.batch.places[piece]
-        return Draws(step_generator(self.seed, step, choice), self.batch.total, places)
-
     def of(self, step: int) -> Shown:
         """This process's pictures."""
-        draws = self.draws(step, Choice.PICTURES)
+        draws = self.batch.draws(self.seed, step, Choice.PICTURES)
         which, drawn = self._chosen(draws)
         photos, reals = self._photos(which, draws), self._windows(self.drawings, drawn, draws)
         targets = None if self.targets is None else self.targets[which]
@@ -110,8 +96,8 @@ class Pictures:
         return to_float(windows).contiguous(memory_format=torch.channels_last)
 
 
-def shifted(pixels: Tensor, luck: Luck) -> Tensor:
+def shifted(pixels: Tensor, rng: Rng) -> Tensor:
     """Each uint8 picture `(B, C, S, S)` moved by up to a sixteenth of the side, half of them mirrored."""
     side = pixels.shape[-1]
     padded = F.pad(pixels.float(), (side // 16,) * 4, mode="reflect").to(torch.uint8)
-    return random_crop_flip(padded, side, luck)
+    return random_crop_flip(padded, side, rng)

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from fewshot.data.draws import Draws, Luck
+from fewshot.data.draws import Draws, Rng
 from fewshot.training.batches import Batch, Tensors
-from fewshot.training.global_batch import GlobalBatch
+from fewshot.training.global_batch import Choice, GlobalBatch
 from fewshot.training.graphs import Graphed
 from fewshot.training.memory import fit_memory
-from fewshot.training.parts import ImagePool, WeightAverage, average_gradients, settled, step_generator
+from fewshot.training.parts import ImagePool, WeightAverage, loss_scale, restore_loss_scale, settled, update
 from fewshot.training.stage_networks import Results, StageNetworks
 
+_RESUMED = ("G", "D", "F", "optimizer_G", "optimizer_D", "ema")
 START_UP = 5
 """First steps on a GPU: until everything lazy exists (gradients, kernels, cuDNN's choice of algorithms)."""
-
-
-class _Choice(IntEnum):
-    """What a step draws random numbers for; each has its own, so that pieces of a batch draw them again."""
-
-    GENERATORS = 0
-    POOLS = 1
-    DISCRIMINATORS = 2
 
 
 class StageTrainer:
@@ -43,7 +35,6 @@ class StageTrainer:
         self.config, self.index, self.size = networks.config, networks.index, networks.size
         self.G, self.D, self.F = networks.G, networks.D, networks.F
         self.graphs: tuple[Graphed, Graphed] | None = None
-        self.can_graph = _can_graph(self.accelerator)
         self.optimizer_G = self._adam([*self.G.parameters()])
         self.optimizer_D = self._adam([*self.D.parameters(), *self.F.parameters()])
         self.ema = WeightAverage(self.G, self.config.ema)
@@ -57,6 +48,12 @@ class StageTrainer:
     def ready(self) -> bool:
         """Whether steps take as long as they will from now on: on a GPU the first ones do not."""
         return self.accelerator.device.type == "cpu" or self.steps >= START_UP
+
+    @property
+    def can_graph(self) -> bool:
+        """Whether a step asks nothing of the host while it runs: no exchange, no loss scale, no pieces."""
+        alone = self.accelerator.num_processes == 1 and self.accelerator.scaler is None
+        return self.accelerator.device.type == "cuda" and alone and not self.batch.in_pieces
 
     def _adam(self, parameters: list[nn.Parameter]) -> Any:
         # Prepared, so that float16's loss scale is taken off the gradients before the step.
@@ -90,7 +87,7 @@ class StageTrainer:
             results, losses = self._update_generators(batch, number)
         else:
             # Recorded random numbers come from the device's own generator.
-            torch.cuda.manual_seed(self._draws(number, _Choice.GENERATORS).shared.initial_seed())
+            torch.cuda.manual_seed(self._draws(number, Choice.GENERATORS).shared.initial_seed())
             result, losses = self.graphs[0](batch.tensors)
             results = [result]
         self.ema.update(self.G)
@@ -105,14 +102,12 @@ class StageTrainer:
             self._record(batch.tensors, shown)
         return self.batch.mean(losses)
 
-    def _draws(self, number: int, choice: _Choice, piece: slice | None = None) -> Draws:
-        places = self.batch.places if piece is None else self.batch.places[piece]
-        generator = step_generator(self.config.seed, self.index, number, choice)
-        return Draws(generator, self.batch.total, places)
+    def _draws(self, number: int, choice: Choice, piece: slice | None = None) -> Draws:
+        return self.batch.draws(self.config.seed, self.index, number, choice, piece=piece)
 
     def _from_pools(self, results: list[Results], number: int) -> Tensors:
         """This step's results or earlier ones, by side."""
-        draws = self._draws(number, _Choice.POOLS)
+        draws = self._draws(number, Choice.POOLS)
         fakes = {side: torch.cat([result.fakes[side] for result in results]) for side in "AB"}
         return {side: self.pools[side].query(fake, draws) for side, fake in fakes.items()}
 
@@ -123,7 +118,6 @@ class StageTrainer:
         networks = [*self.networks.all_networks()]
         with settled(self.D, self.F):
             fit_memory(self.batch, lambda: self._generator_losses(pair, None), networks, limit)
-        self.can_graph = self.can_graph and not self.batch.in_pieces
 
     def _set_rates(self, number: int, progress: float) -> None:
         """Constant for the first half, then falling to zero; the generators' may rise to it."""
@@ -141,12 +135,12 @@ class StageTrainer:
         self.optimizer_G.zero_grad(set_to_none=True)
         every, total = [], dict[str, Tensor]()
         for piece in self.batch.pieces():
-            draws = self._draws(number, _Choice.GENERATORS, piece)
+            draws = self._draws(number, Choice.GENERATORS, piece)
             with settled(self.D, self.F, unless=piece.start == 0):
                 results, losses = self._generator_losses(batch.part(piece), draws)
-            self._backward(losses, self.batch.weight(piece), total)
-            every.append(results.detached())
-        self._apply(self.optimizer_G)
+            self.batch.backward(losses, piece, total)
+            every.append(results.detached(with_maps=not self.batch.in_pieces))
+        update(self.accelerator, self.optimizer_G)
         return every, total
 
     def _update_discriminators(
@@ -155,33 +149,23 @@ class StageTrainer:
         self.optimizer_D.zero_grad(set_to_none=True)
         total = dict[str, Tensor]()
         for piece, result in zip(self.batch.pieces(), results, strict=True):
-            draws = self._draws(number, _Choice.DISCRIMINATORS, piece)
+            draws = self._draws(number, Choice.DISCRIMINATORS, piece)
             old = {side: fakes[piece] for side, fakes in shown.items()}
             with settled(self.D, self.F, unless=piece.start == 0):
                 losses = self._discriminator_losses(batch.part(piece), result, old, draws)
-            self._backward(losses, self.batch.weight(piece), total)
-        self._apply(self.optimizer_D)
+            self.batch.backward(losses, piece, total)
+        update(self.accelerator, self.optimizer_D)
         return total
 
-    def _generator_losses(self, pictures: Tensors, luck: Luck | None) -> tuple[Results, Tensors]:
+    def _generator_losses(self, pictures: Tensors, rng: Rng | None) -> tuple[Results, Tensors]:
         with self.accelerator.autocast():
-            return self.networks.generator_losses(pictures, luck)
+            return self.networks.generator_losses(pictures, rng)
 
     def _discriminator_losses(
-        self, pictures: Tensors, results: Results, shown: Tensors, luck: Luck | None
+        self, pictures: Tensors, results: Results, shown: Tensors, rng: Rng | None
     ) -> Tensors:
         with self.accelerator.autocast():
-            return self.networks.discriminator_losses(pictures, results, shown, luck)
-
-    def _backward(self, losses: Tensors, weight: float, total: Tensors) -> None:
-        """Add a piece's gradients, and its losses to those of this process's share."""
-        self.accelerator.backward(weight * torch.stack(list(losses.values())).sum())
-        for name, value in losses.items():
-            total[name] = total.get(name, 0) + weight * value.detach()
-
-    def _apply(self, optimizer: Any) -> None:
-        average_gradients(self.accelerator, (p for group in optimizer.param_groups for p in group["params"]))
-        optimizer.step()
+            return self.networks.discriminator_losses(pictures, results, shown, rng)
 
     def _record(self, pictures: Tensors, shown: Tensors) -> None:
         """Both updates as CUDA graphs; the second reads what the first leaves in place."""
@@ -189,15 +173,15 @@ class StageTrainer:
         def generators(given: Tensors) -> tuple[Results, Tensors]:
             self.optimizer_G.zero_grad(set_to_none=True)
             results, losses = self._generator_losses(given, None)
-            self._backward(losses, 1.0, {})
-            self._apply(self.optimizer_G)
+            self.accelerator.backward(torch.stack(list(losses.values())).sum())
+            update(self.accelerator, self.optimizer_G)
             return results.detached(), _detached(losses)
 
         def discriminators(given: Tensors) -> Tensors:
             self.optimizer_D.zero_grad(set_to_none=True)
             losses = self._discriminator_losses(first.inputs, results, given, None)
-            self._backward(losses, 1.0, {})
-            self._apply(self.optimizer_D)
+            self.accelerator.backward(torch.stack(list(losses.values())).sum())
+            update(self.accelerator, self.optimizer_D)
             return _detached(losses)
 
         pool = torch.cuda.graph_pool_handle()
@@ -206,35 +190,22 @@ class StageTrainer:
         self.graphs = first, Graphed(discriminators, shown, pool)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything a resumed stage needs but the pools, which belong to each process."""
-        parts = ("G", "D", "F", "optimizer_G", "optimizer_D", "ema")
-        state = {name: getattr(self, name).state_dict() for name in parts}
-        state["at_once"] = self.batch.at_once
-        if self.accelerator.scaler is not None:
-            state["scaler"] = self.accelerator.scaler.state_dict()
-        return state
+        """Everything a resumed stage needs but the pools, of which each process has its places'."""
+        state = {name: getattr(self, name).state_dict() for name in _RESUMED}
+        return state | loss_scale(self.accelerator) | {"at_once": self.batch.in_pieces and self.batch.at_once}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict` gave, on this machine or another."""
-        # In the same pieces, which round alike, unless there is less memory now.
-        self.batch.at_once = min(state["at_once"], self.batch.at_once)
-        for name, value in state.items():
-            if name == "at_once":
-                continue
+        self.batch.in_pieces_of(state["at_once"])
+        restore_loss_scale(self.accelerator, state)
+        for name in _RESUMED:
+            value = state[name]
             if name.startswith("optimizer"):
                 # How Adam runs belongs to the device; a rate from the file would not reach recorded steps.
                 groups = [group | self._adam_options() for group in value["param_groups"]]
                 value = value | {"param_groups": groups}
-            target = self.accelerator.scaler if name == "scaler" else getattr(self, name)
-            if target is not None:
-                target.load_state_dict(value)
+            getattr(self, name).load_state_dict(value)
 
 
 def _detached(tensors: Tensors) -> Tensors:
     return {name: tensor.detach() for name, tensor in tensors.items()}
-
-
-def _can_graph(accelerator: Accelerator) -> bool:
-    """Whether a step asks nothing of the host while it runs: no exchange between processes, no loss scale."""
-    alone = accelerator.num_processes == 1 and accelerator.scaler is None
-    return accelerator.device.type == "cuda" and alone

@@ -24,7 +24,7 @@ from base_models.losses import (
 from base_models.scan import RefinementStage, StackedGenerator, init_weights
 from eval.perceptual import CHANNELS, PerceptualNet
 from fewshot.data.augment import differentiable, uniform
-from fewshot.data.draws import Luck
+from fewshot.data.draws import Rng
 from fewshot.training.batches import Tensors
 from fewshot.training.parts import frozen, halves
 from fewshot.training.pretrain_config import PretrainConfig
@@ -44,8 +44,14 @@ class Results:
     fake_maps: Maps
     """Features of the results."""
 
-    def detached(self) -> Results:
-        """The same without what computed it, which would keep its memory."""
+    def detached(self, *, with_maps: bool = True) -> Results:
+        """The same without what computed it, which would keep its memory.
+
+        Args:
+            with_maps: keep the features; those of all pieces of a batch would be more than a piece takes.
+        """
+        if not with_maps:
+            return Results({side: fake.detach() for side, fake in self.fakes.items()}, {}, {})
         fake_maps = {side: [m.detach() for m in maps] for side, maps in self.fake_maps.items()}
         return Results({side: fake.detach() for side, fake in self.fakes.items()}, self.real_maps, fake_maps)
 
@@ -119,19 +125,19 @@ class StageNetworks:
         if self.perceptual is not None:
             yield self.perceptual
 
-    def generator_losses(self, pictures: Tensors, luck: Luck | None) -> tuple[Results, Tensors]:
+    def generator_losses(self, pictures: Tensors, rng: Rng | None) -> tuple[Results, Tensors]:
         """Both translations, and what the generators are to make small.
 
         Args:
             pictures: `Batch.tensors`.
-            luck: for the augmentation; None draws from the device's own numbers.
+            rng: for the augmentation; None draws from the device's own numbers.
         """
         with torch.no_grad():
             real = {side: self._maps(pictures[f"real_{side}"]) for side in "AB"}
         with frozen(self.D, self.F):
-            return self._generator_losses(pictures, real, luck)
+            return self._generator_losses(pictures, real, rng)
 
-    def _generator_losses(self, pictures: Tensors, real: Maps, luck: Luck | None) -> tuple[Results, Tensors]:
+    def _generator_losses(self, pictures: Tensors, real: Maps, rng: Rng | None) -> tuple[Results, Tensors]:
         c = self.config
         real_A, real_B = pictures["real_A"], pictures["real_B"]
         fake_B, fake_A = self.G["A"](pictures.get("seen_A", real_A)), self.G["B"](real_B)
@@ -148,7 +154,7 @@ class StageNetworks:
             losses["colour_B"] = c.lambda_colour * colour_loss(fake_A, real_B)
         fakes, maps = {"A": fake_A, "B": fake_B}, {}
         for side, source, fake in (("A", "B", fake_A), ("B", "A", fake_B)):
-            seen = differentiable(fake, c.augment, luck)
+            seen = differentiable(fake, c.augment, rng)
             losses[f"gan_{side}"] = lsgan_generator(self.D[side](seen))
             if self.perceptual is None:
                 continue
@@ -161,30 +167,37 @@ class StageNetworks:
         return Results(fakes, real, maps), losses
 
     def discriminator_losses(
-        self, pictures: Tensors, results: Results, shown: Tensors, luck: Luck | None
+        self, pictures: Tensors, results: Results, shown: Tensors, rng: Rng | None
     ) -> Tensors:
         """What the discriminators are to make small.
 
         Args:
             shown: results of this step and earlier ones by side, out of the pools.
-            pictures, results, luck: as `generator_losses` took and gave them.
+            pictures, results, rng: as `generator_losses` took and gave them.
         """
         c, losses = self.config, {}
         for side in "AB":
             real = pictures[f"real_{side}"]
             fake = shown[side].to(real.dtype)
-            real_seen, fake_seen = (differentiable(images, c.augment, luck) for images in (real, fake))
+            real_seen, fake_seen = (differentiable(images, c.augment, rng) for images in (real, fake))
             scores = self.D[side](torch.cat([real_seen, fake_seen]))
             losses[f"D_{side}"] = lsgan_discriminator(*halves(scores))
             if c.lambda_penalty:
-                mix = uniform(len(real), 0, 1, real, luck)
+                mix = uniform(len(real), 0, 1, real, rng)
                 penalty = gradient_penalty(self.D[side], real, fake, mix)
                 losses[f"penalty_{side}"] = c.lambda_penalty * penalty
             if side in self.F:
-                pairs = zip(results.real_maps[side], results.fake_maps[side], strict=True)
+                real_maps = self._kept(results.real_maps, side, real)
+                fake_maps = self._kept(results.fake_maps, side, results.fakes[side])
+                pairs = zip(real_maps, fake_maps, strict=True)
                 scores = self._feature_scores(side, [torch.cat(maps) for maps in pairs])
                 losses[f"F_{side}"] = lsgan_discriminator(*halves(scores))
         return losses
+
+    @torch.no_grad()
+    def _kept(self, maps: Maps, side: str, images: Tensor) -> list[Tensor]:
+        """Maps that the generators' update left, or computed again."""
+        return maps[side] if maps else self._maps(images)
 
     def _maps(self, images: Tensor) -> list[Tensor]:
         """The perceptual maps that losses use, none without a perceptual network."""

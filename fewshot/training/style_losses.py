@@ -97,7 +97,7 @@ class StyleLosses:
         r = self.recipe
         fakes = G(photos)
         images = fakes.float()
-        corner = torch.randint(0, 2, (2,), generator=draws.shared).tolist()
+        corner = _corner(draws)
         maps = self._both_scales(_seen(images, corner))
         losses = self._kept(G, photos, images, maps, corner)
         losses |= self._style(images, maps, draws, join, targets, parts)
@@ -112,7 +112,21 @@ class StyleLosses:
             losses["grey"] = GREY * (images - images.mean(1, keepdim=True)).abs().mean()
         if r.lambda_tv:
             losses["tv"] = r.lambda_tv * total_variation(images)
-        return fakes, losses | self._known(G, draws)
+        return fakes, losses | self._known(G, draws, nothing=0 * images.sum())
+
+    def rehearse(
+        self,
+        G: PeftModel,
+        photos: Tensor,
+        draws: Draws,
+        targets: Tensor | None,
+        parts: Tensor | None,
+        join: Join,
+    ) -> None:
+        """Show `join` what the losses that look at the whole batch will ask it for; as `of`, without them."""
+        images = G(photos).float()
+        maps = self._both_scales(_seen(images, _corner(draws)))
+        self._style(images, maps, draws, join, targets, parts)
 
     def _both_scales(self, images: Tensor) -> list[Tensor]:
         """Maps of pictures in [0, 1], then those of the pictures at half their size: strokes, then areas."""
@@ -157,15 +171,19 @@ class StyleLosses:
             losses["tone"] = r.lambda_tone * tone_loss(images, kept.float())
         return losses
 
-    def _known(self, G: PeftModel, draws: Draws) -> Losses:
-        """Losses with a known answer: a pseudo-photo back to its drawing, a drawing to itself."""
+    def _known(self, G: PeftModel, draws: Draws, nothing: Tensor) -> Losses:
+        """Losses with a known answer: a pseudo-photo back to its drawing, a drawing to itself.
+
+        Args:
+            nothing: what they are where these photos' places have none; a zero with a gradient.
+        """
         r, losses = self.recipe, dict[str, Tensor]()
         if not (r.lambda_pair or r.lambda_identity):
             return losses
         wanted = {"pair": r.lambda_pair, "identity": r.lambda_identity}
         ours, total = _every_second(draws)
         if not len(ours):
-            return {name: torch.zeros((), device=self.device) for name, weight in wanted.items() if weight}
+            return {name: nothing for name, weight in wanted.items() if weight}
         index = ours.randint(len(self.drawings))
         both = shifted(torch.cat([self.drawings[index], self.sources.pairs[index]], 1), ours)
         drawings, photos = to_float(both.to(self.device)).chunk(2, 1)
@@ -205,6 +223,10 @@ def with_parts(images: Tensor, parts: Tensor | None) -> Tensor:
     if parts is None:
         return images
     return torch.cat([images, 2 * F.interpolate(parts, images.shape[-2:], mode="bilinear") - 1], 1)
+
+
+def _corner(draws: Draws) -> list[int]:
+    return torch.randint(0, 2, (2,), generator=draws.shared).tolist()
 
 
 def _seen(images: Tensor, corner: list[int]) -> Tensor:

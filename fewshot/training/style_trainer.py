@@ -18,12 +18,21 @@ from fewshot.data.augment import differentiable, to_float, to_uint8
 from fewshot.data.draws import Draws
 from fewshot.data.style_set import StyleSet
 from fewshot.evaluation.features import gather_rows
-from fewshot.training.global_batch import ALONE, GlobalBatch, Join, Rehearsal
+from fewshot.training.global_batch import ALONE, Choice, GlobalBatch, Join, Rehearsal
 from fewshot.training.matching import targets_of
 from fewshot.training.memory import fit_memory
-from fewshot.training.parts import WeightAverage, average_gradients, frozen, halves, settled, step_generator
+from fewshot.training.parts import (
+    WeightAverage,
+    frozen,
+    halves,
+    loss_scale,
+    restore_loss_scale,
+    settled,
+    step_generator,
+    update,
+)
 from fewshot.training.rates import adapter_rate, discriminator_rate
-from fewshot.training.shown import Choice, Pictures, Shown
+from fewshot.training.shown import Pictures, Shown
 from fewshot.training.sources import Sources
 from fewshot.training.style_discriminators import build_discriminators
 from fewshot.training.style_losses import StyleLosses, with_parts
@@ -146,9 +155,9 @@ class StyleTrainer:
         for piece in self.batch.pieces():
             with frozen(self.D), settled(self.D, unless=piece.start == 0), self.accelerator.autocast():
                 drawn, losses = self._losses_of(shown, piece, number, Join(self.batch, piece, known))
-            self._backward(losses, piece, total)
+            self.batch.backward(losses, piece, total)
             fakes.append(drawn.detach().float())
-        self._apply(self.optimizer_G)
+        update(self.accelerator, self.optimizer_G)
         return torch.cat(fakes), total
 
     @torch.no_grad()
@@ -157,13 +166,16 @@ class StyleTrainer:
         rehearsal = Rehearsal(self.batch)
         for piece in self.batch.pieces():
             rehearsal.next_piece()
-            with settled(self.D), self.accelerator.autocast():
-                self._losses_of(shown, piece, number, rehearsal)
+            here, draws = shown.part(piece), self._draws(number, piece)
+            with self.accelerator.autocast():
+                self.losses.rehearse(self.G, here.photos, draws, here.targets, here.parts, rehearsal)
         return rehearsal.all_rows()
 
     def fit_memory(self, limit: float | None) -> None:
         """Compute as many pictures at once as there is memory for; see `memory.fit_memory`."""
+        whole, self.batch.at_once = self.batch.at_once, 1
         shown = self.pictures.of(0)
+        self.batch.at_once = whole
 
         def one() -> None:
             with frozen(self.D), settled(self.D), self.accelerator.autocast():
@@ -174,9 +186,11 @@ class StyleTrainer:
     def _losses_of(
         self, shown: Shown, piece: slice, number: int, join: Join
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        here = shown.part(piece)
-        draws = self.pictures.draws(number, Choice.ADAPTER, piece)
+        here, draws = shown.part(piece), self._draws(number, piece)
         return self.losses.of(self.G, self.D, here.photos, draws, here.targets, here.parts, join)
+
+    def _draws(self, number: int, piece: slice) -> Draws:
+        return self.batch.draws(self.recipe.seed, number, Choice.GENERATORS, piece=piece)
 
     def _update_discriminators(self, shown: Shown, fakes: Tensor, number: int) -> dict[str, Tensor]:
         self.optimizer_D.zero_grad(set_to_none=True)
@@ -185,10 +199,10 @@ class StyleTrainer:
             here = shown.part(piece)
             sides = with_parts(here.reals, here.real_parts), with_parts(fakes[piece], here.parts)
             with settled(self.D, unless=piece.start == 0), self.accelerator.autocast():
-                draws = self.pictures.draws(number, Choice.DISCRIMINATORS, piece)
+                draws = self.batch.draws(self.recipe.seed, number, Choice.DISCRIMINATORS, piece=piece)
                 losses = self._discriminator_losses(*sides, draws)
-            self._backward(losses, piece, total)
-        self._apply(self.optimizer_D)
+            self.batch.backward(losses, piece, total)
+        update(self.accelerator, self.optimizer_D)
         return total
 
     def _discriminator_losses(self, reals: Tensor, fakes: Tensor, draws: Draws) -> dict[str, Tensor]:
@@ -197,17 +211,6 @@ class StyleTrainer:
             seen = [differentiable(images, self.recipe.augment, draws) for images in (reals, fakes)]
             losses[f"D_{name}"] = lsgan_discriminator(*halves(netD(torch.cat(seen))))
         return losses
-
-    def _backward(self, losses: dict[str, Tensor], piece: slice, total: dict[str, Tensor]) -> None:
-        """Add a piece's gradients, and its losses to those of this process's share."""
-        weight = self.batch.weight(piece)
-        self.accelerator.backward(weight * torch.stack(list(losses.values())).sum())
-        for name, value in losses.items():
-            total[name] = total.get(name, 0) + weight * value.detach()
-
-    def _apply(self, optimizer: Any) -> None:
-        average_gradients(self.accelerator, (p for group in optimizer.param_groups for p in group["params"]))
-        optimizer.step()
 
     @torch.no_grad()
     def _parts_of(self, images: Tensor) -> Tensor | None:
@@ -236,9 +239,12 @@ class StyleTrainer:
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs: adapter and discriminators, optimizers, average."""
         adapter = {name: p.detach() for name, p in self.G.named_parameters() if p.requires_grad}
-        return {"adapter": adapter} | {name: getattr(self, name).state_dict() for name in _RESUMED}
+        state = {"adapter": adapter} | {name: getattr(self, name).state_dict() for name in _RESUMED}
+        return state | loss_scale(self.accelerator) | {"at_once": self.batch.in_pieces and self.batch.at_once}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.G.load_state_dict(state["adapter"], strict=False)
         for name in _RESUMED:
             getattr(self, name).load_state_dict(state[name])
+        restore_loss_scale(self.accelerator, state)
+        self.batch.in_pieces_of(state["at_once"])

@@ -90,9 +90,10 @@ def run_workers(
 def _start(arguments: Sequence[str], number: int, count: int) -> subprocess.Popen[str]:
     import torch
 
-    own = {WORKER: str(number), SHARING: str(count)}
-    if torch.cuda.is_available():
-        own["CUDA_VISIBLE_DEVICES"] = str(number % torch.cuda.device_count())
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    own = {WORKER: str(number), SHARING: str(-(-count // max(1, gpus)))}
+    if gpus:
+        own["CUDA_VISIBLE_DEVICES"] = str(number % gpus)
     own["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
     return subprocess.Popen(
         [sys.executable, "-m", "fewshot.cli.main", *arguments],

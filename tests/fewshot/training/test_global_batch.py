@@ -55,7 +55,7 @@ else:
 leave(0)
 """
 ALL = ["lambda_feature=0.5", "lambda_cycle=1", "lambda_pair=0.3", "lambda_identity=1", "lambda_tv=0.1"]
-MATCHED_ALONE = ["swd_target=all", "by_parts=false"]
+AT_ONCE = ["swd_target=all", "crop=center"]
 
 
 def train(folder: Path, processes: int, *overrides: str, at_once: int = 64, steps: int = 20) -> Any:
@@ -117,8 +117,8 @@ def test_pieces_of_a_batch_train_what_the_whole_does(alone: Any, tmp_path: Path)
 
 def test_all_drawings_at_once_are_seen_by_all_processes_and_pieces(tmp_path: Path) -> None:
     """Sets that are sorted over the batch: each piece needs the others' rows."""
-    whole, shared = (train(tmp_path / str(n), n, *MATCHED_ALONE, at_once=3 - n, steps=4) for n in (1, 2))
-    pieces = train(tmp_path / "pieces", 1, *MATCHED_ALONE, at_once=4, steps=4)
+    whole, shared = (train(tmp_path / str(n), n, *AT_ONCE, at_once=3 - n, steps=4) for n in (1, 2))
+    pieces = train(tmp_path / "pieces", 1, *AT_ONCE, at_once=4, steps=4)
     assert_equal(whole, shared)
     assert_equal(whole, pieces)
 

@@ -87,7 +87,7 @@ def test_a_batch_is_computed_in_as_many_pieces_as_the_limit_asks_for() -> None:
 
 
 def test_a_training_keeps_to_its_limit(tmp_path: Path) -> None:
-    """A batch of 24 at 128 px takes more than 3 GB at once; the limit is half."""
+    """A batch of 24 at 128 px takes 2.9 GB at once."""
     limit = 2.0e9
     done = adapt(tmp_path, "batch=24", "--memory-limit", "2GB")
     assert done.returncode == 0, done.stderr
