@@ -33,7 +33,7 @@ from fewshot.training.parts import world_size
 from fewshot.training.precision import make_accelerator
 from recipes import apply_overrides, load_recipe
 
-folder, at_once, steps, *overrides = sys.argv[1:]
+folder, at_once, steps, pictures, *overrides = sys.argv[1:]
 torch.set_num_threads(1)
 accelerator = make_accelerator("no", cpu=True)
 drawings = StyleSet.from_folder(sample_folder("flat"), size=32, limit=8, crop="face")
@@ -41,7 +41,8 @@ base = create_model("scan_tiny")
 fixed = ["batch=4", "lr=1e-4", "lr_d=2e-5", "warmup_steps=1"]
 recipe = apply_overrides(load_recipe("quick"), [*fixed, *overrides])
 job = Adaptation(drawings, base, recipe, None, Path(folder), accelerator)
-job.trainer.batch.at_once = int(at_once)
+job.trainer.batch.at_once = min(int(at_once), job.trainer.batch.largest)
+job.trainer.pictures.seed = int(pictures)
 first = job.validation.score(0, job.trainer.redraw(job.sources.held))
 losses = [job.trainer.step(step) for step in range(int(steps))]
 if accelerator.is_main_process:
@@ -55,16 +56,26 @@ else:
 leave(0)
 """
 ALL = ["lambda_feature=0.5", "lambda_cycle=1", "lambda_pair=0.3", "lambda_identity=1", "lambda_tv=0.1"]
-AT_ONCE = ["swd_target=all", "crop=center"]
 
 
-def train(folder: Path, processes: int, *overrides: str, at_once: int = 64, steps: int = 20) -> Any:
-    """What the main one of the processes tells."""
+def train(
+    folder: Path,
+    processes: int,
+    *overrides: str,
+    at_once: int = 64,
+    steps: int = 20,
+    pictures: str = "0",
+) -> Any:
+    """What the main one of the processes tells.
+
+    Args:
+        pictures: seed of which pictures are shown, and how.
+    """
     folder.mkdir()
     port = _free_port()
     workers = [
         subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, str(folder), str(at_once), str(steps), *overrides],
+            [sys.executable, "-c", SCRIPT, str(folder), str(at_once), str(steps), pictures, *overrides],
             env=os.environ | (_environment(rank, processes, port, cpu=True) if processes > 1 else {}),
             stderr=subprocess.PIPE,
             text=True,
@@ -115,17 +126,17 @@ def test_pieces_of_a_batch_train_what_the_whole_does(alone: Any, tmp_path: Path)
     assert_equal(alone, train(tmp_path / "run", 1, *ALL, at_once=2))
 
 
-def test_all_drawings_at_once_are_seen_by_all_processes_and_pieces(tmp_path: Path) -> None:
-    """Sets that are sorted over the batch: each piece needs the others' rows."""
-    whole, shared = (train(tmp_path / str(n), n, *AT_ONCE, at_once=3 - n, steps=4) for n in (1, 2))
-    pieces = train(tmp_path / "pieces", 1, *AT_ONCE, at_once=4, steps=4)
-    assert_equal(whole, shared)
-    assert_equal(whole, pieces)
+@pytest.mark.parametrize("parts", ["by_parts=true", "by_parts=false"])
+def test_all_drawings_at_once_are_seen_by_all_processes_and_pieces(tmp_path: Path, parts: str) -> None:
+    """Sets that are sorted over the batch: each piece needs the others' rows, and the parts they are of."""
+    short = ("swd_target=all", parts)
+    whole = train(tmp_path / "whole", 1, *short, steps=4)
+    assert_equal(whole, train(tmp_path / "shared", 2, *short, steps=4))
+    assert_equal(whole, train(tmp_path / "pieces", 1, *short, steps=4, at_once=2))
 
 
-def test_another_batch_is_another_training(alone: Any, tmp_path: Path) -> None:
-    """The comparison above sees a process that draws pictures of its own."""
-    other = train(tmp_path / "run", 1, *ALL, "seed=1", steps=2)
+def test_the_comparison_sees_a_process_with_pictures_of_its_own(alone: Any, tmp_path: Path) -> None:
+    other = train(tmp_path / "run", 1, *ALL, steps=2, pictures="1")
     with pytest.raises(AssertionError):
         assert_equal(alone | {"losses": alone["losses"][:2]}, other)
 
