@@ -117,18 +117,41 @@ def projected_wasserstein(
     return (ours.sort(-2).values - theirs.sort(-2).values).square().mean() / size
 
 
-def content_loss(result: Tensor, photo: Tensor) -> Tensor:
+def evenness_loss(ours: Tensor, theirs: Tensor, groups: Tensor, variance: Tensor) -> Tensor:
+    """Wasserstein-1 distance of differences within a picture (arXiv 2006.07229, eq. 4, without the square).
+
+    Args:
+        ours, theirs: differences between two places of one group, projected `(B, N, P)`.
+        groups: whole numbers `(B, N)` of both, which are compared group by group.
+        variance: of theirs on each direction `(P,)`.
+
+    `sliced_wasserstein` sees which values there are; a shade from one end of a face to the other has the same
+    as two flat faces have. Differences tell them apart. Not squared, since those of flat paint are small.
+    """
+    size = variance.mean().sqrt().clamp_min(1e-3)
+    span = torch.stack([side.detach().abs().amax() for side in (ours, theirs)]).amax()
+    ours, theirs = (side + 2 * span * groups[..., None] for side in (ours, theirs))
+    return (ours.sort(1).values - theirs.sort(1).values).abs().mean() / size
+
+
+def content_loss(result: Tensor, photo: Tensor, weight: Tensor | None = None) -> Tensor:
     """One minus the cosine between feature maps whose mean over positions was taken off.
 
     Args:
         result, photo: `(B, C, h, w)` features of the result and of its photo.
+        weight: how much each place counts `(B, 1, H, W)`, of any size; None: all alike.
 
     Without its mean a channel tells *where*, not *how much*: colour and texture may change, the layout may
     not.
     """
     result = result - result.mean((2, 3), keepdim=True)
     photo = photo - photo.mean((2, 3), keepdim=True)
-    return (1 - F.cosine_similarity(result, photo, dim=1)).mean()
+    away = 1 - F.cosine_similarity(result, photo, dim=1)
+    if weight is None:
+        return away.mean()
+    height, width = away.shape[-2:]
+    counts = F.adaptive_avg_pool2d(weight, (height, width))[:, 0]
+    return ((away * counts).sum((1, 2)) / counts.sum((1, 2)).clamp_min(1e-6)).mean()
 
 
 def colour_loss(result: Tensor, photo: Tensor, cells: int = 8) -> Tensor:
@@ -139,20 +162,25 @@ def colour_loss(result: Tensor, photo: Tensor, cells: int = 8) -> Tensor:
     return F.l1_loss(F.adaptive_avg_pool2d(result, cells), F.adaptive_avg_pool2d(photo, cells))
 
 
-def tone_loss(result: Tensor, source: Tensor, cells: int = 16) -> Tensor:
+def tone_loss(result: Tensor, source: Tensor, cells: int = 16, weight: Tensor | None = None) -> Tensor:
     """One minus the correlation of coarse lightness: dark hair stays the darker part, in whatever ink.
 
     Args:
         result, source: `(B, 3, H, W)`.
         cells: squares per side over which lightness (ITU-R BT.601) is averaged.
+        weight: how much each place counts `(B, 1, H, W)`, of any size; None: all alike.
 
     A correlation knows neither brightness nor contrast, which are the style's.
     """
-    weights = result.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
+    luma = result.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
+    counts = result.new_ones(len(result), cells**2)
+    if weight is not None:
+        counts = F.adaptive_avg_pool2d(weight, cells).flatten(1).clamp_min(1e-6)
+    shares = counts / counts.sum(1, keepdim=True)
 
     def coarse(images: Tensor) -> Tensor:
-        lightness = F.adaptive_avg_pool2d((images * weights).sum(1, keepdim=True), cells).flatten(1)
-        return lightness - lightness.mean(1, keepdim=True)
+        lightness = F.adaptive_avg_pool2d((images * luma).sum(1, keepdim=True), cells).flatten(1)
+        return (lightness - (lightness * shares).sum(1, keepdim=True)) * (cells**2 * shares).sqrt()
 
     return (1 - F.cosine_similarity(coarse(result), coarse(source), dim=1, eps=1e-4)).mean()
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from base_models.losses import outlier_loss, projected_wasserstein, style_loss
+from base_models.losses import evenness_loss, outlier_loss, projected_wasserstein, style_loss
 from eval.face_parsing import PARTS, FaceParser
 from eval.perceptual import style_statistics
 from fewshot.data.draws import Rng, randint, shared
@@ -27,6 +27,8 @@ ROWS = 512
 """Positions of each result that are compared on each layer."""
 DIRECTIONS = 32
 """Random directions of each step."""
+_HUES = 8
+"""The same for the differences of colours."""
 _STORED = 1024
 """Positions of each drawing that are kept for each layer."""
 _BATCH = 16
@@ -130,6 +132,26 @@ class DrawingFeatures:
             else:
                 terms.append(projected_wasserstein(rows, theirs, groups, _variance(theirs, join)))
         return terms[0] + torch.stack(terms[1:]).mean()
+
+    def evenness(
+        self, results: Tensor, rng: Rng, targets: Tensor, parts: Tensor, join: Join = ALONE
+    ) -> Tensor:
+        """`base_models.losses.evenness_loss` of the mean colours of patches; as `swd` of the pixels."""
+        (ours,) = sample_rows(results, [], ROWS, rng, parts)
+        assert ours.parts is not None
+        theirs = self._like(0, ours, rng, targets)
+        # Neighbours in the order of the parts are places drawn at random from one part.
+        order = ours.parts.argsort(dim=1, stable=True).to(theirs.device)
+        groups = ours.parts.to(theirs.device).gather(1, order)
+        same = (groups[:, 1:] == groups[:, :-1])[..., None]
+        directions = F.normalize(torch.randn(3, _HUES, generator=shared(rng)), dim=0).to(theirs.device)
+
+        def differences(rows: Tensor) -> Tensor:
+            colours = rows.unflatten(2, (PATCH**2, 3)).mean(2).gather(1, order[..., None].expand(-1, -1, 3))
+            return (colours.diff(dim=1) * same) @ directions
+
+        wanted = differences(theirs).float()
+        return evenness_loss(differences(ours.rows).float(), wanted, groups[:, 1:], _variance(wanted, join))
 
     def _like(self, layer: int, ours: Sampled, rng: Rng, targets: Tensor | None) -> Tensor:
         """As many stored rows of the drawings, `(B, count, C)`; of the same parts where they are known."""

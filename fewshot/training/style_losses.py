@@ -9,21 +9,21 @@ from torch.nn import functional as F
 
 from base_models.discriminators import FeatureDiscriminator
 from base_models.losses import content_loss, cycle_loss, lsgan_generator, tone_loss, total_variation
-from eval.face_parsing import FaceParser
+from eval.face_parsing import PARTS, FaceParser
 from eval.perceptual import PerceptualNet
 from fewshot.data.augment import differentiable, to_float
 from fewshot.data.draws import Draws
 from fewshot.training.drawing_features import DrawingFeatures
 from fewshot.training.global_batch import ALONE, Join
-from fewshot.training.shown import shifted
+from fewshot.training.known_answers import KnownAnswers
 from fewshot.training.sources import Sources
 from fewshot.training.style_discriminators import SHALLOW
 from recipes import Recipe
 
 CONTENT_LAYER = 2
 """fire5: fine enough to keep the eyes where they are, coarse enough to let strokes differ."""
-_PAIRED = 3
-"""Maps that a pseudo-photo's result is compared with its drawing on."""
+_AROUND = 0.1
+"""How much the photo's contours and tone count around the face."""
 SMALLEST = 31
 """Side of the smallest picture that the features can look at, px: a base of 64 px at half its size."""
 GREY = 5.0
@@ -59,14 +59,12 @@ class StyleLosses:
         device: torch.device,
         generator: torch.Generator,
     ) -> None:
-        self.recipe, self.features, self.netG_B, self.device = recipe, features, netG_B, device
-        self.drawings, self.sources, self.parser = drawings, sources, parser
+        self.recipe, self.features, self.netG_B = recipe, features, netG_B
         shown, around = (to_float(pixels).to(device) for pixels in (drawings, wholes))
         self.target = DrawingFeatures(
             shown, self._both_scales, generator, recipe.lambda_swd > 0, parser, around
         )
-        self.scales = _scales(features, shown) if recipe.lambda_pair else []
-        """Mean size of each of the maps that a pair is compared on."""
+        self.known = KnownAnswers(recipe, features, drawings, sources.pairs, device)
 
     @property
     def look_across(self) -> bool:
@@ -99,7 +97,7 @@ class StyleLosses:
         images = fakes.float()
         corner = _corner(draws)
         maps = self._both_scales(_seen(images, corner))
-        losses = self._kept(G, photos, images, maps, corner)
+        losses = self._kept(G, photos, images, maps, corner, parts)
         losses |= self._style(images, maps, draws, join, targets, parts)
         if r.lambda_gan:
             seen = differentiable(with_parts(images, parts), r.augment, draws)
@@ -112,7 +110,7 @@ class StyleLosses:
             losses["grey"] = GREY * (images - images.mean(1, keepdim=True)).abs().mean()
         if r.lambda_tv:
             losses["tv"] = r.lambda_tv * total_variation(images)
-        return fakes, losses | self._known(G, draws, nothing=0 * images.sum())
+        return fakes, losses | self.known.losses(G, draws, nothing=0 * images.sum())
 
     def rehearse(
         self,
@@ -152,12 +150,23 @@ class StyleLosses:
             losses["outlier"] = r.lambda_outlier * self.target.outlier_loss(maps)
         if r.lambda_swd:
             losses["swd"] = r.lambda_swd * self.target.swd(images, maps, draws, targets, parts, join)
+        if r.lambda_even and targets is not None and parts is not None:
+            losses["even"] = r.lambda_even * self.target.evenness(images, draws, targets, parts, join)
         return losses
 
     def _kept(
-        self, G: PeftModel, photos: Tensor, images: Tensor, maps: list[Tensor], corner: list[int]
+        self,
+        G: PeftModel,
+        photos: Tensor,
+        images: Tensor,
+        maps: list[Tensor],
+        corner: list[int],
+        parts: Tensor | None,
     ) -> Losses:
-        """What stays as it is in the photo, or in what the base draws of it: contours, light and dark."""
+        """What stays as it is in the photo, or in what the base draws of it: contours, light and dark.
+
+        Less so around the face, where the parts are known: a dark wall is no reason for black paper.
+        """
         r, losses = self.recipe, dict[str, Tensor]()
         if not (r.lambda_content or r.lambda_tone):
             return losses
@@ -166,56 +175,12 @@ class StyleLosses:
         if r.lambda_content:
             with torch.no_grad():
                 source = self.features(_seen(kept, corner))[CONTENT_LAYER].float()
-            losses["content"] = r.lambda_content * content_loss(maps[CONTENT_LAYER], source)
+            weight = _all_but(parts, "ground")
+            losses["content"] = r.lambda_content * content_loss(maps[CONTENT_LAYER], source, weight)
         if r.lambda_tone:
-            losses["tone"] = r.lambda_tone * tone_loss(images, kept.float())
+            weight = _all_but(parts, "ground", "clothes")
+            losses["tone"] = r.lambda_tone * tone_loss(images, kept.float(), weight=weight)
         return losses
-
-    def _known(self, G: PeftModel, draws: Draws, nothing: Tensor) -> Losses:
-        """Losses with a known answer: a pseudo-photo back to its drawing, a drawing to itself.
-
-        Args:
-            nothing: what they are where these photos' places have none; a zero with a gradient.
-        """
-        r, losses = self.recipe, dict[str, Tensor]()
-        if not (r.lambda_pair or r.lambda_identity):
-            return losses
-        wanted = {"pair": r.lambda_pair, "identity": r.lambda_identity}
-        ours, total = _every_second(draws)
-        if not len(ours):
-            return {name: nothing for name, weight in wanted.items() if weight}
-        index = ours.randint(len(self.drawings))
-        both = shifted(torch.cat([self.drawings[index], self.sources.pairs[index]], 1), ours)
-        drawings, photos = to_float(both.to(self.device)).chunk(2, 1)
-        # Their share of all that are drawn, as the photos' share of the batch is what the sum is weighted by.
-        share = len(ours) / total * draws.total / len(draws)
-        if r.lambda_pair:
-            losses["pair"] = share * r.lambda_pair * self._pair_loss(G, photos, drawings)
-        if r.lambda_identity:
-            losses["identity"] = share * r.lambda_identity * F.l1_loss(G(drawings).float(), drawings)
-        return losses
-
-    def _pair_loss(self, G: PeftModel, photos: Tensor, drawings: Tensor) -> Tensor:
-        redrawn = G(photos.contiguous(memory_format=torch.channels_last))
-        ours, theirs = (self.features((x.float() + 1) / 2) for x in (redrawn, drawings))
-        layers = zip(ours[:_PAIRED], theirs[:_PAIRED], self.scales, strict=True)
-        terms = [F.l1_loss(o, t) / scale for o, t, scale in layers]
-        return F.l1_loss(redrawn.float(), drawings) + torch.stack(terms).mean()
-
-
-def _every_second(draws: Draws) -> tuple[Draws, int]:
-    """Draws for every second place of the batch, from the first, and how many there are in all."""
-    total = max(1, draws.total // 2)
-    places = draws.places[draws.places % 2 == 0] // 2
-    return Draws(draws.shared, total, places[places < total]), total
-
-
-@torch.no_grad()
-def _scales(features: PerceptualNet, drawings: Tensor, batch: int = 16) -> list[Tensor]:
-    """Mean absolute value of each of the first maps of drawings `(N, 3, S, S)` in [-1, 1]."""
-    parts = drawings.split(batch)
-    sums = [[m.abs().mean() * len(part) for m in features((part + 1) / 2)[:_PAIRED]] for part in parts]
-    return [torch.stack(layer).sum() / len(drawings) for layer in zip(*sums, strict=True)]
 
 
 def with_parts(images: Tensor, parts: Tensor | None) -> Tensor:
@@ -223,6 +188,14 @@ def with_parts(images: Tensor, parts: Tensor | None) -> Tensor:
     if parts is None:
         return images
     return torch.cat([images, 2 * F.interpolate(parts, images.shape[-2:], mode="bilinear") - 1], 1)
+
+
+def _all_but(parts: Tensor | None, *names: str) -> Tensor | None:
+    """How much each place counts `(B, 1, h, w)`: little where it is probably one of these parts."""
+    if parts is None:
+        return None
+    theirs = parts[:, [PARTS.index(name) for name in names]].float().sum(1, keepdim=True)
+    return 1 - (1 - _AROUND) * theirs
 
 
 def _corner(draws: Draws) -> list[int]:

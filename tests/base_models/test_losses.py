@@ -10,6 +10,7 @@ from base_models.losses import (
     colour_loss,
     content_loss,
     cycle_loss,
+    evenness_loss,
     gradient_penalty,
     lsgan_discriminator,
     lsgan_generator,
@@ -194,3 +195,40 @@ def test_tone_knows_order_and_not_brightness() -> None:
     chequer = torch.tensor([[0.3, -0.3], [-0.3, 0.3]]).repeat(16, 16)
     assert tone_loss(photo + chequer, photo) == pytest.approx(0, abs=1e-5)
     assert torch.isfinite(tone_loss(torch.zeros(1, 3, 32, 32), photo[:1]))
+
+
+def test_evenness_tells_a_shade_from_two_flat_faces() -> None:
+    """Same colours in both sets, so that the Wasserstein distance of the values is nothing."""
+    rng = torch.Generator().manual_seed(0)
+    flat = torch.stack([torch.zeros(200, 1), torch.ones(200, 1)])
+    shaded = torch.rand(2, 200, 1, generator=rng).round()
+    groups = torch.zeros(2, 199, dtype=torch.long)
+
+    def away(ours: Tensor, theirs: Tensor) -> float:
+        differences = theirs.diff(dim=1)
+        return float(evenness_loss(ours.diff(dim=1), differences, groups, torch.tensor([0.01])))
+
+    assert away(flat, flat) == 0
+    assert away(shaded, flat) == pytest.approx(float(shaded.diff(dim=1).abs().mean()) / 0.1)
+    assert away(shaded, shaded.flip(1)) == pytest.approx(0, abs=1e-6)
+
+
+def test_evenness_compares_each_group_with_its_own() -> None:
+    ours, theirs = torch.zeros(1, 100, 2), torch.zeros(1, 100, 2)
+    groups = (torch.arange(100) >= 50).long()[None]
+    ours[0, :50], theirs[0, 50:] = 0.5, 0.5
+    assert evenness_loss(ours, theirs, groups, torch.ones(2)) == pytest.approx(0.5)
+    assert evenness_loss(ours, theirs, torch.zeros_like(groups), torch.ones(2)) == pytest.approx(0)
+
+
+def test_content_and_tone_count_where_they_are_told_to() -> None:
+    left = torch.zeros(2, 1, 32, 32)
+    left[..., :16] = 1
+    photo, other = rand(2, 3, 32, 32), rand(2, 3, 32, 32, seed=1)
+    half = torch.where(left.bool(), photo, other)
+    assert tone_loss(half, photo, weight=left) == pytest.approx(0, abs=1e-5)
+    assert tone_loss(half, photo, weight=1 - left) > 0.3
+    whole = torch.ones_like(left)
+    assert tone_loss(half, photo, weight=whole) == pytest.approx(float(tone_loss(half, photo)), rel=1e-4)
+    assert content_loss(half, photo, whole) == pytest.approx(float(content_loss(half, photo)), rel=1e-4)
+    assert content_loss(half, photo, left) < 0.1 * content_loss(half, photo, 1 - left)

@@ -167,3 +167,16 @@ def test_a_part_that_a_drawing_lacks_is_served_by_the_others() -> None:
     # Nobody has a mouth: any row will do.
     anything = table.choose(torch.full((1, 200), PARTS.index("mouth")), None, generator())
     assert anything.unique().numel() > 15
+
+
+def test_a_part_of_one_colour_is_even_whatever_colour_it_is() -> None:
+    drawing = in_halves(-0.8, 0.8) + 0.02 * torch.randn(1, 3, 128, 128, generator=generator())
+    target = DrawingFeatures(drawing, load_perceptual(), generator(), rows=True, parser=Halves())
+
+    def uneven(result: torch.Tensor) -> float:
+        parts = halves(HAIR, SKIN)
+        return float(target.evenness(result, generator(1), torch.tensor([0]), parts))
+
+    shade = torch.linspace(-0.5, 0.5, 128).view(1, 1, 128, 1)
+    others = in_halves(0.1, -0.4) + 0.02 * torch.randn(1, 3, 128, 128, generator=generator(2))
+    assert uneven(others) < 0.2 * uneven(in_halves(-0.8, 0.8) + shade)
