@@ -38,7 +38,7 @@ def cgroup_memory(root: Path = _ROOT, own: Path = _OWN) -> Iterator[float]:
 def _folders(mount: Path, controller: str, own: Path) -> Iterator[Path]:
     """From a process's own group up to the one that is mounted, which in a container is all it sees."""
     try:
-        lines = [line.split(":", 2) for line in own.read_text().splitlines()]
+        lines = [line.split(":", 2) for line in own.read_text().splitlines() if line.count(":") > 1]
     except OSError:
         lines = []
     paths = [path for _, kinds, path in lines if controller in kinds.split(",")]
