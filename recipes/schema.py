@@ -115,8 +115,8 @@ class Recipe(BaseModel):
     lambda_even: Weight = Field(
         0.0,
         description="Weight of how even the colour of each part is: differences between random places of one "
-        "part, against those of the drawing that lambda_swd compares with; flat paint stays flat. Needs "
-        "swd_target=matched and by_parts.",
+        "part, against those of the drawing; flat paint stays flat. Counts where lambda_swd compares with "
+        "one drawing, part by part: with swd_target=matched and by_parts.",
     )
     lambda_content: Weight = Field(
         2.0, description="Weight of the feature cosine to `content_from`: the same person."
@@ -227,12 +227,6 @@ RULES = (
         ),
         "no loss pulls towards the drawings: "
         "set lambda_gan, lambda_feature, lambda_style, lambda_swd or lambda_pair above 0",
-    ),
-    Rule(
-        ("lambda_even", "lambda_swd", "swd_target", "by_parts"),
-        lambda r: r.lambda_even == 0 or (r.lambda_swd > 0 and r.swd_target == "matched" and r.by_parts),
-        "lambda_even compares with one drawing, part by part: "
-        "set lambda_swd above 0, swd_target=matched and by_parts=true",
     ),
     Rule(
         ("augment",), lambda r: len(set(r.augment)) == len(r.augment), "augment names one augmentation twice"

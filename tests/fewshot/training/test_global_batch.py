@@ -55,7 +55,9 @@ else:
     world_size(accelerator)
 leave(0)
 """
+# Without lambda_even: it has the sign of small differences for a gradient, which rounding turns around.
 ALL = ["lambda_feature=0.5", "lambda_cycle=1", "lambda_pair=0.3", "lambda_identity=1", "lambda_tv=0.1"]
+ALL += ["lambda_even=0"]
 
 
 def train(
@@ -126,10 +128,18 @@ def test_pieces_of_a_batch_train_what_the_whole_does(alone: Any, tmp_path: Path)
     assert_equal(alone, train(tmp_path / "run", 1, *ALL, at_once=2))
 
 
-@pytest.mark.parametrize("parts", ["by_parts=true", "by_parts=false"])
-def test_all_drawings_at_once_are_seen_by_all_processes_and_pieces(tmp_path: Path, parts: str) -> None:
+@pytest.mark.parametrize(
+    "short",
+    [
+        ("swd_target=all", "by_parts=true"),
+        ("swd_target=all", "by_parts=false"),
+        ("swd_target=matched", "by_parts=true", "lambda_even=4"),
+    ],
+)
+def test_sets_of_the_whole_batch_are_seen_by_all_processes_and_pieces(
+    tmp_path: Path, short: tuple[str, ...]
+) -> None:
     """Sets that are sorted over the batch: each piece needs the others' rows, and the parts they are of."""
-    short = ("swd_target=all", parts)
     whole = train(tmp_path / "whole", 1, *short, steps=4)
     assert_equal(whole, train(tmp_path / "shared", 2, *short, steps=4))
     assert_equal(whole, train(tmp_path / "pieces", 1, *short, steps=4, at_once=2))

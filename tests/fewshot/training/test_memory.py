@@ -16,14 +16,15 @@ from fewshot.sizes import format_bytes, parse_bytes
 from fewshot.training.global_batch import GlobalBatch
 from fewshot.training.memory import fit_memory, kept_bytes
 
-# Peak of the process itself; read at its end.
+# Peak of the process itself, read at its end; getrusage would tell that of whoever started it, if larger.
 ADAPT = """
-import resource, sys
+from pathlib import Path
 from fewshot.cli.main import run
 try:
     run()
 finally:
-    print(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    status = Path("/proc/self/status").read_text().splitlines()
+    print(next(1024 * int(line.split()[1]) for line in status if line.startswith("VmHWM")))
 """
 
 
