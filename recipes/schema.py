@@ -109,14 +109,13 @@ class Recipe(BaseModel):
     by_parts: bool = Field(
         False,
         description="Whether lambda_swd compares hair with hair, skin with skin and ground with ground, and "
-        "the patch discriminator sees where they are; a small shipped network finds them in portraits. "
-        "lambda_content and lambda_tone then count a tenth around the face: what is there is the artist's.",
+        "the patch discriminator sees where they are; a small shipped network finds them in portraits.",
     )
     lambda_even: Weight = Field(
         0.0,
         description="Weight of how even the colour of each part is: differences between random places of one "
-        "part, against those of the drawing; flat paint stays flat. Counts where lambda_swd compares with "
-        "one drawing, part by part: with swd_target=matched and by_parts.",
+        "part, against those of the drawing; flat paint stays flat, at some cost in colours. lambda_content "
+        "and lambda_tone then count a tenth around the face. Needs swd_target=matched and by_parts.",
     )
     lambda_content: Weight = Field(
         2.0, description="Weight of the feature cosine to `content_from`: the same person."

@@ -165,11 +165,12 @@ class StyleLosses:
     ) -> Losses:
         """What stays as it is in the photo, or in what the base draws of it: contours, light and dark.
 
-        Less so around the face, where the parts are known: a dark wall is no reason for black paper.
+        Less so around the face where paint is to be even: a dark wall is no reason for black paper.
         """
         r, losses = self.recipe, dict[str, Tensor]()
         if not (r.lambda_content or r.lambda_tone):
             return losses
+        parts = parts if r.lambda_even else None
         with torch.no_grad():
             kept = photos if r.content_from == "photo" else _without_adapter(G, photos)
         if r.lambda_content:

@@ -65,24 +65,20 @@ def test_a_killed_study_goes_on_inside_the_trial_it_was_at(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["journal", "postgres"])
 def test_two_processes_share_a_study_and_do_nothing_twice(
-    kind: str,
     drawings: Drawings,
     command: Command,
     start: Start,
-    request: pytest.FixtureRequest,
+    postgres: str,
     tmp_path: Path,
 ) -> None:
-    """With PostgreSQL each has a home of its own, as two machines have."""
+    """Each has a home of its own, as two machines have; with a journal, see the next test."""
     words = command(
         *(drawings(5), "--exhaustive", "--recipes", "quick", "--knob", "rank=2,4", "--study", "s"),
         *("--no-retrain", "--format", "json"),
     )
-    homes = [home(), home()]
-    if kind == "postgres":
-        words += ["--db", request.getfixturevalue("postgres")]
-        homes = [tmp_path / "first", tmp_path / "second"]
+    words += ["--db", postgres]
+    homes = [tmp_path / "first", tmp_path / "second"]
     outputs = [ended(process) for process in [start(words, home=str(folder)) for folder in homes]]
     done = jobs(outputs[0][1]) + jobs(outputs[1][1])
     assert done == {(trial, fold): 1 for trial in (1, 2, 3) for fold in (1, 2)}

@@ -241,8 +241,8 @@ def test_mistakes_leave_nothing_behind(tmp_path: Path) -> None:
     assert not run_folder("mine").exists()
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-def test_ctrl_c_saves_and_resume_finishes(tmp_path: Path, fewshot_home: Path, processes: int) -> None:
+def test_ctrl_c_saves_and_resume_finishes(tmp_path: Path, fewshot_home: Path) -> None:
+    """Of two processes (of one: test_tracking.py); one alone goes on."""
     folder = drawings(tmp_path, 6)
     command = [
         *[
@@ -256,7 +256,7 @@ def test_ctrl_c_saves_and_resume_finishes(tmp_path: Path, fewshot_home: Path, pr
             "--base",
             "scan_tiny",
         ],
-        *["steps=100000", "eval_every=2", "batch=2", "patience=0", "--processes", str(processes)],
+        *["steps=100000", "eval_every=2", "batch=2", "patience=0", "--processes", "2"],
     ]
     env = os.environ | {"FEWSHOT_HOME": str(fewshot_home), "OMP_NUM_THREADS": "1"}
     state = run_folder("mine") / "state" / "state.pt"
@@ -271,26 +271,8 @@ def test_ctrl_c_saves_and_resume_finishes(tmp_path: Path, fewshot_home: Path, pr
     assert "--resume" in stderr
     assert state.exists()
     assert not (run_folder("mine") / "adapter").exists()
-    # It was asked for 100,000 steps; a minute limit ends it, in one process whatever it was begun in.
+    # It was asked for 100,000 steps; a minute limit ends it.
     command[command.index("--processes") :] = ["--resume", "--minutes", "0.01"]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr
     assert read_adapter(run_folder("mine") / "adapter")
-
-
-def test_two_processes_train_one_adapter(tmp_path: Path, fewshot_home: Path) -> None:
-    folder = drawings(tmp_path, 6)
-    short = ["steps=100000", "eval_every=2", "batch=2", "warmup_steps=0", "patience=0", "--minutes", "0.02"]
-    done = subprocess.run(
-        [
-            *[sys.executable, "-m", "fewshot.cli.main", "adapt", str(folder), "--name", "two"],
-            *["--base", "scan_tiny", "--processes", "2", *short],
-        ],
-        env=os.environ | {"FEWSHOT_HOME": str(fewshot_home), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert read_adapter(run_folder("two") / "adapter")

@@ -29,7 +29,7 @@ finally:
 
 
 def adapt(home: Path, *options: str, before: str = "") -> subprocess.CompletedProcess[str]:
-    command = ["adapt", str(sample_folder("flat")), "--name", "small", "steps=2", "eval_every=2"]
+    command = ["adapt", str(sample_folder("flat")), "--name", "small", "steps=1", "eval_every=1"]
     return subprocess.run(
         [sys.executable, "-c", before + ADAPT, *command, *options],
         capture_output=True,
@@ -97,7 +97,7 @@ def test_a_training_keeps_to_its_limit(tmp_path: Path) -> None:
 
 
 def test_a_limit_that_no_picture_fits_into_is_told(tmp_path: Path) -> None:
-    done = adapt(tmp_path, "--memory-limit", "500MB")
+    done = adapt(tmp_path, "--memory-limit", "200MB", "--base", "scan_tiny")
     assert done.returncode == 3
     assert "one picture at a time takes" in done.stderr
     assert "--memory-limit" in done.stderr.splitlines()[-1]
@@ -107,7 +107,7 @@ def test_memory_that_runs_out_ends_in_a_message(tmp_path: Path) -> None:
     """The system refuses more: what was free a moment before is not there any more."""
     most = 3 * 10**9
     before = f"import resource; resource.setrlimit(resource.RLIMIT_DATA, ({most}, {most}))\n"
-    done = adapt(tmp_path, "batch=64", "eval_every=1", before=before)
+    done = adapt(tmp_path, "batch=64", before=before)
     assert done.returncode == 3, done.stderr
     assert "not enough memory" in done.stderr
     assert "--memory-limit" in done.stderr
