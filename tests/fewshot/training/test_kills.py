@@ -37,6 +37,8 @@ class Case:
     """How the line starts that is printed when the training does."""
     result: Callable[[Path], Any]
     """What is left in `FEWSHOT_HOME`, to be the same."""
+    only_from_a_state: bool = False
+    """Whether going on is refused where there is no state yet."""
 
 
 def adapt(pictures: Path) -> list[str]:
@@ -83,7 +85,7 @@ def study(home: Path) -> Any:
 
 CASES = {
     "adapt": Case(adapt, ["--resume"], b"adapting", adapter),
-    "base train": Case(base_train, ["--resume"], b"training", base),
+    "base train": Case(base_train, ["--resume"], b"training", base, only_from_a_state=True),
     "select": Case(select, [], b"trial", study),
 }
 
@@ -107,8 +109,8 @@ def until_done(case: Case, words: Sequence[str], home: Path, rng: random.Random,
     kills = 0
     while True:
         # A state is there from the first look on; killed before it, a training has nothing to go on with.
-        begun = any(home.rglob("state.pt"))
-        options = case.again if begun else []
+        nothing = case.only_from_a_state and not any(home.rglob("state.pt"))
+        options = case.again if kills and not nothing else []
         with subprocess.Popen([*command, *options], env=environment, stderr=subprocess.PIPE) as process:
             assert process.stderr is not None
             # The clock starts with the training: Python and torch take longer to load than it takes.
