@@ -110,11 +110,7 @@ def projected_wasserstein(
     if variance is None:
         variance = theirs.flatten(0, -2).var(0)
     size = variance.mean().clamp_min(1e-6)
-    if groups is not None:
-        # Moved so far apart that sorting keeps the groups together; the difference does not see it.
-        span = torch.stack([side.detach().abs().amax() for side in (ours, theirs)]).amax()
-        ours, theirs = (side + 2 * span * groups[..., None] for side in (ours, theirs))
-    return (ours.sort(-2).values - theirs.sort(-2).values).square().mean() / size
+    return _transport(ours, theirs, groups).square().mean() / size
 
 
 def evenness_loss(ours: Tensor, theirs: Tensor, groups: Tensor, variance: Tensor) -> Tensor:
@@ -129,9 +125,16 @@ def evenness_loss(ours: Tensor, theirs: Tensor, groups: Tensor, variance: Tensor
     as two flat faces have. Differences tell them apart. Not squared, since those of flat paint are small.
     """
     size = variance.mean().sqrt().clamp_min(1e-3)
-    span = torch.stack([side.detach().abs().amax() for side in (ours, theirs)]).amax()
-    ours, theirs = (side + 2 * span * groups[..., None] for side in (ours, theirs))
-    return (ours.sort(1).values - theirs.sort(1).values).abs().mean() / size
+    return _transport(ours, theirs, groups).abs().mean() / size
+
+
+def _transport(ours: Tensor, theirs: Tensor, groups: Tensor | None) -> Tensor:
+    """Differences of what ends up in the same place when both sets `(..., N, P)` are sorted along N."""
+    if groups is not None:
+        # Moved so far apart that sorting keeps the groups together; the difference does not see it.
+        span = torch.stack([side.detach().abs().amax() for side in (ours, theirs)]).amax()
+        ours, theirs = (side + 2 * span * groups[..., None] for side in (ours, theirs))
+    return ours.sort(-2).values - theirs.sort(-2).values
 
 
 def content_loss(result: Tensor, photo: Tensor, weight: Tensor | None = None) -> Tensor:

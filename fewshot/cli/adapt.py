@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from fewshot.cli.catalog_options import add_to_catalog, check_catalog
-from fewshot.cli.memory_option import MemoryLimit
+from fewshot.cli.memory_option import MemoryLimit, limit_of
 from fewshot.cli.rights_options import ConsentBy, ConsentExpires, ConsentStatus, Licence, consent_of
 from fewshot.cli.track_option import Track
 from fewshot.output import Format, emit, format_seconds, notice, warn
@@ -64,13 +64,12 @@ def adapt(
     """
     from fewshot.errors import UsageError
     from fewshot.home import check_name, recipes_folder
-    from fewshot.sizes import parse_bytes
     from recipes import apply_overrides, load_recipe
 
     if not name:
         raise UsageError("the style has no name", "add --name, such as --name mine")
     chosen = apply_overrides(load_recipe(recipe, recipes_folder()), overrides or [])
-    most = parse_bytes(memory_limit) if memory_limit else None
+    most = limit_of(memory_limit)
     name, rights = check_name(name), consent_of(consent, consent_by, consent_expires)
     if dry_run:
         from fewshot.training.plan import plan_adaptation

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fewshot.cli.catalog_options import Db, Root, check_catalog
-from fewshot.cli.memory_option import MemoryLimit
+from fewshot.cli.memory_option import MemoryLimit, limit_of
 from fewshot.cli.rights_options import ConsentBy, ConsentExpires, ConsentStatus, Licence, consent_of
 from fewshot.cli.track_option import Track
 from fewshot.output import Format, emit, notice, progress, warn
@@ -55,7 +55,6 @@ def adapt_many(
 
     from fewshot.catalog.place import database_url, files_root
     from fewshot.home import recipes_folder
-    from fewshot.sizes import parse_bytes
     from fewshot.training.many import Job, artists_in
     from fewshot.training.tracking import check_trackers
     from fewshot.training.workers import fitting_workers, is_worker, run_workers
@@ -64,7 +63,7 @@ def adapt_many(
     artists = artists_in(folder)
     chosen = apply_overrides(load_recipe(recipe, recipes_folder()), overrides or [])
     rights = consent_of(consent, consent_by, consent_expires)
-    most = parse_bytes(memory_limit) if memory_limit else None
+    most = limit_of(memory_limit)
     job = Job(base, chosen, photos, licence, rights, check_trackers(track or ()), most)
     os.environ["FEWSHOT_CATALOG_DB"] = db or database_url()
     os.environ["FEWSHOT_CATALOG_ROOT"] = root or files_root()

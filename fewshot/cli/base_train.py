@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from fewshot.cli.memory_option import MemoryLimit
+from fewshot.cli.memory_option import MemoryLimit, limit_of
 from fewshot.cli.track_option import Track
 from fewshot.output import emit, notice
 from fewshot.training.pretrain_config import AUGMENTATIONS, PretrainConfig
@@ -132,7 +132,6 @@ def train(
     from base_models.architectures import ARCHITECTURES
     from fewshot.errors import NotFoundError
     from fewshot.home import check_name, home
-    from fewshot.sizes import parse_bytes
     from fewshot.training.launch import check_share, is_worker, launch, on_cpu
 
     config = PretrainConfig(
@@ -172,7 +171,7 @@ def train(
     from fewshot.training.pretrain_run import BaseRun, train_base
 
     folder, told = (out or home() / "base").absolute(), tuple(track or ())
-    most = parse_bytes(memory_limit) if memory_limit else None
+    most = limit_of(memory_limit)
     run = BaseRun(config, tag, *sides, licence, folder, precision, cpu, resume, slice_minutes, told, most)
     path, stopped = train_base(run)
     if stopped:

@@ -13,3 +13,14 @@ MemoryLimit = Annotated[
         "Default: what is free.",
     ),
 ]
+
+
+def limit_of(text: str | None) -> float | None:
+    """Bytes of what was given for it; None where nothing was.
+
+    Raises:
+        UsageError: no size.
+    """
+    from fewshot.sizes import parse_bytes
+
+    return parse_bytes(text) if text else None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fewshot.cli.memory_option import MemoryLimit
+from fewshot.cli.memory_option import MemoryLimit, limit_of
 from fewshot.cli.rights_options import ConsentBy, ConsentExpires, ConsentStatus, Licence, consent_of
 from fewshot.cli.track_option import Track
 from fewshot.output import Format, emit, notice
@@ -87,14 +87,8 @@ def select(
     Recipes are trained on folds of the drawings; at each rung the poor ones are pruned. Ctrl-C and kills lose
     little: the same command goes on. The same command in a second terminal helps.
     """
-    from fewshot.errors import UsageError
-    from fewshot.sizes import parse_bytes
     from fewshot.training.launch import is_worker, launch, on_cpu, work_alone
 
-    if not (name or no_retrain):
-        raise UsageError(
-            "the winner's style has no name", "add --name, such as --name mine, or compare with --no-retrain"
-        )
     if processes > 1 and not is_worker():
         code = launch(sys.argv[1:], processes, cpu=on_cpu(processes), together=False)
         raise typer.Exit(code)
@@ -125,7 +119,7 @@ def select(
         licence=licence,
         consent=rights,
         track=track or (),
-        memory_limit=parse_bytes(memory_limit) if memory_limit else None,
+        memory_limit=limit_of(memory_limit),
     )
     if helping:
         return

@@ -158,10 +158,7 @@ def _collect(inputs: Sequence[Path]) -> tuple[list[Path], tuple[Failure, ...]]:
         try:
             if path.is_dir():
                 sources += list_pictures(path)
-                left_out = sum(
-                    entry.suffix.lower() in set(VIDEO_SUFFIXES) - READABLE_SUFFIXES
-                    for entry in path.iterdir()
-                )
+                left_out = sum(entry.suffix.lower() in _NO_PICTURES for entry in path.iterdir())
                 if left_out:
                     notice(f"{path}: {left_out} videos left out; each is drawn by a command of its own")
             elif path.exists():

@@ -58,7 +58,7 @@ class _Lists:
         self.count = torch.bincount(keys, minlength=kinds + 1)
         self.start = self.count.cumsum(0) - self.count
 
-    def pick(self, keys: Tensor, rng: Tensor) -> Tensor:
-        """The place at the share `rng` of each key's list; of an empty list something."""
-        place = self.start[keys] + (rng * self.count[keys]).long()
+    def pick(self, keys: Tensor, shares: Tensor) -> Tensor:
+        """The place at that share of each key's list; of an empty list something."""
+        place = self.start[keys] + (shares * self.count[keys]).long()
         return self.order[place.clamp_max(len(self.order) - 1)]
