@@ -22,14 +22,13 @@ from torch import Tensor, nn
 from base_models.architectures import ARCHITECTURES, Architecture
 from base_models.checkpoint import BaseModel, build_networks
 from eval.perceptual import load_perceptual
-from fewshot.data.draws import Draws
 from fewshot.data.loader import Domain
 from fewshot.errors import BadInputError, NotFoundError
 from fewshot.output import notice
 from fewshot.training.batches import Batch, draw_batches, steps_at_once
 from fewshot.training.global_batch import GlobalBatch
 from fewshot.training.graphs import own_stream
-from fewshot.training.parts import agree, step_generator
+from fewshot.training.parts import agree
 from fewshot.training.pretrain_config import PretrainConfig
 from fewshot.training.pretrain_export import Exported, export_checkpoint
 from fewshot.training.pretrain_files import Position, RunFiles
@@ -194,8 +193,7 @@ class Pretraining:
 
     def batches(self, photos: Domain, drawings: Domain, size: int, step: int, count: int) -> list[Batch]:
         """This process's pictures of `count` steps from `step` on."""
-        generator = step_generator(self.config.seed + 1, self.position.stage, step)
-        draws = Draws(generator, self.batch.total, self.batch.places)
+        draws = self.batch.draws(self.config.seed + 1, self.position.stage, step)
         return draw_batches(photos, drawings, size, self.config, draws, self.accelerator.device, count)
 
     def _agree(self, seconds: float) -> float:
