@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -27,6 +28,8 @@ class StageSpec:
     """Kernel of the first and last convolution; 3 where unshuffling already widens the view."""
     fusion_width: int = 16
     """Hidden channels of the adaptive fusion (stages above the first)."""
+    film: int = 4
+    """Cells a side of the thumbnail of its picture that every norm is modulated by; 0: by none."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,9 @@ class Architecture:
 def multiple_of(stages: Sequence[StageSpec]) -> int:
     """Height and width must be a multiple of this, so that every stage's grid comes out even."""
     last = len(stages) - 1
-    return max(s.unshuffle * 2**s.downs * 2 ** (last - k) for k, s in enumerate(stages))
+    # Of a stage's picture: its convolutions' strides, and cells of the thumbnail that are all alike.
+    own = (math.lcm(s.unshuffle * 2**s.downs, s.film or 1) for s in stages)
+    return math.lcm(*(side * 2 ** (last - k) for k, side in enumerate(own)))
 
 
 _LIGHT = (
@@ -70,8 +75,10 @@ _LIGHT = (
 ARCHITECTURES: dict[str, Architecture] = {
     "scan_tiny": Architecture(
         stages=(
-            StageSpec(size=16, width=4, trunk=8, blocks=1, downs=1, kernel=3),
-            StageSpec(size=32, width=4, trunk=8, blocks=1, downs=1, unshuffle=2, kernel=3, fusion_width=4),
+            StageSpec(size=16, width=4, trunk=8, blocks=1, downs=1, kernel=3, film=2),
+            StageSpec(
+                size=32, width=4, trunk=8, blocks=1, downs=1, unshuffle=2, kernel=3, fusion_width=4, film=0
+            ),
         ),
         ndf=4,
         d_layers=2,

@@ -39,19 +39,32 @@ class InstanceNorm(nn.InstanceNorm2d):
     Args:
         channels: C of the pictures `(B, C, H, W)`.
         relu: ReLU at the end.
+
+    `forward` takes pictures and, if wanted, their modulation `(B, 2C, 1, 1)`: what is added to one for the
+    gain of each channel, and what is added to it (FiLM, arXiv 1709.07871, eq. 1).
     """
 
     def __init__(self, channels: int, *, relu: bool = False) -> None:
         super().__init__(channels, affine=True)
         self.relu = relu
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, modulation: Tensor | None = None) -> Tensor:
+        weight: Tensor = self.weight
+        bias: Tensor = self.bias
+        if modulation is not None:
+            # One affine map instead of two, so that the pictures are gone over once.
+            gain, shift = modulation.float().flatten(1).chunk(2, 1)
+            weight, bias = torch.addcmul(weight, weight, gain), torch.addcmul(bias + shift, bias, gain)
         if x.is_cuda and (fused := _fused()):
-            return fused.norm_relu(x, self.weight, self.bias, self.eps, self.relu)
+            return fused.norm_relu(x, weight, bias, self.eps, self.relu)
         # With one channel to a group it is the same function, and on a CPU it stays channels last: a training
         # step takes two thirds of the time. Half precision would be slower here.
         x = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
-        x = F.group_norm(x, self.num_features, self.weight, self.bias, self.eps)
+        if modulation is None:
+            x = F.group_norm(x, self.num_features, weight, bias, self.eps)
+        else:
+            x = F.group_norm(x, self.num_features, eps=self.eps)
+            x = torch.addcmul(bias[..., None, None], x, weight[..., None, None])
         return F.relu(x) if self.relu else x
 
 
@@ -64,8 +77,19 @@ class ReflectionPad(nn.ReflectionPad2d):
         return super().forward(x)
 
 
+def thumbnail(x: Tensor, cells: int) -> Tensor | None:
+    """Mean colours of `cells` x `cells` parts of pictures `(B, C, H, W)`, as `(B, C cells², 1, 1)`.
+
+    None without cells. H and W are multiples of `cells`.
+    """
+    return F.adaptive_avg_pool2d(x.float(), cells).flatten(1)[..., None, None] if cells else None
+
+
 class ConvBlock(nn.Module):
     """Reflection padding, convolution, and optionally InstanceNorm and ReLU.
+
+    InstanceNorm takes mean and contrast of a picture away, and with them how dark its skin is. `film`,
+    a linear map that starts at zero, gives back what a thumbnail tells of them.
 
     Args:
         inputs, outputs: channels.
@@ -73,10 +97,21 @@ class ConvBlock(nn.Module):
         stride: 1 or 2.
         norm: InstanceNorm with affine parameters after the convolution.
         act: ReLU at the end.
+        film: cells a side of the thumbnail (of three channels) that the norm is modulated by; 0: by none.
+
+    `forward` takes `(B, inputs, H, W)` and the thumbnail.
     """
 
     def __init__(
-        self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, norm: bool = True, act: bool = True
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int = 3,
+        stride: int = 1,
+        *,
+        norm: bool = True,
+        act: bool = True,
+        film: int = 0,
     ) -> None:
         super().__init__()
         self.pad = ReflectionPad(kernel // 2)
@@ -84,21 +119,25 @@ class ConvBlock(nn.Module):
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, bias=not norm)
         self.norm = InstanceNorm(outputs, relu=act) if norm else nn.Identity()
         self.act = nn.ReLU() if act and not norm else nn.Identity()
+        # A convolution, so that adapters find it as they find the others.
+        self.film = nn.Conv2d(3 * film**2, 2 * outputs, 1, bias=False) if norm and film else None
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.act(self.norm(self.conv(self.pad(x))))
+    def forward(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
+        x = self.conv(self.pad(x))
+        x = self.norm(x) if self.film is None else self.norm(x, self.film(seen))
+        return self.act(x)
 
 
 class ResidualBlock(nn.Module):
     """x + two 3x3 ConvBlocks, the second without ReLU (Johnson et al. 2016, as in CycleGAN)."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, film: int = 0) -> None:
         super().__init__()
-        self.conv1 = ConvBlock(channels, channels)
-        self.conv2 = ConvBlock(channels, channels, act=False)
+        self.conv1 = ConvBlock(channels, channels, film=film)
+        self.conv2 = ConvBlock(channels, channels, act=False, film=film)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.conv2(self.conv1(x))
+    def forward(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
+        return x + self.conv2(self.conv1(x, seen), seen)
 
 
 class SubPixel(nn.Module):
@@ -130,10 +169,10 @@ class SubPixel(nn.Module):
 class UpsampleBlock(nn.Module):
     """Nearest-neighbour upsampling by two and a 3x3 ConvBlock, free of checkerboards (Odena et al. 2016)."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, film: int = 0) -> None:
         super().__init__()
         self.upsample = nn.Upsample(scale_factor=2, mode="nearest")
-        self.block = ConvBlock(inputs, outputs)
+        self.block = ConvBlock(inputs, outputs, film=film)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.block(self.upsample(x))
+    def forward(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
+        return self.block(self.upsample(x), seen)

@@ -34,7 +34,8 @@ class _NormRelu(torch.autograd.Function):
         out = torch.empty_like(x)
         tile = {"ROWS": _ROWS, "CHANNELS": _CHANNELS}
         kernels.moments[grid](x, moments, *sizes, **tile)
-        kernels.normalise[grid](x, moments, weight, bias, out, kept, *sizes, eps, RELU=relu, **tile)
+        affine = weight, bias, _stride(weight)
+        kernels.normalise[grid](x, moments, *affine, out, kept, *sizes, eps, RELU=relu, **tile)
         ctx.save_for_backward(given, weight, bias, kept)
         return out
 
@@ -43,7 +44,7 @@ class _NormRelu(torch.autograd.Function):
         x, weight, bias, kept = ctx.saved_tensors
         if torch.is_grad_enabled():
             # A gradient that is itself to be differentiated, as the gradient penalty's.
-            out = F.instance_norm(x, weight=weight, bias=bias, eps=ctx.eps)
+            out = F.instance_norm(x, eps=ctx.eps) * weight[..., None, None] + bias[..., None, None]
             wanted = [t for t in (x, weight, bias) if t.requires_grad]
             found = torch.autograd.grad(out.relu() if ctx.relu else out, wanted, gradient, create_graph=True)
             left = iter(found)
@@ -54,9 +55,10 @@ class _NormRelu(torch.autograd.Function):
         sums = x.new_empty(grid[0], grid[2], 2, sizes[1], dtype=torch.float32)
         out = torch.empty_like(x)
         options = {"RELU": ctx.relu, "ROWS": _ROWS, "CHANNELS": _CHANNELS}
-        kernels.gradient_sums[grid](x, gradient, kept, weight, bias, sums, *sizes, **options)
-        kernels.input_gradient[grid](x, gradient, kept, weight, bias, sums, out, *sizes, **options)
-        plain, times = sums.sum((0, 1)).unbind()
+        affine = weight, bias, _stride(weight)
+        kernels.gradient_sums[grid](x, gradient, kept, *affine, sums, *sizes, **options)
+        kernels.input_gradient[grid](x, gradient, kept, *affine, sums, out, *sizes, **options)
+        plain, times = sums.sum((0, 1) if weight.dim() == 1 else 1).unbind(-2)
         return out, times.to(weight.dtype), plain.to(bias.dtype), None, None
 
 
@@ -94,13 +96,21 @@ def _sizes(x: Tensor) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
     return (height * width, channels, slices), (count, triton.cdiv(channels, _CHANNELS), slices)
 
 
+def _stride(weight: Tensor) -> int:
+    """How far the parameters of one picture are from the next one's."""
+    return 0 if weight.dim() == 1 else weight.shape[1]
+
+
 def norm_relu(x: Tensor, weight: Tensor, bias: Tensor, eps: float, relu: bool) -> Tensor:
-    """InstanceNorm over `(B, C, H, W)` with affine parameters `(C,)`, then ReLU if wanted.
+    """InstanceNorm over `(B, C, H, W)` with affine parameters, then ReLU if wanted.
 
     Statistics in float32, the result in the type of `x`, channels last.
+
+    Args:
+        weight, bias: both `(C,)`, or `(B, C)` where each picture has its own.
     """
     with torch.cuda.device_of(x):
-        return _NormRelu.apply(x, weight, bias, eps, relu)
+        return _NormRelu.apply(x, weight.contiguous(), bias.contiguous(), eps, relu)
 
 
 def reflection_pad(x: Tensor, pad: int) -> Tensor:

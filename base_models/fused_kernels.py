@@ -41,20 +41,20 @@ def _values(source, at, inside):
 
 
 @triton.jit
-def _each(source, columns, known):
-    """One parameter of each channel."""
-    return tl.load(source + columns, mask=known, other=0.0).to(tl.float32)
+def _each(source, row, columns, known):
+    """One parameter of each channel, from where a picture's begin."""
+    return tl.load(source + row + columns, mask=known, other=0.0).to(tl.float32)
 
 
 @triton.jit
 def _normal_and_slope(
-    x, gradient, weight, bias, mean, inverse, columns, known, at, inside, RELU: tl.constexpr
+    x, gradient, weight, bias, row, mean, inverse, columns, known, at, inside, RELU: tl.constexpr
 ):  # fmt: skip
     """Normalised x, and the gradient before the ReLU."""
     normal = (_values(x, at, inside) - mean[None, :]) * inverse[None, :]
     slope = _values(gradient, at, inside)
     if RELU:
-        scale, shift = _each(weight, columns, known), _each(bias, columns, known)
+        scale, shift = _each(weight, row, columns, known), _each(bias, row, columns, known)
         slope = tl.where(normal * scale[None, :] + shift[None, :] > 0, slope, 0.0)
     return normal, slope
 
@@ -72,7 +72,7 @@ def moments(x, out, positions, channels, slices, ROWS: tl.constexpr, CHANNELS: t
 
 @triton.jit
 def normalise(
-    x, moments, weight, bias, out, kept, positions, channels, slices, eps,
+    x, moments, weight, bias, stride, out, kept, positions, channels, slices, eps,
     RELU: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
 ):  # fmt: skip
     """Join the slices' moments (Chan et al. 1979) and write (x - mean) / deviation * weight + bias."""
@@ -91,8 +91,8 @@ def normalise(
     inverse = tl.rsqrt(squares / positions + eps)
     if part == 0:
         _keep_two(kept, picture, channels, columns, known, mean, inverse)
-    scale = _each(weight, columns, known) * inverse
-    shift = _each(bias, columns, known) - mean * scale
+    scale = _each(weight, picture * stride, columns, known) * inverse
+    shift = _each(bias, picture * stride, columns, known) - mean * scale
     result = _values(x, at, inside) * scale[None, :] + shift[None, :]
     if RELU:
         # Not tl.maximum, which would hide what is not a number.
@@ -102,14 +102,14 @@ def normalise(
 
 @triton.jit
 def gradient_sums(
-    x, gradient, kept, weight, bias, out, positions, channels, slices,
+    x, gradient, kept, weight, bias, stride, out, positions, channels, slices,
     RELU: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
 ):  # fmt: skip
     """Sums of the gradient, and of gradient times normalised x, over one slice of positions."""
     picture, part, columns, known, at, inside = _tile(positions, channels, ROWS, CHANNELS)
     mean, inverse = _two(kept, picture, channels, columns, known)
     normal, slope = _normal_and_slope(
-        x, gradient, weight, bias, mean, inverse, columns, known, at, inside, RELU
+        x, gradient, weight, bias, picture * stride, mean, inverse, columns, known, at, inside, RELU
     )  # fmt: skip
     times = tl.sum(tl.where(inside, slope * normal, 0.0), 0)
     _keep_two(out, picture * slices + part, channels, columns, known, tl.sum(slope, 0), times)
@@ -117,7 +117,7 @@ def gradient_sums(
 
 @triton.jit
 def input_gradient(
-    x, gradient, kept, weight, bias, sums, out, positions, channels, slices,
+    x, gradient, kept, weight, bias, stride, sums, out, positions, channels, slices,
     RELU: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
 ):  # fmt: skip
     """weight / deviation * (g - mean(g) - normal * mean(g * normal))."""
@@ -130,10 +130,12 @@ def input_gradient(
         times += its_times
     mean, inverse = _two(kept, picture, channels, columns, known)
     normal, slope = _normal_and_slope(
-        x, gradient, weight, bias, mean, inverse, columns, known, at, inside, RELU
+        x, gradient, weight, bias, picture * stride, mean, inverse, columns, known, at, inside, RELU
     )  # fmt: skip
     result = slope - (plain / positions)[None, :] - normal * (times / positions)[None, :]
-    tl.store(out + at, result * (_each(weight, columns, known) * inverse)[None, :], mask=inside)
+    tl.store(
+        out + at, result * (_each(weight, picture * stride, columns, known) * inverse)[None, :], mask=inside
+    )
 
 
 @triton.jit

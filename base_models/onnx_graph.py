@@ -106,6 +106,17 @@ class _Graph:
         y = self.add("Cast", self.add("Transpose", y, perm=[0, 2, 3, 1]), to=TensorProto.UINT8)
         self.nodes[-1].output[0] = OUTPUT
 
+    def thumbnail(self, x: str, cells: int) -> str:
+        """`blocks.thumbnail` of pictures whose sides are multiples of `cells`; empty without cells."""
+        if not cells:
+            return ""
+        # (N, 3, H, W) as (N 3, cells, H / cells, cells, W / cells).
+        sides = self.add("Div", self.add("Shape", x, start=2), self.whole(cells))
+        height, width = (self.add("Gather", sides, self.whole(axis), axis=0) for axis in (0, 1))
+        shape = self.add("Concat", self.whole(-1, cells), height, self.whole(cells), width, axis=0)
+        means = self.add("ReduceMean", self.add("Reshape", x, shape), self.whole(2, 4), keepdims=0)
+        return self.add("Reshape", means, self.whole(-1, 3 * cells**2))
+
     def pad(self, x: str, width: int) -> str:
         """`ReflectionPad`."""
         return self.add("Pad", x, self.whole(0, 0, width, width, 0, 0, width, width), mode="reflect")
@@ -114,7 +125,7 @@ class _Graph:
 def _generator(graph: _Graph, architecture: Architecture, x: str) -> str:
     """`StackedGenerator._run` to its last stage."""
     first, *others = architecture.stages
-    result = _translation(graph, "stages.0", first, _shrink(graph, x, len(others)), 3)
+    result = _translation(graph, "stages.0", first, [_shrink(graph, x, len(others))])
     for k, spec in enumerate(others, 1):
         below = graph.add(
             "Resize", result, "", graph.numbers(1, 1, 2, 2), mode="linear",
@@ -134,8 +145,8 @@ def _refinement(
     graph: _Graph, name: str, spec: StageSpec, architecture: Architecture, x: str, below: str
 ) -> str:
     """`RefinementStage`."""
-    shown, inputs = (graph.add("Concat", x, below, axis=1), 6) if architecture.skip else (below, 3)
-    above = _translation(graph, f"{name}.translation", spec, shown, inputs)
+    shown = [x, below] if architecture.skip else [below]
+    above = _translation(graph, f"{name}.translation", spec, shown)
     if not architecture.fusion:
         return above
     alpha = _fusion(graph, f"{name}.fusion", spec, (x, below, above))
@@ -143,29 +154,33 @@ def _refinement(
     return graph.add("Add", below, change)
 
 
-def _translation(graph: _Graph, name: str, spec: StageSpec, x: str, inputs: int) -> str:
-    """`TranslationStage`."""
-    x = _conv(graph, f"{name}.stem", _fold(graph, x, spec.unshuffle), spec.kernel, folded=(inputs, spec))
+def _translation(graph: _Graph, name: str, spec: StageSpec, pictures: Sequence[str]) -> str:
+    """`TranslationStage`; the first picture is the one that it draws."""
+    shown = graph.add("Concat", *pictures, axis=1) if len(pictures) > 1 else pictures[0]
+    seen, first = graph.thumbnail(pictures[0], spec.film), (3 * len(pictures), spec)
+    shown = _fold(graph, shown, spec.unshuffle)
+    x = _conv(graph, f"{name}.stem", shown, spec.kernel, seen=seen, folded=first)
     for k in range(spec.downs):
-        x = _conv(graph, f"{name}.down.{k}", x, 3, stride=2)
+        x = _conv(graph, f"{name}.down.{k}", x, 3, stride=2, seen=seen)
     for k in range(spec.blocks):
-        inner = _conv(graph, f"{name}.trunk.{k}.conv1", x, 3)
-        x = graph.add("Add", x, _conv(graph, f"{name}.trunk.{k}.conv2", inner, 3, act=False))
+        inner = _conv(graph, f"{name}.trunk.{k}.conv1", x, 3, seen=seen)
+        x = graph.add("Add", x, _conv(graph, f"{name}.trunk.{k}.conv2", inner, 3, act=False, seen=seen))
     for k in range(spec.downs):
         x = graph.add(
             "Resize", x, "", graph.numbers(1, 1, 2, 2), mode="nearest",
             coordinate_transformation_mode="asymmetric", nearest_mode="floor",
         )  # fmt: skip
-        x = _conv(graph, f"{name}.up.{k}.block", x, 3)
+        x = _conv(graph, f"{name}.up.{k}.block", x, 3, seen=seen)
     x = _conv(graph, f"{name}.head", x, spec.kernel, norm=False, act=False)
     return graph.add("Tanh", _sub_pixel(graph, x, spec.unshuffle))
 
 
 def _fusion(graph: _Graph, name: str, spec: StageSpec, shown: Sequence[str]) -> str:
     """`AdaptiveFusion`."""
+    seen = graph.thumbnail(shown[0], spec.film)
     x = _fold(graph, graph.add("Concat", *shown, axis=1), spec.unshuffle)
-    x = _conv(graph, f"{name}.conv1", x, 3, folded=(9, spec))
-    x = _conv(graph, f"{name}.conv2", x, 3)
+    x = _conv(graph, f"{name}.conv1", x, 3, seen=seen, folded=(9, spec))
+    x = _conv(graph, f"{name}.conv2", x, 3, seen=seen)
     x = _conv(graph, f"{name}.conv3", x, 3, norm=False, act=False)
     return graph.add("Sigmoid", _sub_pixel(graph, x, spec.unshuffle))
 
@@ -198,6 +213,7 @@ def _conv(
     stride: int = 1,
     norm: bool = True,
     act: bool = True,
+    seen: str = "",
     folded: tuple[int, StageSpec] | None = None,
 ) -> str:
     """`ConvBlock`; `folded` gives the channels before folding and the stage, for the first convolution."""
@@ -209,6 +225,26 @@ def _conv(
         parameters.append(graph.constant(graph.parameter(f"{name}.conv.bias")))
     x = graph.add("Conv", graph.pad(x, kernel // 2), *parameters, strides=[stride, stride])
     if norm:
-        affine = [graph.constant(graph.parameter(f"{name}.norm.{part}")) for part in ("weight", "bias")]
-        x = graph.add("InstanceNormalization", x, *affine, epsilon=_EPS)
+        x = _modulated(graph, name, x, seen) if seen else _norm(graph, name, x)
     return graph.add("Relu", x) if act else x
+
+
+def _norm(graph: _Graph, name: str, x: str) -> str:
+    """`InstanceNorm`."""
+    affine = [graph.constant(graph.parameter(f"{name}.norm.{part}")) for part in ("weight", "bias")]
+    return graph.add("InstanceNormalization", x, *affine, epsilon=_EPS)
+
+
+def _modulated(graph: _Graph, name: str, x: str, seen: str) -> str:
+    """`InstanceNorm` of pictures that each have an affine map of their own: as channels of one picture."""
+    gain, shift = np.split(graph.parameter(f"{name}.film.weight")[:, :, 0, 0], 2)
+    weight, bias = (graph.parameter(f"{name}.norm.{part}") for part in ("weight", "bias"))
+    # weight (1 + gain) and bias (1 + gain) + shift are linear in the thumbnail.
+    affine = []
+    for slope, start in ((weight[:, None] * gain, weight), (bias[:, None] * gain + shift, bias)):
+        rows = graph.add("Gemm", seen, graph.constant(slope), graph.constant(start), transB=1)
+        affine.append(graph.add("Reshape", rows, graph.whole(-1)))
+    shape = graph.add("Shape", x)
+    as_one = graph.add("Concat", graph.whole(1, -1), graph.add("Shape", x, start=2), axis=0)
+    x = graph.add("InstanceNormalization", graph.add("Reshape", x, as_one), *affine, epsilon=_EPS)
+    return graph.add("Reshape", x, shape)

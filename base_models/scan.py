@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from base_models.architectures import StageSpec, multiple_of
-from base_models.blocks import ConvBlock, ResidualBlock, SubPixel, UpsampleBlock
+from base_models.blocks import ConvBlock, ResidualBlock, SubPixel, UpsampleBlock, thumbnail
 
 
 class TranslationStage(nn.Module):
@@ -35,15 +35,20 @@ class TranslationStage(nn.Module):
         fold = spec.unshuffle**2
         widths = [spec.width * 2**i for i in range(spec.downs)] + [spec.trunk]
         self.fold = nn.PixelUnshuffle(spec.unshuffle)
-        self.stem = ConvBlock(inputs * fold, widths[0], spec.kernel)
-        self.down = nn.Sequential(*(ConvBlock(a, b, stride=2) for a, b in pairwise(widths)))
-        self.trunk = nn.Sequential(*(ResidualBlock(spec.trunk) for _ in range(spec.blocks)))
-        self.up = nn.Sequential(*(UpsampleBlock(a, b) for a, b in pairwise(widths[::-1])))
+        self.cells = spec.film
+        self.stem = ConvBlock(inputs * fold, widths[0], spec.kernel, film=spec.film)
+        self.down = nn.ModuleList(ConvBlock(a, b, stride=2, film=spec.film) for a, b in pairwise(widths))
+        self.trunk = nn.ModuleList(ResidualBlock(spec.trunk, spec.film) for _ in range(spec.blocks))
+        self.up = nn.ModuleList(UpsampleBlock(a, b, spec.film) for a, b in pairwise(widths[::-1]))
         self.head = ConvBlock(widths[0], 3 * fold, spec.kernel, norm=False, act=False)
         self.unfold = SubPixel(spec.unshuffle)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.up(self.trunk(self.down(self.stem(self.fold(x)))))
+        # Of what is drawn, be that the photo or, without the skip connection, the result of the stage below.
+        seen = thumbnail(x[:, :3], self.cells)
+        x = self.stem(self.fold(x), seen)
+        for block in (*self.down, *self.trunk, *self.up):
+            x = block(x, seen)
         return torch.tanh(self.unfold(self.head(x)))
 
 
@@ -52,24 +57,25 @@ class AdaptiveFusion(nn.Module):
 
     Args:
         inputs: channels of x, below and above together.
-        width: channels of the two hidden convolutions.
-        unshuffle: fold factor, as in `TranslationStage`.
+        spec: width of the two hidden convolutions, fold factor and thumbnail, as in `TranslationStage`.
 
     `forward` returns alpha `(B, 1, H, W)` in (0, 1); the fused picture is
     `(1 - alpha) * below + alpha * above`.
     """
 
-    def __init__(self, inputs: int, width: int, unshuffle: int) -> None:
+    def __init__(self, inputs: int, spec: StageSpec) -> None:
         super().__init__()
-        fold = unshuffle**2
-        self.fold = nn.PixelUnshuffle(unshuffle)
-        self.conv1 = ConvBlock(inputs * fold, width)
-        self.conv2 = ConvBlock(width, width)
+        fold, width = spec.unshuffle**2, spec.fusion_width
+        self.cells = spec.film
+        self.fold = nn.PixelUnshuffle(spec.unshuffle)
+        self.conv1 = ConvBlock(inputs * fold, width, film=spec.film)
+        self.conv2 = ConvBlock(width, width, film=spec.film)
         self.conv3 = ConvBlock(width, fold, norm=False, act=False)
-        self.unfold = SubPixel(unshuffle)
+        self.unfold = SubPixel(spec.unshuffle)
 
     def forward(self, x: Tensor, below: Tensor, above: Tensor) -> Tensor:
-        hidden = self.conv2(self.conv1(self.fold(torch.cat([x, below, above], 1))))
+        seen = thumbnail(x, self.cells)
+        hidden = self.conv2(self.conv1(self.fold(torch.cat([x, below, above], 1)), seen), seen)
         return torch.sigmoid(self.unfold(self.conv3(hidden)))
 
 
@@ -86,7 +92,7 @@ class RefinementStage(nn.Module):
         super().__init__()
         self.skip = skip
         self.translation = TranslationStage(6 if skip else 3, spec)
-        self.fusion = AdaptiveFusion(9, spec.fusion_width, spec.unshuffle) if fusion else None
+        self.fusion = AdaptiveFusion(9, spec) if fusion else None
 
     def forward(self, x: Tensor, below: Tensor) -> Tensor:
         above = self.translation(torch.cat([x, below], 1) if self.skip else below)
@@ -155,7 +161,10 @@ class StackedGenerator(nn.Module):
 
 
 def init_weights(net: nn.Module, std: float = 0.02) -> nn.Module:
-    """Normal(0, 0.02) convolutions, zero biases, InstanceNorm at one and zero (the CycleGAN reference)."""
+    """Normal(0, 0.02) convolutions, zero biases, InstanceNorm at one and zero (the CycleGAN reference).
+
+    What modulates a norm starts at zero, as nothing.
+    """
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.normal_(module.weight, 0.0, std)
@@ -164,4 +173,7 @@ def init_weights(net: nn.Module, std: float = 0.02) -> nn.Module:
         elif isinstance(module, nn.InstanceNorm2d) and module.affine:
             nn.init.ones_(module.weight)
             nn.init.zeros_(module.bias)
+    for module in net.modules():
+        if isinstance(module, ConvBlock) and module.film is not None:
+            nn.init.zeros_(module.film.weight)
     return net

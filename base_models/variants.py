@@ -89,21 +89,21 @@ def _translation(inputs: int, spec: StageSpec) -> int:
     """`scan.TranslationStage`."""
     fold = spec.unshuffle**2
     widths = [spec.width * 2**i for i in range(spec.downs)] + [spec.trunk]
-    total = _block(inputs * fold, widths[0], spec.kernel)
-    total += sum(_block(a, b) + _block(b, a) for a, b in pairwise(widths))
-    total += 2 * spec.blocks * _block(spec.trunk, spec.trunk)
+    total = _block(spec, inputs * fold, widths[0], spec.kernel)
+    total += sum(_block(spec, a, b) + _block(spec, b, a) for a, b in pairwise(widths))
+    total += 2 * spec.blocks * _block(spec, spec.trunk, spec.trunk)
     return total + _plain(widths[0], 3 * fold, spec.kernel)
 
 
 def _fusion(spec: StageSpec) -> int:
     """`scan.AdaptiveFusion`."""
     fold, width = spec.unshuffle**2, spec.fusion_width
-    return _block(9 * fold, width) + _block(width, width) + _plain(width, fold)
+    return _block(spec, 9 * fold, width) + _block(spec, width, width) + _plain(width, fold)
 
 
-def _block(inputs: int, outputs: int, kernel: int = 3) -> int:
-    """A convolution without bias and its affine InstanceNorm."""
-    return inputs * outputs * kernel**2 + 2 * outputs
+def _block(spec: StageSpec, inputs: int, outputs: int, kernel: int = 3) -> int:
+    """A convolution without bias, its affine InstanceNorm, and what modulates it."""
+    return inputs * outputs * kernel**2 + 2 * outputs + 3 * spec.film**2 * 2 * outputs
 
 
 def _plain(inputs: int, outputs: int, kernel: int = 3) -> int:

@@ -6,7 +6,8 @@ What PEFT 0.21 does, and why the methods are built as they are:
   InstanceNorm affines go through `modules_to_save`, which names only real InstanceNorm modules: the blocks
   also have an `nn.Identity` called `norm`.
 - `boft` is `BOFTConfig` with one butterfly factor, which is block-diagonal OFT. Blocks must divide I·k² of a
-  convolution; where they do not, as in a first layer of 3·7², the convolution stays the base's.
+  convolution; where they do not, as in a first layer of 3·7², the convolution stays the base's. So does what
+  modulates the norms, since nothing turned is nothing.
 - A `LoraConfig` without any target is refused, so `norm-only` and `full` are `LNTuningConfig`: it trains a
   copy of each targeted module, whatever its type, and merges exactly.
 - A list of `target_modules` matches by suffix and would hit more than was meant; one regex string must
@@ -138,8 +139,12 @@ def _config(netG_A: nn.Module, method: str, rank: int, alpha: float, train_norms
 
 
 def _divisible(convolutions: Mapping[str, nn.Conv2d], side: int) -> list[str]:
-    """The convolutions whose I·k² is a multiple of the blocks' side."""
-    names = [n for n, m in convolutions.items() if side > 1 and m.weight[0].numel() % side == 0]
+    """The convolutions whose I·k² is a multiple of the blocks' side, but for `film`, which starts at zero."""
+    names = [
+        name
+        for name, module in convolutions.items()
+        if side > 1 and module.weight[0].numel() % side == 0 and not name.endswith(".film")
+    ]
     if not names:
         raise UsageError(
             f"blocks of {side} divide no convolution of this base, so boft has nothing to turn",

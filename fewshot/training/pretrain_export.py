@@ -106,7 +106,7 @@ def base_card(model: BaseModel, size: int) -> str:
         for source in facts.get("data", [])
     )
     stages = "\n".join(
-        f"| {number} | {s.size} | {s.width} | {s.trunk} | {s.blocks} | {s.unshuffle} |"
+        f"| {number} | {s.size} | {s.width} | {s.trunk} | {s.blocks} | {s.unshuffle} | {s.film} |"
         for number, s in enumerate(model.architecture.stages, start=1)
     )
     yes = {True: "yes", False: "no"}
@@ -122,8 +122,8 @@ A SCAN base model (arXiv 1807.08536): redraws photos as drawings (`netG_A`) and 
 - sha256 of header and tensors: `{model.sha256}`
 - licence of the training data: {model.header["licence"]}
 
-| stage | px | width | trunk | residual blocks | unshuffle |
-|---|---|---|---|---|---|
+| stage | px | width | trunk | residual blocks | unshuffle | film |
+|---|---|---|---|---|---|---|
 {stages}
 
 Adaptive fusion: {yes[model.architecture.fusion]}. Skip connection: {yes[model.architecture.skip]}.

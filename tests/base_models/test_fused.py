@@ -16,6 +16,7 @@ def drawn(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).to(DEVICE)
 
 
+@pytest.mark.parametrize("shared", [True, False], ids=["one map", "each its own"])
 @pytest.mark.parametrize("relu", [True, False])
 @pytest.mark.parametrize(
     ("shape", "dtype", "most"),
@@ -27,17 +28,18 @@ def drawn(*shape: int, seed: int = 0) -> Tensor:
     ids=str,
 )
 def test_norm_and_relu_are_instance_norm_and_relu(
-    shape: tuple[int, ...], dtype: torch.dtype, most: float, relu: bool
+    shape: tuple[int, ...], dtype: torch.dtype, most: float, relu: bool, shared: bool
 ) -> None:
     # A mean far from zero, where sums of squares lose digits.
     x = (2 * drawn(*shape) + 30).to(dtype).requires_grad_()
-    weight, bias = (drawn(shape[1], seed=seed).requires_grad_() for seed in (1, 2))
+    affine = shape[1:2] if shared else shape[:2]
+    weight, bias = (drawn(*affine, seed=seed).requires_grad_() for seed in (1, 2))
     gradient = drawn(*shape, seed=3).to(dtype)
     out = fused.norm_relu(x, weight, bias, 1e-5, relu)
     assert out.dtype == dtype
     assert out.is_contiguous(memory_format=torch.channels_last)
     exact = [t.detach().double().requires_grad_() for t in (x, weight, bias)]
-    expected = F.instance_norm(exact[0], weight=exact[1], bias=exact[2])
+    expected = F.instance_norm(exact[0]) * exact[1][..., None, None] + exact[2][..., None, None]
     expected = expected.relu() if relu else expected
     ours = [out, *torch.autograd.grad(out, (x, weight, bias), gradient)]
     theirs = [expected, *torch.autograd.grad(expected, exact, gradient.double())]
@@ -46,13 +48,14 @@ def test_norm_and_relu_are_instance_norm_and_relu(
         assert float(difference) < most
 
 
-def test_the_norm_can_be_differentiated_twice() -> None:
+@pytest.mark.parametrize("affine", [(4,), (2, 4)], ids=str)
+def test_the_norm_can_be_differentiated_twice(affine: tuple[int, ...]) -> None:
     results = []
     for norm in (fused.norm_relu, _plain):
         x, weight, bias = (
             drawn(2, 4, 6, 6).requires_grad_(),
-            drawn(4, seed=1).requires_grad_(),
-            drawn(4, seed=2),
+            drawn(*affine, seed=1).requires_grad_(),
+            drawn(*affine, seed=2),
         )
         scores = norm(x, weight, bias.requires_grad_(), 1e-5, True)
         (gradient,) = torch.autograd.grad((scores * drawn(2, 4, 6, 6, seed=3)).sum(), x, create_graph=True)
@@ -62,7 +65,7 @@ def test_the_norm_can_be_differentiated_twice() -> None:
 
 
 def _plain(x: Tensor, weight: Tensor, bias: Tensor, eps: float, relu: bool) -> Tensor:
-    return F.instance_norm(x, weight=weight, bias=bias, eps=eps).relu()
+    return (F.instance_norm(x, eps=eps) * weight[..., None, None] + bias[..., None, None]).relu()
 
 
 @pytest.mark.parametrize(("size", "pad"), [((7, 9), 1), ((8, 6), 3), ((4, 4), 3), ((2, 2), 1), ((5, 5), 2)])

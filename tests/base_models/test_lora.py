@@ -17,7 +17,7 @@ def convolutions(net: nn.Module) -> list[str]:
 
 
 def adapted(net: StackedGenerator) -> PeftModel:
-    config = LoraConfig(r=2, target_modules=r".*\.conv", init_lora_weights=False)
+    config = LoraConfig(r=2, target_modules=r".*\.(conv|film)", init_lora_weights=False)
     return get_peft_model(net, config)
 
 

@@ -7,20 +7,21 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from base_models.architectures import ARCHITECTURES, Architecture, StageSpec
-from base_models.blocks import InstanceNorm, SubPixel
+from base_models.blocks import InstanceNorm, SubPixel, thumbnail
 from base_models.checkpoint import build_discriminator, build_networks
 from base_models.counts import count_macs, count_parameters
 from base_models.scan import AdaptiveFusion, RefinementStage, StackedGenerator, init_weights
 
 README = Path(__file__).resolve().parents[2] / "base_models" / "README.md"
 COUNTS = {
-    "scan_tiny": (6_715, 1_124_352),
-    "scan_64": (1_966_915, 680_263_680),
-    "scan_128": (2_739_027, 1_668_808_704),
-    "scan_256": (3_575_123, 2_919_235_584),
-    "scan_paper_256": (15_735_111, 56_289_656_832),
+    "scan_tiny": (7_483, 1_125_120),
+    "scan_64": (2_145_091, 680_441_856),
+    "scan_128": (3_012_435, 1_669_082_112),
+    "scan_256": (3_943_763, 2_919_604_224),
+    "scan_paper_256": (16_460_103, 56_290_381_824),
 }
 
 
@@ -172,6 +173,46 @@ def test_our_norm_is_instance_norm(dtype: torch.dtype) -> None:
     )
     torch.testing.assert_close(ours(x), theirs(x.float()), rtol=1e-4, atol=1e-5)
     assert float(InstanceNorm(5, relu=True)(x).detach().min()) == 0
+
+
+def test_a_modulated_norm_is_film_behind_instance_norm() -> None:
+    ours, theirs = InstanceNorm(5, relu=True), torch.nn.InstanceNorm2d(5, affine=True)
+    for norm in (ours, theirs):
+        for parameter in norm.parameters():
+            torch.nn.init.normal_(parameter, generator=torch.Generator().manual_seed(1))
+    x = torch.randn(2, 5, 6, 8, generator=torch.Generator().manual_seed(2))
+    modulation = torch.randn(2, 10, 1, 1, generator=torch.Generator().manual_seed(3))
+    gain, shift = modulation[:, :5], modulation[:, 5:]
+    torch.testing.assert_close(ours(x, modulation), F.relu(theirs(x) * (1 + gain) + shift))
+    torch.testing.assert_close(ours(x, 0 * modulation), ours(x))
+
+
+def test_a_thumbnail_is_the_mean_colour_of_each_part() -> None:
+    x = pictures(2, 12)
+    seen = thumbnail(x, 4)
+    assert seen is not None
+    assert seen.shape == (2, 48, 1, 1)
+    means = x.unfold(2, 3, 3).unfold(3, 3, 3).mean((-2, -1))
+    torch.testing.assert_close(seen[..., 0, 0], means.flatten(1))
+    assert thumbnail(x, 0) is None
+
+
+def test_a_fresh_generator_is_blind_to_brightness_until_film_has_learned() -> None:
+    net = small(8, 16)
+    x = 0.5 * pictures(1, 16)
+    torch.testing.assert_close(net.stages[0](0.5 * x + 0.3), net.stages[0](x), rtol=0, atol=1e-3)
+    for name, parameter in net.named_parameters():
+        if name.endswith("film.weight"):
+            assert not parameter.any()
+            torch.nn.init.normal_(parameter, generator=torch.Generator().manual_seed(0))
+    assert (net.stages[0](0.5 * x + 0.3) - net.stages[0](x)).abs().mean() > 0.1
+
+
+def test_without_film_there_is_nothing_to_learn_it_with() -> None:
+    spec = replace(ARCHITECTURES["scan_tiny"].stages[0], film=0)
+    net = StackedGenerator([spec])
+    assert not any("film" in name for name in net.state_dict())
+    assert net(pictures(1, 16)).shape == (1, 3, 16, 16)
 
 
 @pytest.mark.parametrize("factor", [1, 2, 4])

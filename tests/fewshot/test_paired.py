@@ -182,7 +182,7 @@ def test_the_command_trains_measures_and_prints(tmp_path: Path, fewshot_home: Pa
     assert [row["model"] for row in rows] == ["mean picture", *MODELS] * 2
     assert {row["pairs"] for row in rows} == {None, 8}
     assert {row["n"] for row in rows} == {2}
-    assert {row["parameters"] for row in rows if row["model"] in (FULL, ONE_STAGE)} == {6715, 6747}
+    assert {row["parameters"] for row in rows if row["model"] in (FULL, ONE_STAGE)} == {7483}
     folder = fewshot_home / "runs" / "scan_tiny-facades.t"
     assert {path.name for path in folder.iterdir()} == {"metrics.json", "request.json", "sheet.png"}
     used = json.loads((folder / "request.json").read_text())["config"]

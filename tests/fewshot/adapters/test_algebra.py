@@ -94,9 +94,10 @@ def test_deltas_cover_what_the_method_trains(base: BaseModel, adapters: list[Ada
     touched = {m: set(deltas(adapter, arrays)) for m, adapter in zip(METHODS, adapters, strict=True)}
     parameters = dict(base.netG_A.named_parameters())
     norms = {name for name in parameters if ".norm." in name}
+    films = {name for name in parameters if name.endswith("film.weight")}
     weights = {name for name in parameters if name.endswith("conv.weight")}
     divisible = {name for name in weights if parameters[name][0].numel() % 8 == 0}
-    every = dict.fromkeys(("lora", "rslora", "lokr", "loha"), norms | weights)
+    every = dict.fromkeys(("lora", "rslora", "lokr", "loha"), norms | weights | films)
     others = {"boft": norms | divisible, "norm-only": norms, "full": set(parameters)}
     assert touched == every | others
 
