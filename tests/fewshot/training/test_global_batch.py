@@ -38,7 +38,7 @@ torch.set_num_threads(1)
 accelerator = make_accelerator("no", cpu=True)
 drawings = StyleSet.from_folder(sample_folder("flat"), size=32, limit=8, crop="face")
 base = create_model("scan_tiny")
-# Even paint has the sign of small differences for a gradient, which rounding turns around.
+# Even paint has a comparison of its own below, over few steps.
 fixed = ["batch=4", "lr=1e-4", "lr_d=2e-5", "warmup_steps=1", "lambda_even=0"]
 recipe = apply_overrides(load_recipe("quick"), [*fixed, *overrides])
 job = Adaptation(drawings, base, recipe, None, Path(folder), accelerator)
