@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from fewshot.errors import BadInputError
 from fewshot.files import atomic_write_text
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+SHORT_BEGIN, SHORT_END = "<!-- artists: begin -->", "<!-- artists: end -->"
 
 Row = dict[str, Any]
 
@@ -35,17 +35,45 @@ def markdown(rows: Sequence[Row]) -> str:
 
 
 def write_into(path: Path, rows: Sequence[Row]) -> None:
-    """Replace what stands between the two markers of a file.
+    """Replace what stands between the markers of a file: all tables, the first candidate's short one, both.
 
     Raises:
         BadInputError: no markers in it.
     """
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    if BEGIN not in text or END not in text:
+    found = [each for each in _WRITERS if each[0] in text and each[1] in text]
+    if not found:
         raise BadInputError(f"{path}: no {BEGIN} and {END} in it", "put the two lines where the table goes")
-    pattern = re.escape(BEGIN) + ".*" + re.escape(END)
-    made = f"{BEGIN}\n{markdown(rows)}{END}"
-    atomic_write_text(path, re.sub(pattern, lambda _: made, text, flags=re.DOTALL))
+    for begin, end, writer in found:
+        before, rest = text.split(begin, 1)
+        text = f"{before}{begin}\n{writer(rows)}{end}{rest.split(end, 1)[1]}"
+    atomic_write_text(path, text)
+
+
+def short(rows: Sequence[Row]) -> str:
+    """One line for each artist, of the first candidate alone."""
+    own = [row for row in rows if row["candidate"] == rows[0]["candidate"]]
+    columns = (
+        *("artist", "n", f"style 1st of {round(1 / own[0]['chance'])}, base → style"),
+        *("KID ratio (`random`)", "`colour-edge`", "whole: style, KID ratio", "content"),
+    )
+    return _table(columns, [_short_line(row) for row in sorted(own, key=lambda row: row["artist"])]) + "\n"
+
+
+_WRITERS = ((BEGIN, END, markdown), (SHORT_BEGIN, SHORT_END, short))
+
+
+def _short_line(row: Row) -> list[str]:
+    n, whole = row["n"], row["whole"]
+    return [
+        row["artist"],
+        f"{n['drawings']} / {n['results']}",
+        f"{_number((row.get('style_top1_base') or [None])[0])} → **{_interval(row.get('style_top1'))}**",
+        _interval(row.get("kid_ratio")),
+        _number((row.get("kid_colour_edge_ratio") or [None])[0]),
+        f"{_number(whole['style_top1'][0])}, {_number(whole['kid_ratio'][0])}",
+        _number((row.get("content") or [None])[0]),
+    ]
 
 
 _SUMMARY = (

@@ -32,8 +32,10 @@ def measure(
     minutes: Annotated[float, typer.Option(min=0.01, help="Training time of methods that train.")] = 3.0,
     base: Annotated[str, typer.Option(help="Base model, its name or file.")] = "scan_128.anime",
     table: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Write the table between the markers of this Markdown file."),
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE", help="Write the table between the markers of this Markdown file; repeat it."
+        ),
     ] = None,
     format: Annotated[Format, typer.Option(help="How to print: table, json or path.")] = "table",
 ) -> None:
@@ -60,8 +62,8 @@ def measure(
             raise NotFoundError(f"{artists}: no artist {name!r} in it", f"it has {', '.join(known)}")
     plan = Plan(tuple(found), tuple(artist or known), tuple(candidates), photos, indices, base, out)
     rows = run(plan)
-    if table is not None:
-        write_into(table, rows)
+    for path in table or ():
+        write_into(path, rows)
     if format == "table":
         notice(markdown(rows))
     emit(

@@ -15,7 +15,7 @@ from fewshot.benchmark.artists import find_artists
 from fewshot.benchmark.candidates import Candidate, parse_candidates
 from fewshot.benchmark.row import style_judge
 from fewshot.benchmark.run import ROWS, read_rows
-from fewshot.benchmark.table import BEGIN, END, markdown, write_into
+from fewshot.benchmark.table import BEGIN, END, SHORT_BEGIN, SHORT_END, markdown, write_into
 from fewshot.benchmark.truth import truth
 from fewshot.errors import BadInputError, NotFoundError, UsageError
 from fewshot.evaluation.sources import Gathered, gather
@@ -23,6 +23,7 @@ from fewshot.samples import sample_folder, sample_hands
 from recipes import RecipeError
 
 Cli = Callable[..., CompletedProcess[str]]
+ROOT = Path(__file__).resolve().parents[3]
 SHORT = "quick steps=1 eval_every=1 warmup_steps=0 batch=2"
 
 
@@ -43,7 +44,7 @@ def test_rows_are_measured_kept_and_not_measured_again(artists: Path, cli: Cli, 
     one = sample_hands()[0]
     photos = artists / sample_hands()[1] / "heldout"
     table = tmp_path / "table.md"
-    table.write_text(f"before\n{BEGIN}\nstale words\n{END}\nafter\n")
+    table.write_text(f"before\n{BEGIN}\nstale words\n{END}\nbetween\n{SHORT_BEGIN}\n{SHORT_END}\nafter\n")
     call = ["recipes", "measure", "artists", "--photos", photos, "--base", "scan_tiny", "--artist", one]
     call += ["--out", "out", "--rival", "photo", "--recipe", SHORT, "--table", table, "--format", "json"]
     first = cli(*call, FEWSHOT_HOME=str(tmp_path / "home"))
@@ -66,6 +67,7 @@ def test_rows_are_measured_kept_and_not_measured_again(artists: Path, cli: Cli, 
     assert text.endswith("after\n")
     assert "stale words" not in text
     assert f"| photo | {one} |" in text
+    assert f"\n| {one} | 6 / 6 |" in text.split("between")[1]
     assert len(list((tmp_path / "out" / "sheets").iterdir())) == 2
 
     again = cli(*call, FEWSHOT_HOME=str(tmp_path / "home"))
@@ -78,6 +80,16 @@ def test_a_row_cut_off_by_a_kill_is_passed_over(tmp_path: Path, capsys: pytest.C
     (tmp_path / ROWS).write_text('{"artist": "a"}\n{"artist": "b", "ki')
     assert read_rows(tmp_path) == [{"artist": "a"}]
     assert "no row" in capsys.readouterr().err
+
+
+def test_the_pages_say_what_was_measured(tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in (ROOT / "recipes" / "measured.jsonl").read_text().splitlines()]
+    assert rows
+    for page in (ROOT / "README.md", ROOT / "recipes" / "README.md"):
+        copy = tmp_path / "page.md"
+        shutil.copy(page, copy)
+        write_into(copy, rows)
+        assert copy.read_text() == page.read_text(), page.name
 
 
 def test_artists_are_folders_with_both_kinds_of_drawings(artists: Path) -> None:
