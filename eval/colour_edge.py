@@ -127,10 +127,15 @@ def _lines(light: Tensor) -> Tensor:
     for sign in (1, -1):
         surface = sign * light / 100
         for radius in _LINE_RADII:
-            grown = F.max_pool2d(surface, 2 * radius + 1, 1, radius)
-            closed = -F.max_pool2d(-grown, 2 * radius + 1, 1, radius)
+            closed = -_grown(-_grown(surface, radius), radius)
             depths.append((closed - surface).mean((1, 2, 3)).clamp_min(0).sqrt())
     return 1.5 * torch.stack(depths, 1) / math.sqrt(len(depths))
+
+
+def _grown(surface: Tensor, radius: int) -> Tensor:
+    """Dilation by a square: along rows, then along columns, which is the same and a fifth of the work."""
+    side = 2 * radius + 1
+    return F.max_pool2d(F.max_pool2d(surface, (1, side), 1, (0, radius)), (side, 1), 1, (radius, 0))
 
 
 def sha256() -> str:

@@ -55,7 +55,7 @@ def png_bytes(image: Image.Image, limit: int | None = None) -> bytes:
     """The picture as a PNG file, made smaller until it has at most `limit` bytes."""
     while True:
         buffer = io.BytesIO()
-        image.save(buffer, format="PNG", optimize=True)
+        image.save(buffer, format="PNG")
         data = buffer.getvalue()
         if limit is None or len(data) <= limit or min(image.size) < _SMALLEST:
             return data

@@ -23,7 +23,10 @@ if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
 ROOT = Path(__file__).resolve().parents[1]
-LONGEST = ("test_readme.py", "test_measure.py", "test_processes.py", "test_adapt.py", "test_cli_catalog.py")
+LONGEST = (
+    *("test_kills.py", "test_global_batch.py", "test_machines.py", "test_many.py", "test_memory.py"),
+    *("test_readme.py", "test_measure.py", "test_processes.py", "test_adapt.py", "test_cli_catalog.py"),
+)
 """Files that start first: one that came last would keep one core busy and leave the others idle."""
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]

@@ -124,7 +124,7 @@ def test_adapt_on_two_processes_puts_what_it_learned_into_the_catalogue_once(
     cli: Cli, fewshot_home: Path, tmp_path: Path
 ) -> None:
     drawings = Path(fewshot.samples.__file__).parent / "pictures" / "flat"
-    quickly = ("steps=2", "warmup_steps=1", "by_parts=false", "eval_every=2", "batch=2", "--processes", "2")
+    quickly = "steps=2 warmup_steps=1 by_parts=false crop=center eval_every=2 batch=2 --processes 2".split()
     learned = cli("adapt", str(drawings), "--name", "flat", "--base", "scan_tiny", *quickly, "--catalog")
     ok(learned)
     assert learned.stderr.count("added flat@1") == 1

@@ -42,7 +42,7 @@ def test_a_killed_study_goes_on_inside_the_trial_it_was_at(
     words = command(
         *(drawings(6), "--exhaustive", "--recipes", "quick", "--study", "s", "--no-retrain"),
         *("--format", "json"),
-        short=("steps=12", "eval_every=2", "batch=2", "warmup_steps=1", "by_parts=false", "patience=0"),
+        short="steps=12 eval_every=2 batch=2 warmup_steps=1 by_parts=false crop=center patience=0".split(),
     )
     fold = home() / "studies" / "s" / "trials" / "0000" / "fold-1"
     with start(words) as process:

@@ -12,7 +12,7 @@ from fewshot.errors import BadInputError, ConflictError, UsageError
 from fewshot.home import home
 from fewshot.selection import Selection, select_recipe
 
-SHORT = ("steps=4", "eval_every=2", "batch=2", "warmup_steps=1", "by_parts=false", "patience=0")
+SHORT = "steps=4 eval_every=2 batch=2 warmup_steps=1 by_parts=false crop=center patience=0".split()
 
 Drawings = Callable[..., Path]
 

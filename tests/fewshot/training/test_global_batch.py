@@ -4,9 +4,10 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -33,59 +34,65 @@ from fewshot.training.parts import world_size
 from fewshot.training.precision import make_accelerator
 from recipes import apply_overrides, load_recipe
 
-folder, at_once, steps, pictures, *overrides = sys.argv[1:]
+folder, trainings = sys.argv[1:]
 torch.set_num_threads(1)
 accelerator = make_accelerator("no", cpu=True)
 drawings = StyleSet.from_folder(sample_folder("flat"), size=32, limit=8, crop="face")
 base = create_model("scan_tiny")
 # Even paint has a comparison of its own below, over few steps.
 fixed = ["batch=4", "lr=1e-4", "lr_d=2e-5", "warmup_steps=1", "lambda_even=0"]
-recipe = apply_overrides(load_recipe("quick"), [*fixed, *overrides])
-job = Adaptation(drawings, base, recipe, None, Path(folder), accelerator)
-job.trainer.batch.at_once = min(int(at_once), job.trainer.batch.largest)
-job.trainer.pictures.seed = int(pictures)
-first = job.validation.score(0, job.trainer.redraw(job.sources.held))
-losses = [job.trainer.step(step) for step in range(int(steps))]
-if accelerator.is_main_process:
-    tensors = {name: t.double().sum().item() for name, t in job.trainer.adapter_tensors().items()}
+for name, (overrides, at_once, steps, pictures) in json.loads(trainings).items():
+    recipe = apply_overrides(load_recipe("quick"), [*fixed, *overrides])
+    job = Adaptation(drawings, base, recipe, None, Path(folder), accelerator)
+    job.trainer.batch.at_once = min(at_once, job.trainer.batch.largest)
+    job.trainer.pictures.seed = pictures
+    first = job.validation.score(0, job.trainer.redraw(job.sources.held))
+    losses = [job.trainer.step(step) for step in range(steps)]
     last = job.validation.score(20, job.trainer.redraw(job.sources.held))
-    told = dict(losses=losses, first=first, last=last, adapter=tensors, processes=world_size(accelerator))
-    Path(folder, "told.json").write_text(json.dumps(told))
-else:
-    job.trainer.redraw(job.sources.held)
-    world_size(accelerator)
+    told = dict(losses=losses, first=first, last=last, processes=world_size(accelerator))
+    told["adapter"] = {name: t.double().sum().item() for name, t in job.trainer.adapter_tensors().items()}
+    if accelerator.is_main_process:
+        Path(folder, f"{name}.json").write_text(json.dumps(told))
 leave(0)
 """
 ALL = ["lambda_feature=0.5", "lambda_cycle=1", "lambda_pair=0.3", "lambda_identity=1", "lambda_tv=0.1"]
+SETS = {
+    "all by parts": ["swd_target=all", "by_parts=true"],
+    "all": ["swd_target=all", "by_parts=false"],
+    # Its gradient is the sign of small differences, which rounding turns around: few steps.
+    "even": ["swd_target=matched", "by_parts=true", "lambda_even=4"],
+}
+"""Losses of sets that are sorted over the whole batch, over few steps."""
 
 
-def train(
-    folder: Path,
-    processes: int,
-    *overrides: str,
-    at_once: int = 64,
-    steps: int = 20,
-    pictures: str = "0",
-) -> Any:
-    """What the main one of the processes tells.
+class Training(NamedTuple):
+    """What one process, or several together, are to do."""
 
-    Args:
-        pictures: seed of which pictures are shown, and how.
-    """
-    folder.mkdir()
+    overrides: Sequence[str]
+    """Of the recipe."""
+    at_once: int = 64
+    """Pictures computed together."""
+    steps: int = 20
+    """Updates."""
+    pictures: int = 0
+    """Seed of which pictures are shown, and how."""
+
+
+def train(folder: Path, processes: int, trainings: Mapping[str, Training]) -> dict[str, Any]:
+    """What the main one of the processes tells of each training, which they do one after the other."""
     port = _free_port()
     workers = [
         subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, str(folder), str(at_once), str(steps), pictures, *overrides],
+            [sys.executable, "-c", SCRIPT, str(folder), json.dumps(trainings)],
             env=os.environ | (_environment(rank, processes, port, cpu=True) if processes > 1 else {}),
             stderr=subprocess.PIPE,
             text=True,
         )
         for rank in range(processes)
     ]
-    results = [worker.communicate(timeout=150)[1] for worker in workers]
+    results = [worker.communicate(timeout=240)[1] for worker in workers]
     assert [worker.returncode for worker in workers] == [0] * processes, results
-    return json.loads((folder / "told.json").read_text())
+    return {name: json.loads((folder / f"{name}.json").read_text()) for name in trainings}
 
 
 def assert_losses_equal(some: Any, other: Any) -> None:
@@ -106,57 +113,52 @@ def assert_equal(some: Any, other: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return train(tmp_path_factory.mktemp("alone") / "run", 1, *ALL)
+def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """One process: everything at once, in pieces, and with other pictures."""
+    todo = {"every loss": Training(ALL), "every loss in pieces": Training(ALL, at_once=2)}
+    todo["other pictures"] = Training(ALL, steps=2, pictures=1)
+    for name, overrides in SETS.items():
+        todo[name] = Training(overrides, steps=4)
+        todo[f"{name} in pieces"] = Training(overrides, steps=4, at_once=2)
+    return train(tmp_path_factory.mktemp("alone"), 1, todo)
 
 
-@pytest.mark.parametrize("processes", [2, 3])
-def test_processes_that_share_a_batch_train_what_one_does(alone: Any, tmp_path: Path, processes: int) -> None:
-    steps = 20 if processes == 2 else 8
-    told = train(tmp_path / "run", processes, *ALL, steps=steps)
-    assert (alone["processes"], told["processes"]) == (1, processes)
-    assert set(alone["losses"][0]) > {
-        "style",
-        "swd",
-        "outlier",
-        "gan",
-        "pair",
-        "identity",
-        "cycle",
-        "D_patch",
-    }
-    if steps == len(alone["losses"]):
-        assert_equal(alone, told)
-    else:
-        assert_losses_equal(alone["losses"][:steps], told["losses"])
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Two processes that share each batch."""
+    todo = {name: Training(overrides, steps=4) for name, overrides in SETS.items()}
+    return train(tmp_path_factory.mktemp("two"), 2, {"every loss": Training(ALL), **todo})
 
 
-def test_pieces_of_a_batch_train_what_the_whole_does(alone: Any, tmp_path: Path) -> None:
-    assert_equal(alone, train(tmp_path / "run", 1, *ALL, at_once=2))
+def test_processes_that_share_a_batch_train_what_one_does(
+    alone: dict[str, Any], two: dict[str, Any], tmp_path: Path
+) -> None:
+    one = alone["every loss"]
+    named = {"style", "swd", "outlier", "gan", "pair", "identity", "cycle", "D_patch"}
+    assert set(one["losses"][0]) > named
+    assert_equal(one, two["every loss"])
+    # Batches of four do not come out even among three.
+    three = train(tmp_path, 3, {"every loss": Training(ALL, steps=8)})["every loss"]
+    assert [told["processes"] for told in (one, two["every loss"], three)] == [1, 2, 3]
+    assert_losses_equal(one["losses"][:8], three["losses"])
 
 
-@pytest.mark.parametrize(
-    "short",
-    [
-        ("swd_target=all", "by_parts=true"),
-        ("swd_target=all", "by_parts=false"),
-        # Its gradient is the sign of small differences, which rounding turns around: few steps.
-        ("swd_target=matched", "by_parts=true", "lambda_even=4"),
-    ],
-)
+def test_pieces_of_a_batch_train_what_the_whole_does(alone: dict[str, Any]) -> None:
+    assert_equal(alone["every loss"], alone["every loss in pieces"])
+
+
+@pytest.mark.parametrize("name", SETS)
 def test_sets_of_the_whole_batch_are_seen_by_all_processes_and_pieces(
-    tmp_path: Path, short: tuple[str, ...]
+    alone: dict[str, Any], two: dict[str, Any], name: str
 ) -> None:
     """Sets that are sorted over the batch: each piece needs the others' rows, and the parts they are of."""
-    whole = train(tmp_path / "whole", 1, *short, steps=4)
-    assert_equal(whole, train(tmp_path / "shared", 2, *short, steps=4))
-    assert_equal(whole, train(tmp_path / "pieces", 1, *short, steps=4, at_once=2))
+    assert_equal(alone[name], alone[f"{name} in pieces"])
+    assert_equal(alone[name], two[name])
 
 
-def test_the_comparison_sees_a_process_with_pictures_of_its_own(alone: Any, tmp_path: Path) -> None:
-    other = train(tmp_path / "run", 1, *ALL, steps=2, pictures="1")
+def test_the_comparison_sees_a_process_with_pictures_of_its_own(alone: dict[str, Any]) -> None:
     with pytest.raises(AssertionError):
-        assert_losses_equal(alone["losses"][:2], other["losses"])
+        assert_losses_equal(alone["every loss"]["losses"][:2], alone["other pictures"]["losses"])
 
 
 @dataclass

@@ -21,7 +21,7 @@ from fewshot.adapters.adapter import read_adapter
 from fewshot.samples import sample_folder
 
 MOST_KILLS = 1 if "SOAK_COUNT" not in os.environ else 6
-SHORT = ["steps=12", "eval_every=2", "batch=2", "warmup_steps=1", "patience=0", "by_parts=false"]
+SHORT = "steps=12 eval_every=2 batch=2 warmup_steps=1 patience=0 by_parts=false crop=center".split()
 TINY = ["--base", "scan_tiny"]
 
 

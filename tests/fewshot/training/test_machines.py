@@ -12,7 +12,7 @@ from fewshot.adapters.adapter import read_adapter
 from fewshot.samples import sample_folder
 from fewshot.training.launch import _environment, _free_port
 
-SHORT = ["steps=4", "eval_every=2", "batch=2", "warmup_steps=1", "patience=0", "by_parts=false"]
+SHORT = "steps=4 eval_every=2 batch=2 warmup_steps=1 patience=0 by_parts=false crop=center".split()
 
 
 def test_two_agents_train_one_adapter(tmp_path: Path) -> None:
@@ -46,10 +46,10 @@ def test_what_two_processes_began_one_ends_as_if_it_had_been_alone(tmp_path: Pat
     """Same pictures in the same order: the numbers of every look agree with those of one process."""
     script = (
         "from fewshot.training.adaptation import Adaptation as A; look = A._look\n"
-        "def stop(self):\n    look(self)\n    if self.at.step == 4: import os; os.kill(os.getpid(), 15)\n"
+        "def stop(self):\n    look(self)\n    if self.at.step == 2: import os; os.kill(os.getpid(), 15)\n"
         "A._look = stop\nfrom fewshot.cli.main import run; run()"
     )
-    own = ["steps=8", "lr=1e-4", "lr_d=2e-5", "eval_every=1", *SHORT[2:]]
+    own = ["steps=6", "lr=1e-4", "lr_d=2e-5", "eval_every=2", *SHORT[2:]]
     command = ["adapt", str(sample_folder("flat")), "--base", "scan_tiny", *own]
     plain = os.environ | {"FEWSHOT_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
     port = _free_port()
@@ -69,7 +69,7 @@ def test_what_two_processes_began_one_ends_as_if_it_had_been_alone(tmp_path: Pat
         assert done.returncode == 0, done.stderr
     logs = [(tmp_path / "runs" / name / "log.jsonl").read_text() for name in ("shared", "alone")]
     shared, alone = ([json.loads(line) for line in log.splitlines()] for log in logs)
-    assert len(shared) == len(alone) == 8
+    assert len(shared) == len(alone) == 3
     for some, other in zip(shared, alone, strict=True):
         del some["seconds"], other["seconds"]
         assert some == pytest.approx(other, rel=1e-3, abs=1e-5)

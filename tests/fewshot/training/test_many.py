@@ -24,7 +24,7 @@ from fewshot.samples import sample_folder
 from fewshot.training.claims import Claims, FileClaims, PostgresClaims
 from fewshot.training.many import artists_in
 
-SHORT = ["--base", "scan_tiny", "steps=3", "eval_every=3", "batch=2", "by_parts=false", "lambda_gan=0"]
+SHORT = "--base scan_tiny steps=3 eval_every=3 batch=2 by_parts=false crop=center lambda_gan=0".split()
 
 
 def artists(folder: Path, count: int) -> Path:

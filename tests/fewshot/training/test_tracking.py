@@ -17,7 +17,7 @@ from fewshot.errors import UsageError
 from fewshot.samples import sample_folder
 from fewshot.training.tracking import check_trackers
 
-SHORT = ["steps=6", "warmup_steps=1", "eval_every=2", "batch=2", "patience=0", "by_parts=false"]
+SHORT = "steps=6 warmup_steps=1 eval_every=2 batch=2 patience=0 by_parts=false crop=center".split()
 BLOCK, HEAD = 32768, 7
 
 
