@@ -16,6 +16,7 @@ from fewshot.data.check import check_folder
 from fewshot.data.fix import fix_folder
 from fewshot.data.pictures import list_pictures, open_picture
 from fewshot.errors import BadInputError, ConflictError
+from fewshot.samples import sample_folder, sample_hands
 
 
 def verdicts(folder: Path) -> dict[str, str]:
@@ -76,6 +77,24 @@ def test_two_hands_are_told_apart(tmp_path: Path, makers: ModuleType) -> None:
     assert {name for name, verdict in found.items() if verdict == "two-hands"} == {
         f"paint-{i:02d}.png" for i in range(8)
     }
+
+
+@pytest.mark.parametrize("hand", sample_hands())
+def test_grounds_of_one_hand_are_no_second_hand(hand: str) -> None:
+    report = check_folder(sample_folder(hand))
+    assert not report.hands.flagged
+    assert "two-hands" not in {picture.verdict for picture in report.pictures}
+
+
+def test_what_tells_two_hands_apart_is_said_once(tmp_path: Path) -> None:
+    for hand in ("ink", "riso"):
+        for file in sorted(sample_folder(hand).glob("*.webp"))[:10]:
+            shutil.copy(file, tmp_path / f"{hand}-{file.name}")
+    flagged = [picture for picture in check_folder(tmp_path).pictures if picture.verdict == "two-hands"]
+    assert len({picture.path.name.partition("-")[0] for picture in flagged}) == 1
+    assert len(flagged) == 10
+    (hint,) = {picture.findings[0].hint for picture in flagged}
+    assert hint.startswith("10 of 20 drawings show ")
 
 
 def test_cleaned_copy_holds_the_usable_pictures(tmp_path: Path, makers: ModuleType) -> None:
