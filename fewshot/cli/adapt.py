@@ -64,6 +64,7 @@ def adapt(
     """
     from fewshot.errors import UsageError
     from fewshot.home import check_name, recipes_folder
+    from fewshot.training.runs import check_request
     from recipes import apply_overrides, load_recipe
 
     if not name:
@@ -71,6 +72,7 @@ def adapt(
     chosen = apply_overrides(load_recipe(recipe, recipes_folder()), overrides or [])
     most = limit_of(memory_limit)
     name, rights = check_name(name), consent_of(consent, consent_by, consent_expires)
+    check_request(drawings, name, resume=resume, overwrite=overwrite or dry_run, track=track or ())
     if dry_run:
         from fewshot.training.plan import plan_adaptation
 

@@ -94,6 +94,12 @@ def select(
         raise typer.Exit(code)
     # The study shares the trainings out, not the pictures of each.
     helping = work_alone() > 0
+    from fewshot.data.pictures import list_pictures
+    from fewshot.training.tracking import check_trackers
+
+    # Before what trains is loaded: a mistake is told at once.
+    list_pictures(drawings)
+    check_trackers(track or ())
     from fewshot.selection import select_recipe
 
     rights = consent_of(consent, consent_by, consent_expires)

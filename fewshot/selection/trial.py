@@ -20,8 +20,9 @@ from fewshot.selection.judge import Judge, Scored
 from fewshot.selection.scores import FoldScore
 from fewshot.training.adaptation import Adaptation
 from fewshot.training.precision import make_accelerator
+from fewshot.training.runs import has_state, state_file
 from fewshot.training.sources import make_sources
-from fewshot.training.state import has_state, load_state
+from fewshot.training.state import load_state
 from recipes import Recipe
 
 _SIDE = 112
@@ -172,7 +173,7 @@ class Bench:
 
 def seconds_in(run: Path) -> float:
     """Training time before the state in a run folder was saved; 0 where there is none."""
-    saved = load_state(run / "state" / "state.pt")
+    saved = load_state(state_file(run))
     return float(saved["at"]["seconds"]) if saved else 0.0
 
 

@@ -16,7 +16,6 @@ from fewshot.adapters.folder import PREVIEW_BYTES, write_adapter
 from fewshot.consent import UNKNOWN, Consent
 from fewshot.data.check import check_folder
 from fewshot.data.style_set import StyleSet
-from fewshot.errors import ConflictError
 from fewshot.files import atomic_write_text
 from fewshot.home import home, run_folder
 from fewshot.output import notice, warn
@@ -24,7 +23,8 @@ from fewshot.sheets import png_bytes
 from fewshot.training.adaptation import Adaptation
 from fewshot.training.parts import world_size
 from fewshot.training.precision import make_accelerator
-from fewshot.training.state import clear_state, has_state
+from fewshot.training.runs import check_run_is_free, has_state, is_finished, state_file
+from fewshot.training.state import clear_state
 from fewshot.training.tracking import check_trackers
 from recipes import Recipe, dumps, recipe_hash
 
@@ -104,14 +104,11 @@ def warn_of_two_hands(drawings: Path) -> None:
         notice(f"hint: `fewshot check {drawings}` names them; adapt each hand in a folder of its own")
 
 
-def _finished(run: Path) -> AdaptOutcome | None:
-    """What a finished run left behind; None for any other."""
-    adapter, metrics = run / "adapter", run / "metrics.json"
-    if not (adapter.exists() and metrics.exists()):
-        return None
+def _finished(run: Path) -> AdaptOutcome:
+    """What a finished run left behind."""
     notice(f"{run.name} is finished already: there is nothing to resume")
-    told = json.loads(metrics.read_text())
-    return AdaptOutcome(adapter, run, told, told["steps"], told["best_step"], 60 * told["minutes"])
+    told = json.loads((run / "metrics.json").read_text())
+    return AdaptOutcome(run / "adapter", run, told, told["steps"], told["best_step"], 60 * told["minutes"])
 
 
 def adapt_style(
@@ -153,20 +150,11 @@ def adapt_style(
         Interrupted: Ctrl-C; the state is saved.
     """
     run = run_folder(name)
-    unfinished = has_state(run / "state" / "state.pt")
-    if resume and not unfinished and (finished := _finished(run)):
-        return finished
+    if resume and is_finished(run):
+        return _finished(run)
+    check_run_is_free(run, resume=resume, overwrite=overwrite)
     # Whoever began the unfinished run was allowed to replace what is there, or was ended just after that.
-    overwrite = overwrite or (resume and unfinished)
-    if (run / "adapter").exists() and not overwrite:
-        raise ConflictError(
-            f"there is a style {name!r} already, in {run}", "choose another --name, or add --overwrite"
-        )
-    if unfinished and not (resume or overwrite):
-        raise ConflictError(
-            f"there is an unfinished run {name!r} in {run}",
-            "add --resume to go on, or --overwrite to start anew",
-        )
+    overwrite = overwrite or (resume and has_state(state_file(run)))
     model = create_model(base, folders=[home() / "base"])
     style_set = StyleSet.from_folder(drawings, size=model.netG_A.size, crop=recipe.crop)
     for problem in style_set.problems:

@@ -32,6 +32,7 @@ from fewshot.training.position import Progressed, out_of_patience, why_it_ended
 from fewshot.training.precision import make_accelerator
 from fewshot.training.previews import style_sheet
 from fewshot.training.run_log import RunLog
+from fewshot.training.runs import state_file
 from fewshot.training.signals import StopRequest
 from fewshot.training.sources import Sources, make_sources
 from fewshot.training.state import load_state, save_state
@@ -233,7 +234,7 @@ class Adaptation:
 
     def state_path(self) -> Path:
         """File of the resumable state; gone once the adapter is written."""
-        return self.run / "state" / "state.pt"
+        return state_file(self.run)
 
     @torch.no_grad()
     def results_of_base(self) -> Tensor:

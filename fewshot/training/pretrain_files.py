@@ -16,6 +16,7 @@ from fewshot.errors import ConflictError
 from fewshot.files import clear_write_errors
 from fewshot.output import warn
 from fewshot.training.pretrain_config import PretrainConfig
+from fewshot.training.runs import state_file
 from fewshot.training.stage import StageTrainer
 from fewshot.training.state import load_state, save_state
 from fewshot.training.tracking import Tracking
@@ -51,7 +52,7 @@ class RunFiles:
 
     def __init__(self, folder: Path, config: PretrainConfig, accelerator: Accelerator) -> None:
         self.folder, self.config, self.accelerator = folder, config, accelerator
-        self.state_path = folder / "state" / "state.pt"
+        self.state_path = state_file(folder)
         self.pool_path = folder / "state" / f"pool-{accelerator.process_index}.pt"
 
     def load(self, *, resume: bool) -> dict[str, Any] | None:

@@ -18,6 +18,7 @@ import torch
 from fewshot.errors import IntegrityError
 from fewshot.files import temporary_beside
 from fewshot.output import warn
+from fewshot.training.runs import state_before
 
 _DIGEST = 32
 
@@ -37,7 +38,7 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
             handle.flush()
             os.fsync(handle.fileno())
         if path.exists():
-            os.replace(path, _before(path))
+            os.replace(path, state_before(path))
 
 
 def load_state(
@@ -53,7 +54,7 @@ def load_state(
         IntegrityError: the file was altered or cut, and the one before as well, or there is none.
     """
     damaged = False
-    for file in (path, _before(path)):
+    for file in (path, state_before(path)):
         if not file.exists():
             continue
         state = _read(file)
@@ -72,19 +73,10 @@ def load_state(
     return None
 
 
-def has_state(path: Path) -> bool:
-    """Whether a state was saved there, this one or the one before."""
-    return path.exists() or _before(path).exists()
-
-
 def clear_state(path: Path) -> None:
     """Remove it: the run is done."""
-    for file in (path, _before(path)):
+    for file in (path, state_before(path)):
         file.unlink(missing_ok=True)
-
-
-def _before(path: Path) -> Path:
-    return path.with_name(f"{path.stem}.before{path.suffix}")
 
 
 def _read(file: Path) -> dict[str, Any] | None:

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from fewshot.data.draws import Draws
 from fewshot.errors import BadInputError, IntegrityError
 from fewshot.training.parts import ImagePool, WeightAverage, frozen, step_generator
-from fewshot.training.state import clear_state, has_state, load_state, save_state
+from fewshot.training.runs import has_state
+from fewshot.training.state import clear_state, load_state, save_state
 
 
 def generator(seed: int = 0) -> torch.Generator:
