@@ -17,8 +17,10 @@ from fewshot.data.pictures import list_pictures, open_picture
 from fewshot.data.style_set import StyleSet
 from fewshot.samples import snapshot_folder
 
-_HELD = 24
+_HELD_SNAPSHOTS = 24
 """Snapshots that are kept for the validation score."""
+_HELD = 32
+"""Photos that are kept for it at most."""
 _CLOSE = (0.08, 0.055, 0.92, 0.895)
 """Left, top, right, bottom of the part of a snapshot that is shown, in sides. Skin fills 0.24 of the whole,
 0.35 of a selfie and, by this, as much of the part."""
@@ -47,8 +49,8 @@ def make_sources(base: BaseModel, train: StyleSet, fold: StyleSet | None, photos
 
     With a folder or archive of photos, every fifth is kept for validation. Without, they are what netG_B
     makes of the artist's drawings, and the shipped snapshots, which have the light, the grain and the
-    backgrounds of photos and no outline to copy; the validation photos come from the fold and from other
-    snapshots.
+    backgrounds of photos and no outline to copy; the validation photos are other snapshots and then what
+    netG_B makes of the fold. People come first: they are what a style is for, and what previews show.
     """
     pairs = pseudo_photos(base, train.tensor())
     if photos is not None:
@@ -56,15 +58,15 @@ def make_sources(base: BaseModel, train: StyleSet, fold: StyleSet | None, photos
         if len(pixels) == 1:
             return Sources(pixels, pairs, pixels, f"one photo of {photos.name}")
         held = torch.arange(len(pixels)) % 5 == 4 if len(pixels) >= 5 else torch.arange(len(pixels)) == 0
-        return Sources(pixels[~held], pairs, pixels[held][:32], f"{len(pixels)} photos of {photos.name}")
+        return Sources(pixels[~held], pairs, pixels[held][:_HELD], f"{len(pixels)} photos of {photos.name}")
     snapshots = _snapshots(train.size)
-    held_parts = [snapshots[-_HELD:]]
+    held_parts = [snapshots[-_HELD_SNAPSHOTS:]]
     if fold is not None:
-        held_parts.insert(0, _as_photos(pseudo_photos(base, fold.tensor())))
+        held_parts.append(_as_photos(pseudo_photos(base, fold.tensor())))
     return Sources(
-        torch.cat([pairs, snapshots[:-_HELD]]),
+        torch.cat([pairs, snapshots[:-_HELD_SNAPSHOTS]]),
         pairs,
-        torch.cat(held_parts)[:32],
+        torch.cat(held_parts)[:_HELD],
         f"{len(snapshots)} rendered snapshots, {len(pairs)} pseudo-photos by netG_B",
         made=len(pairs),
     )

@@ -31,8 +31,10 @@ def test_without_photos_they_are_pseudo_photos_and_snapshots(drawings: tuple[Sty
     seen = {photo.numpy().tobytes() for photo in sources.photos}
     assert not seen & {photo.numpy().tobytes() for photo in sources.held}
     assert "snapshots" in sources.origin
-    # A fold too small for scoring leaves the snapshots alone.
-    assert len(make_sources(base, train, None, None).held) == 24
+    # People come first. A fold too small for scoring leaves the snapshots alone.
+    snapshots = make_sources(base, train, None, None).held
+    assert len(snapshots) == 24
+    assert torch.equal(sources.held[:24], snapshots)
 
 
 def test_photos_that_are_given_are_all_there_is(drawings: tuple[StyleSet, StyleSet], tmp_path: Path) -> None:
