@@ -130,7 +130,9 @@ def adapt(
         }
     ]
     columns = ["style", "path", "step", "KID base", "KID", "extractor", "n"]
-    emit(rows, columns if format == "json" else [c for c in columns if c != "path"], format)
+    # One drawing has no distance.
+    shown = [c for c in columns if c != "path" and rows[0][c] is not None]
+    emit(rows, columns if format == "json" else shown, format)
     if cataloguing:
         add_to_catalog(outcome.adapter, licence, rights)
     if format == "table":
