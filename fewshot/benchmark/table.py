@@ -1,4 +1,4 @@
-"""Measured rows as Markdown: a summary of the candidates, then every row."""
+"""Measured rows as Markdown: a summary of the candidates and every row, or the first recipe's alone."""
 
 from __future__ import annotations
 
@@ -35,15 +35,19 @@ def markdown(rows: Sequence[Row]) -> str:
 
 
 def write_into(path: Path, rows: Sequence[Row]) -> None:
-    """Replace what stands between the markers of a file: all tables, the first candidate's short one, both.
+    """Replace what stands between the markers of a file: all tables, the first recipe's short one, or both.
 
     Raises:
-        BadInputError: no markers in it.
+        BadInputError: no pair of markers in it.
     """
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    found = [each for each in _WRITERS if each[0] in text and each[1] in text]
+    writers = ((BEGIN, END, markdown), (SHORT_BEGIN, SHORT_END, short))
+    found = [each for each in writers if 0 <= text.find(each[0]) < text.find(each[1])]
     if not found:
-        raise BadInputError(f"{path}: no {BEGIN} and {END} in it", "put the two lines where the table goes")
+        raise BadInputError(
+            f"{path}: expected {BEGIN} and {END}, or {SHORT_BEGIN} and {SHORT_END}, found neither pair",
+            "put the two lines where the table goes",
+        )
     for begin, end, writer in found:
         before, rest = text.split(begin, 1)
         text = f"{before}{begin}\n{writer(rows)}{end}{rest.split(end, 1)[1]}"
@@ -51,16 +55,16 @@ def write_into(path: Path, rows: Sequence[Row]) -> None:
 
 
 def short(rows: Sequence[Row]) -> str:
-    """One line for each artist, of the first candidate alone."""
-    own = [row for row in rows if row["candidate"] == rows[0]["candidate"]]
+    """One line for each artist, of the first recipe alone."""
+    labels = [row["candidate"] for row in rows if row["kind"] == "recipe"]
+    if not labels:
+        return "No recipe is measured yet.\n"
+    own = sorted((r for r in rows if r["candidate"] == labels[0]), key=lambda row: row["artist"])
     columns = (
         *("artist", "n", f"style 1st of {round(1 / own[0]['chance'])}, base → style"),
         *("KID ratio (`random`)", "`colour-edge`", "whole: style, KID ratio", "content"),
     )
-    return _table(columns, [_short_line(row) for row in sorted(own, key=lambda row: row["artist"])]) + "\n"
-
-
-_WRITERS = ((BEGIN, END, markdown), (SHORT_BEGIN, SHORT_END, short))
+    return _table(columns, [_short_line(row) for row in own]) + "\n"
 
 
 def _short_line(row: Row) -> list[str]:
@@ -68,11 +72,11 @@ def _short_line(row: Row) -> list[str]:
     return [
         row["artist"],
         f"{n['drawings']} / {n['results']}",
-        f"{_number((row.get('style_top1_base') or [None])[0])} → **{_interval(row.get('style_top1'))}**",
+        f"{_first(row.get('style_top1_base'))} → **{_interval(row.get('style_top1'))}**",
         _interval(row.get("kid_ratio")),
-        _number((row.get("kid_colour_edge_ratio") or [None])[0]),
-        f"{_number(whole['style_top1'][0])}, {_number(whole['kid_ratio'][0])}",
-        _number((row.get("content") or [None])[0]),
+        _first(row.get("kid_colour_edge_ratio")),
+        f"{_first(whole['style_top1'])}, {_first(whole['kid_ratio'])}",
+        _first(row.get("content")),
     ]
 
 
@@ -143,7 +147,7 @@ def _line(row: Row) -> list[str]:
         row["artist"],
         f"{n['drawings']} / {n['results']}",
         _interval(row.get("style_top1")),
-        _number((row.get("style_top1_base") or [None])[0]),
+        _first(row.get("style_top1_base")),
         _interval(row.get("content")),
         _interval(row.get("kid")),
         _interval(row.get("kid_ratio")),
@@ -179,6 +183,11 @@ def _table(columns: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
 def _number(value: Any) -> str:
     return "" if value is None else f"{float(value):.2f}"
+
+
+def _first(triple: Sequence[float | None] | None) -> str:
+    """A number without its interval."""
+    return "" if triple is None else _number(triple[0])
 
 
 def _interval(triple: Sequence[float | None] | None) -> str:

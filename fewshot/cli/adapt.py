@@ -72,6 +72,7 @@ def adapt(
     chosen = apply_overrides(load_recipe(recipe, recipes_folder()), overrides or [])
     most = limit_of(memory_limit)
     name, rights = check_name(name), consent_of(consent, consent_by, consent_expires)
+    # A dry run replaces nothing.
     check_request(drawings, name, resume=resume, overwrite=overwrite or dry_run, track=track or ())
     if dry_run:
         from fewshot.training.plan import plan_adaptation

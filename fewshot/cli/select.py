@@ -87,22 +87,21 @@ def select(
     Recipes are trained on folds of the drawings; at each rung the poor ones are pruned. Ctrl-C and kills lose
     little: the same command goes on. The same command in a second terminal helps.
     """
-    from fewshot.training.launch import is_worker, launch, on_cpu, work_alone
-
-    if processes > 1 and not is_worker():
-        code = launch(sys.argv[1:], processes, cpu=on_cpu(processes), together=False)
-        raise typer.Exit(code)
-    # The study shares the trainings out, not the pictures of each.
-    helping = work_alone() > 0
     from fewshot.data.pictures import list_pictures
+    from fewshot.training.launch import is_worker, launch, on_cpu, work_alone
     from fewshot.training.tracking import check_trackers
 
     # Before what trains is loaded: a mistake is told at once.
     list_pictures(drawings)
     check_trackers(track or ())
+    rights, most = consent_of(consent, consent_by, consent_expires), limit_of(memory_limit)
+    if processes > 1 and not is_worker():
+        code = launch(sys.argv[1:], processes, cpu=on_cpu(processes), together=False)
+        raise typer.Exit(code)
+    # The study shares the trainings out, not the pictures of each.
+    helping = work_alone() > 0
     from fewshot.selection import select_recipe
 
-    rights = consent_of(consent, consent_by, consent_expires)
     found = select_recipe(
         drawings,
         name=name,
@@ -125,7 +124,7 @@ def select(
         licence=licence,
         consent=rights,
         track=track or (),
-        memory_limit=limit_of(memory_limit),
+        memory_limit=most,
     )
     if helping:
         return

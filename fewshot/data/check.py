@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from PIL import Image
+
 from fewshot.data.duplicates import Fingerprint, find_twins, fingerprint
 from fewshot.data.hand import describe
 from fewshot.data.hands import HANDS_DISTANCE, TwoHands, as_array, centre_distance, odd_ones, two_hands
@@ -14,7 +16,7 @@ from fewshot.errors import FewshotError
 TINY_SIDE = 128
 """Shortest side in pixels under which a drawing is read but has lost most of its line."""
 _FACE_SIDE = 192
-"""Side of the cuts about faces in which two hands must differ too, px."""
+"""Side of the cuts about faces in which two hands must differ too, px: `describe` shrinks to this."""
 
 FindingKind = Literal[
     "unreadable", "tiny", "duplicate", "near-duplicate", "odd-one-out", "two-hands", "notice"
@@ -30,7 +32,7 @@ class Finding:
     message: str
     """What was found, in a sentence that names the other picture where there is one."""
     hint: str = ""
-    """What to do about it."""
+    """What to do about it, after what all pictures of this finding have in common."""
 
 
 @dataclass(frozen=True)
@@ -178,8 +180,8 @@ def _style(read: Sequence[_Read]) -> tuple[TwoHands, list[tuple[Path, Finding]]]
         hands = replace(hands, flagged=False)
     found: list[tuple[Path, Finding]] = []
     if hands.flagged:
-        share = f"{len(hands.second)} of {len(read)} drawings show {hands.reason}"
-        hint = f"{share}. If they are by two artists or in two techniques, adapt each in a folder of its own."
+        evidence = f"{len(hands.second)} of {len(read)} drawings show {hands.reason}."
+        hint = f"{evidence} If these are two artists or two techniques, adapt each in a folder of its own."
         finding = Finding("two-hands", "looks like a second hand", hint)
         found += [(read[i].path, finding) for i in hands.second]
     # Among two hands nobody is odd: every distance would be measured to the wrong half.
@@ -194,9 +196,7 @@ def _style(read: Sequence[_Read]) -> tuple[TwoHands, list[tuple[Path, Finding]]]
 
 def _differ_in_faces(read: Sequence[_Read], hands: TwoHands) -> bool:
     """Whether a split of whole drawings is one of their faces too, and not of hatched and empty grounds."""
-    # The face parser takes a second to load, and hardly any folder comes to this.
-    from PIL import Image
-
+    # It loads torch and the face parser, and hardly any folder comes to this.
     from fewshot.data.drawing_framing import drawing_square, frame_drawings
 
     squares = [drawing_square(open_picture(one.path), _FACE_SIDE) for one in read]

@@ -12,7 +12,7 @@ from fewshot.output import notice
 from fewshot.selection.storage import WINNER
 from fewshot.selection.study import Study
 from fewshot.training.adapt import adapt_style
-from fewshot.training.runs import has_state, state_file
+from fewshot.training.runs import is_unfinished
 from recipes import Recipe, recipe_hash
 
 _NOTE = "winner"
@@ -50,7 +50,7 @@ def check_name_is_free(style: Style, study: Study) -> None:
     """
     ours = (study.note(_NOTE) or {}).get("name") == style.name
     run = run_folder(style.name)
-    if not (ours or style.overwrite) and ((run / "adapter").exists() or has_state(state_file(run))):
+    if not (ours or style.overwrite) and ((run / "adapter").exists() or is_unfinished(run)):
         raise ConflictError(
             f"there is a style or an unfinished run {style.name!r} already, in {run}",
             "choose another --name, add --overwrite, or compare only, with --no-retrain",
@@ -85,7 +85,7 @@ def train_winner(style: Style, recipe: Recipe, study: Study) -> Path | None:
             base=style.base,
             recipe=recipe,
             photos=style.photos,
-            resume=again and has_state(state_file(run)),
+            resume=again and is_unfinished(run),
             overwrite=replace,
             licence=style.licence,
             consent=style.consent,

@@ -41,7 +41,7 @@ from fewshot.output import notice
 from fewshot.training.pretrain_config import PretrainConfig
 from fewshot.training.pretrain_files import plain_config
 from fewshot.training.pretrain_run import BaseRun, train_base
-from fewshot.training.runs import has_state, state_file
+from fewshot.training.runs import is_unfinished
 
 _LOWER = "lower"
 
@@ -207,7 +207,7 @@ def _train(kind: str, job: Job, template: BaseRun, start: str) -> Path:
     run = replace(template, config=config, architecture=job.architecture, out=part)
     done = folder / f"{run.name}.safetensors"
     if not done.exists():
-        resume = has_state(state_file(folder))
+        resume = is_unfinished(folder)
         path, stopped = train_base(replace(run, resume=resume))
         if stopped:
             raise KeyboardInterrupt

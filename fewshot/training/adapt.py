@@ -23,7 +23,7 @@ from fewshot.sheets import png_bytes
 from fewshot.training.adaptation import Adaptation
 from fewshot.training.parts import world_size
 from fewshot.training.precision import make_accelerator
-from fewshot.training.runs import check_run_is_free, has_state, is_finished, state_file
+from fewshot.training.runs import is_finished, may_replace
 from fewshot.training.state import clear_state
 from fewshot.training.tracking import check_trackers
 from recipes import Recipe, dumps, recipe_hash
@@ -152,9 +152,7 @@ def adapt_style(
     run = run_folder(name)
     if resume and is_finished(run):
         return _finished(run)
-    check_run_is_free(run, resume=resume, overwrite=overwrite)
-    # Whoever began the unfinished run was allowed to replace what is there, or was ended just after that.
-    overwrite = overwrite or (resume and has_state(state_file(run)))
+    overwrite = may_replace(run, resume=resume, overwrite=overwrite)
     model = create_model(base, folders=[home() / "base"])
     style_set = StyleSet.from_folder(drawings, size=model.netG_A.size, crop=recipe.crop)
     for problem in style_set.problems:

@@ -27,7 +27,7 @@ from fewshot.errors import BadInputError, ConflictError, FewshotError, Interrupt
 from fewshot.home import check_name, home, run_folder
 from fewshot.training.adapt import adapt_style
 from fewshot.training.claims import Claims
-from fewshot.training.runs import has_state, state_file
+from fewshot.training.runs import is_unfinished
 from recipes import Recipe, recipe_hash
 
 Wanted = tuple[str, str, list[str]]
@@ -153,7 +153,7 @@ def _train(artist: Artist, wanted: Wanted, job: Job) -> float:
     run = run_folder(artist.name)
     adapter = run / "adapter"
     finished = is_adapter(adapter) and _same(adapter, wanted)
-    unfinished = has_state(state_file(run))
+    unfinished = is_unfinished(run)
     with _quiet(run):
         try:
             outcome = _adapt(

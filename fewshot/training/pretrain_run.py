@@ -26,7 +26,7 @@ from fewshot.training.pretrain import DomainMaker, Pretraining
 from fewshot.training.pretrain_config import PretrainConfig
 from fewshot.training.pretrain_export import Exported, write_base
 from fewshot.training.pretrain_files import Position
-from fewshot.training.runs import has_state, state_file
+from fewshot.training.runs import is_unfinished
 from fewshot.training.tracking import check_trackers
 
 _PREVIEWS = 8
@@ -102,7 +102,7 @@ def train_base(run: BaseRun) -> tuple[Path, bool]:
         raise ConflictError(
             f"{path} exists already", "add --resume to go on training it, or choose another --name"
         )
-    if run.resume and not has_state(state_file(folder)):
+    if run.resume and not is_unfinished(folder):
         raise NotFoundError(f"there is no run to resume in {folder}", "leave --resume out to start one")
     accelerator = _accelerator(run)
     domains = _domain_maker(run, accelerator)

@@ -1,4 +1,4 @@
-"""Where a run keeps what, and whether it may begin. Loads without torch: a mistake is told at once."""
+"""Whether a run may begin, by what its folder holds. Loads without torch: a mistake is told at once."""
 
 from __future__ import annotations
 
@@ -26,45 +26,51 @@ def has_state(path: Path) -> bool:
     return path.exists() or state_before(path).exists()
 
 
+def is_unfinished(run: Path) -> bool:
+    """Whether a run was interrupted, and can be gone on with."""
+    return has_state(state_file(run))
+
+
+def is_finished(run: Path) -> bool:
+    """Whether a run left a style behind, and nothing to go on with."""
+    made = all((run / name).exists() for name in ("adapter", "metrics.json"))
+    return made and not is_unfinished(run)
+
+
 def check_request(
     drawings: Path, name: str, *, resume: bool = False, overwrite: bool = False, track: Sequence[str] = ()
 ) -> None:
-    """Refuse what `adapt_style` would refuse, before what trains is loaded.
+    """Refuse early the commonest of what `adapt_style` refuses once all that trains is loaded.
 
     Raises:
         NotFoundError, BadInputError: no folder with pictures in it.
-        UsageError: an unknown tracker, or one that is not installed.
+        UsageError: no name for a style; an unknown tracker, or one that is not installed.
         ConflictError: the run exists.
     """
     run = run_folder(name)
     check_trackers(track)
     if resume and is_finished(run):
         return
-    check_run_is_free(run, resume=resume, overwrite=overwrite)
+    may_replace(run, resume=resume, overwrite=overwrite)
     list_pictures(drawings)
 
 
-def is_finished(run: Path) -> bool:
-    """Whether a run left a style behind, and nothing to go on with."""
-    return all((run / made).exists() for made in ("adapter", "metrics.json")) and not has_state(
-        state_file(run)
-    )
-
-
-def check_run_is_free(run: Path, *, resume: bool, overwrite: bool) -> None:
-    """Refuse to replace a style, or an unfinished run, that nobody said to replace.
+def may_replace(run: Path, *, resume: bool, overwrite: bool) -> bool:
+    """Whether a style that is there may be replaced.
 
     Raises:
-        ConflictError: there is one.
+        ConflictError: there is a style, or an unfinished run, and nobody said so.
     """
-    unfinished = has_state(state_file(run))
+    unfinished = is_unfinished(run)
     # Whoever began the unfinished run was allowed to replace what is there, or was ended just after that.
-    if (run / "adapter").exists() and not (overwrite or (resume and unfinished)):
+    allowed = overwrite or (resume and unfinished)
+    if (run / "adapter").exists() and not allowed:
         raise ConflictError(
             f"there is a style {run.name!r} already, in {run}", "choose another --name, or add --overwrite"
         )
-    if unfinished and not (resume or overwrite):
+    if unfinished and not allowed:
         raise ConflictError(
             f"there is an unfinished run {run.name!r} in {run}",
             "add --resume to go on, or --overwrite to start anew",
         )
+    return allowed

@@ -35,6 +35,11 @@ def test_without_photos_they_are_pseudo_photos_and_snapshots(drawings: tuple[Sty
     snapshots = make_sources(base, train, None, None).held
     assert len(snapshots) == 24
     assert torch.equal(sources.held[:24], snapshots)
+    # Nor does a large fold push them out.
+    both = make_sources(base, fold, train, None).held
+    assert len(train) > 8
+    assert len(both) == 32
+    assert torch.equal(both[:24], snapshots)
 
 
 def test_photos_that_are_given_are_all_there_is(drawings: tuple[StyleSet, StyleSet], tmp_path: Path) -> None:
