@@ -20,7 +20,7 @@ from fewshot.selection.judge import Judge, Scored
 from fewshot.selection.scores import FoldScore
 from fewshot.training.adaptation import Adaptation
 from fewshot.training.precision import make_accelerator
-from fewshot.training.runs import has_state, state_file
+from fewshot.training.runs import is_unfinished, state_file
 from fewshot.training.sources import make_sources
 from fewshot.training.state import load_state
 from recipes import Recipe
@@ -116,7 +116,7 @@ class Bench:
             raise UnfitError(str(error)) from None
         before = seconds_in(run)
         limit = min(60 * recipe.max_minutes, before + seconds_left)
-        job.train_style(resume=has_state(job.state_path()), max_minutes=limit / 60, until=until)
+        job.train_style(resume=is_unfinished(run), max_minutes=limit / 60, until=until)
         if job.at.step < until and limit <= job.at.seconds < 60 * recipe.max_minutes:
             job.tracking.finish()
             raise OutOfTimeError
