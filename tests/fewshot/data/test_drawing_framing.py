@@ -82,6 +82,18 @@ def test_hidden_face_is_cut_as_the_others() -> None:
     assert min(sides) <= last.side <= max(sides)
 
 
+def test_a_quarter_of_the_faces_is_enough_where_eyes_are_at_one_height() -> None:
+    """Blank sheets are cut as the few faces that are seen, but only if these are alike."""
+    made = sorted(busts("flat", 9, 0.62), key=lambda pair: pair[1][1])
+    blank = [np.full_like(made[0][0], 250)] * 8
+    alike = face_windows([made[4][0]] * 4 + blank, SIZE)
+    assert {window.side for window in alike[4:]} == {alike[0].side}
+    assert alike[0].side < 0.9
+    scattered = face_windows([made[place][0] for place in (0, 1, 7, 8)] + blank, SIZE)
+    assert all(window.found and window.side < 0.9 for window in scattered[:4])
+    assert {window.side for window in scattered[4:]} == {1.0}
+
+
 def test_set_is_framed_and_keeps_its_hashes(tmp_path: Path) -> None:
     for index, (sheet, _) in enumerate(busts("ink", 6, 0.62)):
         Image.fromarray(sheet).save(tmp_path / f"{index}.png")
@@ -93,6 +105,6 @@ def test_set_is_framed_and_keeps_its_hashes(tmp_path: Path) -> None:
 
 
 def test_square_keeps_pixels_to_cut_from() -> None:
-    assert drawing_square(Image.new("RGB", (900, 1200)), 128).shape == (256, 256, 3)
+    assert drawing_square(Image.new("RGB", (900, 1200)), 128).shape == (320, 320, 3)
     assert drawing_square(Image.new("RGB", (200, 150)), 128).shape == (150, 150, 3)
     assert drawing_square(Image.new("RGB", (60, 90)), 128).shape == (128, 128, 3)
