@@ -7,6 +7,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+PARTS = ("ground", "clothes", "hair", "skin", "eyes", "mouth")
+"""Of a face, in the order of a parser's channels; `eval.face_parsing` has the same."""
+
+PARSER_FOLD = 2
+"""Pixels of the lowest stage's photo for one of a parser's answer, along a side."""
+PARSER_BLOCKS = 2
+"""Residual blocks of a parser."""
+
 
 @dataclass(frozen=True)
 class StageSpec:
@@ -46,6 +54,8 @@ class Architecture:
     """Channels after the discriminator's first convolution."""
     d_layers: int = 3
     """Stride-2 convolutions of the discriminator; 3 give 70x70 patches."""
+    parser: int = 0
+    """Width of the frozen network in netG_A that finds the parts of a face in the photo; 0: none is there."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form, read back by `from_dict`."""
@@ -58,12 +68,14 @@ class Architecture:
         return Architecture(stages=tuple(StageSpec(**stage) for stage in data["stages"]), **rest)
 
 
-def multiple_of(stages: Sequence[StageSpec]) -> int:
+def multiple_of(stages: Sequence[StageSpec], parser: int = 0) -> int:
     """Height and width must be a multiple of this, so that every stage's grid comes out even."""
     last = len(stages) - 1
     # Of a stage's picture: its convolutions' strides, and cells of the thumbnail that are all alike.
     own = (math.lcm(s.unshuffle * 2**s.downs, s.film or 1) for s in stages)
-    return math.lcm(*(side * 2 ** (last - k) for k, side in enumerate(own)))
+    # The parser folds the lowest stage's picture and halves it once.
+    finder = (2 * PARSER_FOLD * 2**last,) if parser else ()
+    return math.lcm(*(side * 2 ** (last - k) for k, side in enumerate(own)), *finder)
 
 
 _LIGHT = (
@@ -71,6 +83,9 @@ _LIGHT = (
     StageSpec(size=128, width=48, trunk=96, blocks=4, downs=1, unshuffle=2, kernel=3),
     StageSpec(size=256, width=48, trunk=96, blocks=4, downs=1, unshuffle=4, kernel=3),
 )
+
+_PARSER = 20
+"""`photo_parser.WIDTH`, the one that is trained."""
 
 ARCHITECTURES: dict[str, Architecture] = {
     "scan_tiny": Architecture(
@@ -82,6 +97,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         ),
         ndf=4,
         d_layers=2,
+        parser=2,
     ),
     "scan_paper_256": Architecture(
         stages=(
@@ -91,7 +107,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         ndf=64,
     ),
     # The lowest stage alone, where a trial is cheap.
-    "scan_64": Architecture(stages=_LIGHT[:1]),
-    "scan_128": Architecture(stages=_LIGHT[:2]),
-    "scan_256": Architecture(stages=_LIGHT),
+    "scan_64": Architecture(stages=_LIGHT[:1], parser=_PARSER),
+    "scan_128": Architecture(stages=_LIGHT[:2], parser=_PARSER),
+    "scan_256": Architecture(stages=_LIGHT, parser=_PARSER),
 }

@@ -49,7 +49,7 @@ class BaseArrays:
     @property
     def multiple(self) -> int:
         """Both sides of a picture are multiples of it."""
-        return multiple_of(self.architecture.stages)
+        return multiple_of(self.architecture.stages, self.architecture.parser)
 
 
 def load_arrays(name: str | Path, *, folders: Sequence[Path] = ()) -> BaseArrays:

@@ -89,7 +89,8 @@ class ConvBlock(nn.Module):
     """Reflection padding, convolution, and optionally InstanceNorm and ReLU.
 
     InstanceNorm takes mean and contrast of a picture away, and with them how dark its skin is. `film`,
-    a linear map that starts at zero, gives back what a thumbnail tells of them.
+    a linear map that starts at zero, gives back what a thumbnail tells of them. `place` does the same place
+    by place (SPADE, arXiv 1903.07291, with one linear map): an artist may paint all skin white.
 
     Args:
         inputs, outputs: channels.
@@ -98,8 +99,9 @@ class ConvBlock(nn.Module):
         norm: InstanceNorm with affine parameters after the convolution.
         act: ReLU at the end.
         film: cells a side of the thumbnail (of three channels) that the norm is modulated by; 0: by none.
+        parts: parts of a face whose place modulates the norm; 0: none does.
 
-    `forward` takes `(B, inputs, H, W)` and the thumbnail.
+    `forward` takes `(B, inputs, H, W)`, the thumbnail, and probabilities `(B, parts, h, w)` of any size.
     """
 
     def __init__(
@@ -112,19 +114,26 @@ class ConvBlock(nn.Module):
         norm: bool = True,
         act: bool = True,
         film: int = 0,
+        parts: int = 0,
     ) -> None:
         super().__init__()
         self.pad = ReflectionPad(kernel // 2)
         # InstanceNorm subtracts the mean, so a bias before it would do nothing.
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, bias=not norm)
-        self.norm = InstanceNorm(outputs, relu=act) if norm else nn.Identity()
-        self.act = nn.ReLU() if act and not norm else nn.Identity()
-        # A convolution, so that adapters find it as they find the others.
+        own = norm and not parts
+        self.norm = InstanceNorm(outputs, relu=act and own) if norm else nn.Identity()
+        self.act = nn.ReLU() if act and not own else nn.Identity()
+        # Convolutions, so that adapters find them as they find the others.
         self.film = nn.Conv2d(3 * film**2, 2 * outputs, 1, bias=False) if norm and film else None
+        self.place = nn.Conv2d(parts, 2 * outputs, 1, bias=False) if norm and parts else None
 
-    def forward(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, seen: Tensor | None = None, parts: Tensor | None = None) -> Tensor:
         x = self.conv(self.pad(x))
         x = self.norm(x) if self.film is None else self.norm(x, self.film(seen))
+        if self.place is not None and parts is not None:
+            where = F.interpolate(parts, x.shape[-2:], mode="bilinear")
+            gain, shift = self.place(where).to(x.dtype).chunk(2, 1)
+            x = torch.addcmul(x + shift, x, gain)
         return self.act(x)
 
 
@@ -169,10 +178,10 @@ class SubPixel(nn.Module):
 class UpsampleBlock(nn.Module):
     """Nearest-neighbour upsampling by two and a 3x3 ConvBlock, free of checkerboards (Odena et al. 2016)."""
 
-    def __init__(self, inputs: int, outputs: int, film: int = 0) -> None:
+    def __init__(self, inputs: int, outputs: int, film: int = 0, parts: int = 0) -> None:
         super().__init__()
         self.upsample = nn.Upsample(scale_factor=2, mode="nearest")
-        self.block = ConvBlock(inputs, outputs, film=film)
+        self.block = ConvBlock(inputs, outputs, film=film, parts=parts)
 
-    def forward(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
-        return self.block(self.upsample(x), seen)
+    def forward(self, x: Tensor, seen: Tensor | None = None, parts: Tensor | None = None) -> Tensor:
+        return self.block(self.upsample(x), seen, parts)

@@ -31,6 +31,8 @@ from torch import Tensor
 from base_models.architectures import ARCHITECTURES, Architecture
 from base_models.arrays import DAMAGED, FORMAT, BaseArrays, header_sha256, read_verified
 from base_models.discriminators import PatchGAN
+from base_models.photo_parser import WIDTH as PARSER_WIDTH
+from base_models.photo_parser import load_photo_parser
 from base_models.registry import HEADER_KEY, CheckpointError, discriminators_path
 from base_models.scan import StackedGenerator, init_weights
 
@@ -57,16 +59,29 @@ class BaseModel:
     """The whole header."""
 
 
-def build_generator(architecture: Architecture) -> StackedGenerator:
-    """A fresh generator of an architecture, weights drawn from torch's global generator."""
-    net = StackedGenerator(architecture.stages, fusion=architecture.fusion, skip=architecture.skip)
+def build_generator(architecture: Architecture, *, photos: bool = True) -> StackedGenerator:
+    """A fresh generator of an architecture, weights drawn from torch's global generator.
+
+    Args:
+        architecture: sizes and switches.
+        photos: it draws photos, as netG_A does; only then has it the parser.
+    """
+    net = StackedGenerator(
+        architecture.stages,
+        fusion=architecture.fusion,
+        skip=architecture.skip,
+        parser=architecture.parser if photos else 0,
+    )
     init_weights(net)
     return net
 
 
 def build_networks(architecture: Architecture) -> tuple[StackedGenerator, StackedGenerator]:
-    """Fresh netG_A and netG_B."""
-    return build_generator(architecture), build_generator(architecture)
+    """Fresh netG_A and netG_B; a parser of the trained width is the trained one."""
+    netG_A = build_generator(architecture)
+    if netG_A.parser is not None and architecture.parser == PARSER_WIDTH:
+        load_photo_parser(netG_A.parser)
+    return netG_A, build_generator(architecture, photos=False)
 
 
 def build_discriminator(architecture: Architecture) -> PatchGAN:
@@ -154,12 +169,18 @@ def _load_networks(path: Path, keys: Sequence[str]) -> tuple[dict[str, Any], dic
         architecture = Architecture.from_dict(header["architecture"])
         networks: dict[str, torch.nn.Module] = {}
         for key in keys:
-            networks[key] = build_generator(architecture) if "G" in key else build_discriminator(architecture)
+            networks[key] = _fresh(key, architecture)
             part = {n.removeprefix(f"{key}."): t.float() for n, t in state.items() if n.startswith(f"{key}.")}
             networks[key].load_state_dict(part)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{path} does not fit its own architecture ({error!s:.120})", DAMAGED) from None
     return header, networks
+
+
+def _fresh(key: str, architecture: Architecture) -> torch.nn.Module:
+    if key.startswith("netD"):
+        return build_discriminator(architecture)
+    return build_generator(architecture, photos=key == "netG_A")
 
 
 def make_header(

@@ -11,23 +11,28 @@ gets its input channels in that order (`_folded_order`), which costs nothing whe
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
-from base_models.architectures import Architecture, StageSpec
-
-Arrays = Mapping[str, NDArray[np.float32]]
-"""Parameters of `StackedGenerator.state_dict()`, by name."""
+from base_models.architectures import PARSER_BLOCKS, PARSER_FOLD, Architecture, StageSpec
+from base_models.onnx_builder import INPUT, OUTPUT, Arrays, GraphBuilder
 
 OPSET = 18
 IR_VERSION = 9
-INPUT, OUTPUT = "photo", "drawing"
 _EPS = 1e-5
 """Of `torch.nn.InstanceNorm2d`."""
+
+
+class _Parts(NamedTuple):
+    """Where the parts of a face are."""
+
+    shares: str
+    """Probabilities `(N, parts, h, w)`."""
+    cells: int
+    """Their rows, where the picture has the architecture's size."""
 
 
 def build_onnx(
@@ -43,7 +48,7 @@ def build_onnx(
     Raises:
         KeyError: a parameter is missing.
     """
-    graph = _Graph(arrays)
+    graph = GraphBuilder(arrays)
     out = _generator(graph, architecture, graph.input())
     graph.output(out)
     model = helper.make_model(
@@ -62,91 +67,45 @@ def build_onnx(
     return bytes(model.SerializeToString())
 
 
-class _Graph:
-    """Nodes and constants as they are added; values are names."""
-
-    def __init__(self, arrays: Arrays) -> None:
-        self.arrays = arrays
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
-        self._known: dict[str, str] = {}
-
-    def add(self, kind: str, *inputs: str, **attributes: Any) -> str:
-        name = f"v{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
-        return name
-
-    def constant(self, values: NDArray[Any]) -> str:
-        key = f"{values.dtype}{values.shape}{values.tobytes()!r}" if values.size < 64 else ""
-        if key and key in self._known:
-            return self._known[key]
-        name = f"c{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
-        if key:
-            self._known[key] = name
-        return name
-
-    def numbers(self, *values: float) -> str:
-        return self.constant(np.array(values, np.float32))
-
-    def whole(self, *values: int) -> str:
-        return self.constant(np.array(values, np.int64))
-
-    def parameter(self, name: str) -> NDArray[np.float32]:
-        return np.asarray(self.arrays[name], np.float32)
-
-    def input(self) -> str:
-        x = self.add("Transpose", self.add("Cast", INPUT, to=TensorProto.FLOAT), perm=[0, 3, 1, 2])
-        return self.add("Sub", self.add("Div", x, self.numbers(127.5)), self.numbers(1))
-
-    def output(self, y: str) -> None:
-        y = self.add("Mul", self.add("Add", y, self.numbers(1)), self.numbers(127.5))
-        y = self.add("Clip", self.add("Round", y), self.constant(np.array(0, np.float32)),
-                     self.constant(np.array(255, np.float32)))  # fmt: skip
-        y = self.add("Cast", self.add("Transpose", y, perm=[0, 2, 3, 1]), to=TensorProto.UINT8)
-        self.nodes[-1].output[0] = OUTPUT
-
-    def thumbnail(self, x: str, cells: int) -> str:
-        """`blocks.thumbnail` of pictures whose sides are multiples of `cells`; empty without cells."""
-        if not cells:
-            return ""
-        # (N, 3, H, W) as (N 3, cells, H / cells, cells, W / cells).
-        sides = self.add("Div", self.add("Shape", x, start=2), self.whole(cells))
-        height, width = (self.add("Gather", sides, self.whole(axis), axis=0) for axis in (0, 1))
-        shape = self.add("Concat", self.whole(-1, cells), height, self.whole(cells), width, axis=0)
-        means = self.add("ReduceMean", self.add("Reshape", x, shape), self.whole(2, 4), keepdims=0)
-        return self.add("Reshape", means, self.whole(-1, 3 * cells**2))
-
-    def pad(self, x: str, width: int) -> str:
-        """`ReflectionPad`."""
-        return self.add("Pad", x, self.whole(0, 0, width, width, 0, 0, width, width), mode="reflect")
-
-
-def _generator(graph: _Graph, architecture: Architecture, x: str) -> str:
+def _generator(graph: GraphBuilder, architecture: Architecture, x: str) -> str:
     """`StackedGenerator._run` to its last stage."""
     first, *others = architecture.stages
-    result = _translation(graph, "stages.0", first, [_shrink(graph, x, len(others))])
+    smallest = _shrink(graph, x, len(others))
+    parts = _Parts(_parser(graph, smallest), first.size // PARSER_FOLD) if architecture.parser else None
+    result = _translation(graph, "stages.0", first, [smallest], parts)
     for k, spec in enumerate(others, 1):
-        below = graph.add(
-            "Resize", result, "", graph.numbers(1, 1, 2, 2), mode="linear",
-            coordinate_transformation_mode="half_pixel",
-        )  # fmt: skip
-        seen = _shrink(graph, x, len(others) - k)
-        result = _refinement(graph, f"stages.{k}", spec, architecture, seen, below)
+        seen, below = _shrink(graph, x, len(others) - k), graph.resize(result, 2)
+        result = _refinement(graph, f"stages.{k}", spec, architecture, (seen, below), parts)
     return result
 
 
-def _shrink(graph: _Graph, x: str, halvings: int) -> str:
+def _parser(graph: GraphBuilder, x: str) -> str:
+    """`PhotoParser`."""
+    x = _conv(graph, "parser.stem", _fold(graph, x, PARSER_FOLD), 3, folded=(3, PARSER_FOLD))
+    x = _conv(graph, "parser.down", x, 3, stride=2)
+    for k in range(PARSER_BLOCKS):
+        x = _residual(graph, f"parser.trunk.{k}", x)
+    x = _conv(graph, "parser.up.block", graph.resize(x, 2, "nearest"), 3)
+    return graph.add("Softmax", _conv(graph, "parser.head", x, 3, norm=False, act=False), axis=1)
+
+
+def _shrink(graph: GraphBuilder, x: str, halvings: int) -> str:
     side = 2**halvings
     return graph.add("AveragePool", x, kernel_shape=[side, side], strides=[side, side]) if halvings else x
 
 
 def _refinement(
-    graph: _Graph, name: str, spec: StageSpec, architecture: Architecture, x: str, below: str
+    graph: GraphBuilder,
+    name: str,
+    spec: StageSpec,
+    architecture: Architecture,
+    pictures: tuple[str, str],
+    parts: _Parts | None,
 ) -> str:
-    """`RefinementStage`."""
+    """`RefinementStage`; the pictures are its own and the result of the stage below."""
+    x, below = pictures
     shown = [x, below] if architecture.skip else [below]
-    above = _translation(graph, f"{name}.translation", spec, shown)
+    above = _translation(graph, f"{name}.translation", spec, shown, parts)
     if not architecture.fusion:
         return above
     alpha = _fusion(graph, f"{name}.fusion", spec, (x, below, above))
@@ -154,38 +113,44 @@ def _refinement(
     return graph.add("Add", below, change)
 
 
-def _translation(graph: _Graph, name: str, spec: StageSpec, pictures: Sequence[str]) -> str:
+def _translation(
+    graph: GraphBuilder, name: str, spec: StageSpec, pictures: Sequence[str], parts: _Parts | None
+) -> str:
     """`TranslationStage`; the first picture is the one that it draws."""
     shown = graph.add("Concat", *pictures, axis=1) if len(pictures) > 1 else pictures[0]
-    seen, first = graph.thumbnail(pictures[0], spec.film), (3 * len(pictures), spec)
+    seen, first = graph.thumbnail(pictures[0], spec.film), (3 * len(pictures), spec.unshuffle)
     shown = _fold(graph, shown, spec.unshuffle)
     x = _conv(graph, f"{name}.stem", shown, spec.kernel, seen=seen, folded=first)
     for k in range(spec.downs):
         x = _conv(graph, f"{name}.down.{k}", x, 3, stride=2, seen=seen)
     for k in range(spec.blocks):
-        inner = _conv(graph, f"{name}.trunk.{k}.conv1", x, 3, seen=seen)
-        x = graph.add("Add", x, _conv(graph, f"{name}.trunk.{k}.conv2", inner, 3, act=False, seen=seen))
+        x = _residual(graph, f"{name}.trunk.{k}", x, seen)
     for k in range(spec.downs):
-        x = graph.add(
-            "Resize", x, "", graph.numbers(1, 1, 2, 2), mode="nearest",
-            coordinate_transformation_mode="asymmetric", nearest_mode="floor",
-        )  # fmt: skip
-        x = _conv(graph, f"{name}.up.{k}.block", x, 3, seen=seen)
+        x = graph.resize(x, 2, "nearest")
+        side = spec.size // spec.unshuffle // 2 ** (spec.downs - 1 - k)
+        where = graph.resize(parts.shares, side / parts.cells) if parts else ""
+        x = _conv(graph, f"{name}.up.{k}.block", x, 3, seen=seen, where=where)
     x = _conv(graph, f"{name}.head", x, spec.kernel, norm=False, act=False)
     return graph.add("Tanh", _sub_pixel(graph, x, spec.unshuffle))
 
 
-def _fusion(graph: _Graph, name: str, spec: StageSpec, shown: Sequence[str]) -> str:
+def _residual(graph: GraphBuilder, name: str, x: str, seen: str = "") -> str:
+    """`ResidualBlock`."""
+    inner = _conv(graph, f"{name}.conv1", x, 3, seen=seen)
+    return graph.add("Add", x, _conv(graph, f"{name}.conv2", inner, 3, act=False, seen=seen))
+
+
+def _fusion(graph: GraphBuilder, name: str, spec: StageSpec, shown: Sequence[str]) -> str:
     """`AdaptiveFusion`."""
     seen = graph.thumbnail(shown[0], spec.film)
     x = _fold(graph, graph.add("Concat", *shown, axis=1), spec.unshuffle)
-    x = _conv(graph, f"{name}.conv1", x, 3, seen=seen, folded=(9, spec))
+    x = _conv(graph, f"{name}.conv1", x, 3, seen=seen, folded=(9, spec.unshuffle))
     x = _conv(graph, f"{name}.conv2", x, 3, seen=seen)
     x = _conv(graph, f"{name}.conv3", x, 3, norm=False, act=False)
     return graph.add("Sigmoid", _sub_pixel(graph, x, spec.unshuffle))
 
 
-def _fold(graph: _Graph, x: str, factor: int) -> str:
+def _fold(graph: GraphBuilder, x: str, factor: int) -> str:
     """`torch.nn.PixelUnshuffle`, but for the order of the channels."""
     return graph.add("SpaceToDepth", x, blocksize=factor) if factor > 1 else x
 
@@ -195,7 +160,7 @@ def _folded_order(inputs: int, factor: int) -> NDArray[np.int64]:
     return np.arange(inputs * factor**2).reshape(inputs, factor**2).T.flatten()
 
 
-def _sub_pixel(graph: _Graph, x: str, factor: int) -> str:
+def _sub_pixel(graph: GraphBuilder, x: str, factor: int) -> str:
     """`SubPixel`."""
     if factor == 1:
         return x
@@ -205,7 +170,7 @@ def _sub_pixel(graph: _Graph, x: str, factor: int) -> str:
 
 
 def _conv(
-    graph: _Graph,
+    graph: GraphBuilder,
     name: str,
     x: str,
     kernel: int,
@@ -214,28 +179,33 @@ def _conv(
     norm: bool = True,
     act: bool = True,
     seen: str = "",
-    folded: tuple[int, StageSpec] | None = None,
+    where: str = "",
+    folded: tuple[int, int] | None = None,
 ) -> str:
-    """`ConvBlock`; `folded` gives the channels before folding and the stage, for the first convolution."""
+    """`ConvBlock`; `folded` gives the channels before folding and its factor, for the first convolution."""
     weight = graph.parameter(f"{name}.conv.weight")
-    if folded is not None and folded[1].unshuffle > 1:
-        weight = weight[:, _folded_order(folded[0], folded[1].unshuffle)]
+    if folded is not None and folded[1] > 1:
+        weight = weight[:, _folded_order(*folded)]
     parameters = [graph.constant(weight)]
     if not norm:
         parameters.append(graph.constant(graph.parameter(f"{name}.conv.bias")))
     x = graph.add("Conv", graph.pad(x, kernel // 2), *parameters, strides=[stride, stride])
     if norm:
         x = _modulated(graph, name, x, seen) if seen else _norm(graph, name, x)
+    if where:
+        maps = np.split(graph.parameter(f"{name}.place.weight"), 2)
+        gain, shift = (graph.add("Conv", where, graph.constant(half)) for half in maps)
+        x = graph.add("Add", graph.add("Mul", x, gain), graph.add("Add", x, shift))
     return graph.add("Relu", x) if act else x
 
 
-def _norm(graph: _Graph, name: str, x: str) -> str:
+def _norm(graph: GraphBuilder, name: str, x: str) -> str:
     """`InstanceNorm`."""
     affine = [graph.constant(graph.parameter(f"{name}.norm.{part}")) for part in ("weight", "bias")]
     return graph.add("InstanceNormalization", x, *affine, epsilon=_EPS)
 
 
-def _modulated(graph: _Graph, name: str, x: str, seen: str) -> str:
+def _modulated(graph: GraphBuilder, name: str, x: str, seen: str) -> str:
     """`InstanceNorm` of pictures that each have an affine map of their own: as channels of one picture."""
     gain, shift = np.split(graph.parameter(f"{name}.film.weight")[:, :, 0, 0], 2)
     weight, bias = (graph.parameter(f"{name}.norm.{part}") for part in ("weight", "bias"))

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from base_models.architectures import StageSpec, multiple_of
+from base_models.architectures import PARTS, StageSpec, multiple_of
 from base_models.blocks import ConvBlock, ResidualBlock, SubPixel, UpsampleBlock, thumbnail
+from base_models.photo_parser import PhotoParser
 
 
 class TranslationStage(nn.Module):
@@ -26,11 +27,12 @@ class TranslationStage(nn.Module):
         inputs: channels of the input picture(s), 3 for stage 1 and 6 with the skip connection.
         spec: widths and depth; `spec.unshuffle` folds the picture into channels first, so that the
             convolutions run at 1/unshuffle of the resolution.
+        parts: parts of a face whose place the decoder is told; 0: it is told none.
 
-    `forward` maps `(B, inputs, S, S)` to `(B, 3, S, S)` in [-1, 1].
+    `forward` maps `(B, inputs, S, S)` to `(B, 3, S, S)` in [-1, 1]; it takes the parts' probabilities too.
     """
 
-    def __init__(self, inputs: int, spec: StageSpec) -> None:
+    def __init__(self, inputs: int, spec: StageSpec, parts: int = 0) -> None:
         super().__init__()
         fold = spec.unshuffle**2
         widths = [spec.width * 2**i for i in range(spec.downs)] + [spec.trunk]
@@ -39,16 +41,18 @@ class TranslationStage(nn.Module):
         self.stem = ConvBlock(inputs * fold, widths[0], spec.kernel, film=spec.film)
         self.down = nn.ModuleList(ConvBlock(a, b, stride=2, film=spec.film) for a, b in pairwise(widths))
         self.trunk = nn.ModuleList(ResidualBlock(spec.trunk, spec.film) for _ in range(spec.blocks))
-        self.up = nn.ModuleList(UpsampleBlock(a, b, spec.film) for a, b in pairwise(widths[::-1]))
+        self.up = nn.ModuleList(UpsampleBlock(a, b, spec.film, parts) for a, b in pairwise(widths[::-1]))
         self.head = ConvBlock(widths[0], 3 * fold, spec.kernel, norm=False, act=False)
         self.unfold = SubPixel(spec.unshuffle)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, parts: Tensor | None = None) -> Tensor:
         # Of what is drawn, be that the photo or, without the skip connection, the result of the stage below.
         seen = thumbnail(x[:, :3], self.cells)
         x = self.stem(self.fold(x), seen)
-        for block in (*self.down, *self.trunk, *self.up):
+        for block in (*self.down, *self.trunk):
             x = block(x, seen)
+        for block in self.up:
+            x = block(x, seen, parts)
         return torch.tanh(self.unfold(self.head(x)))
 
 
@@ -86,16 +90,17 @@ class RefinementStage(nn.Module):
         spec: the stage's sizes.
         fusion: learned fusion; without it the translation replaces the result below.
         skip: feed the input picture again; without it only the result below is seen.
+        parts: as in `TranslationStage`.
     """
 
-    def __init__(self, spec: StageSpec, *, fusion: bool = True, skip: bool = True) -> None:
+    def __init__(self, spec: StageSpec, *, fusion: bool = True, skip: bool = True, parts: int = 0) -> None:
         super().__init__()
         self.skip = skip
-        self.translation = TranslationStage(6 if skip else 3, spec)
+        self.translation = TranslationStage(6 if skip else 3, spec, parts)
         self.fusion = AdaptiveFusion(9, spec) if fusion else None
 
-    def forward(self, x: Tensor, below: Tensor) -> Tensor:
-        above = self.translation(torch.cat([x, below], 1) if self.skip else below)
+    def forward(self, x: Tensor, below: Tensor, parts: Tensor | None = None) -> Tensor:
+        above = self.translation(torch.cat([x, below], 1) if self.skip else below, parts)
         if self.fusion is None:
             return above
         alpha = self.fusion(x, below, above)
@@ -108,12 +113,15 @@ class StackedGenerator(nn.Module):
     Args:
         stages: sizes of the stages, coarse to fine; each works at twice the resolution of the one before.
         fusion, skip: the paper's two parts, switchable for the ablation.
+        parser: width of the network that tells the decoders what part of a face is where; 0: none does.
 
     `forward` maps `(B, 3, H, W)` in [-1, 1] to the same shape and range; H and W are multiples of
     `multiple`.
     """
 
-    def __init__(self, stages: Sequence[StageSpec], *, fusion: bool = True, skip: bool = True) -> None:
+    def __init__(
+        self, stages: Sequence[StageSpec], *, fusion: bool = True, skip: bool = True, parser: int = 0
+    ) -> None:
         super().__init__()
         if not stages:
             raise ValueError("a StackedGenerator needs at least one stage")
@@ -121,8 +129,13 @@ class StackedGenerator(nn.Module):
             if upper.size != 2 * lower.size:
                 raise ValueError(f"stage sizes must double: {upper.size} px follows {lower.size} px")
         self.specs = tuple(stages)
-        self.stages = nn.ModuleList([TranslationStage(3, stages[0])])
-        self.stages.extend(RefinementStage(spec, fusion=fusion, skip=skip) for spec in stages[1:])
+        parts = len(PARTS) if parser else 0
+        self.stages = nn.ModuleList([TranslationStage(3, stages[0], parts)])
+        self.stages.extend(
+            RefinementStage(spec, fusion=fusion, skip=skip, parts=parts) for spec in stages[1:]
+        )
+        # Neither base training nor adapters change it: what they learn is what to do with its answers.
+        self.parser = PhotoParser(parser).requires_grad_(False) if parser else None
         self.name_or_path = ""
 
     @property
@@ -133,7 +146,7 @@ class StackedGenerator(nn.Module):
     @property
     def multiple(self) -> int:
         """See `architectures.multiple_of`."""
-        return multiple_of(self.specs)
+        return multiple_of(self.specs, int(self.parser is not None))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.forward_all(x)[-1]
@@ -146,12 +159,23 @@ class StackedGenerator(nn.Module):
         """The result of the first `count` stages alone, `x` being at the size of the last of them."""
         return self._run(x, count)[-1]
 
+    def find_parts(self, x: Tensor, count: int) -> Tensor | None:
+        """What part of a face is where, `(B, parts, h, w)`, in pictures at the size of stage `count`.
+
+        None without a parser. No gradient is sent through it.
+        """
+        if self.parser is None:
+            return None
+        with torch.no_grad():
+            return self.parser(self._shrink(x, count - 1))
+
     def _run(self, x: Tensor, count: int) -> list[Tensor]:
-        result = self.stages[0](self._shrink(x, count - 1))
+        parts = self.find_parts(x, count)
+        result = self.stages[0](self._shrink(x, count - 1), parts)
         results = [result]
         for k in range(1, count):
             below = F.interpolate(result, scale_factor=2, mode="bilinear")
-            result = self.stages[k](self._shrink(x, count - 1 - k), below)
+            result = self.stages[k](self._shrink(x, count - 1 - k), below, parts)
             results.append(result)
         return results
 
@@ -174,6 +198,8 @@ def init_weights(net: nn.Module, std: float = 0.02) -> nn.Module:
             nn.init.ones_(module.weight)
             nn.init.zeros_(module.bias)
     for module in net.modules():
-        if isinstance(module, ConvBlock) and module.film is not None:
-            nn.init.zeros_(module.film.weight)
+        if isinstance(module, ConvBlock):
+            for modulation in (module.film, module.place):
+                if modulation is not None:
+                    nn.init.zeros_(modulation.weight)
     return net

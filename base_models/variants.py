@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 
-from base_models.architectures import Architecture, StageSpec
+from base_models.architectures import PARSER_BLOCKS, PARSER_FOLD, PARTS, Architecture, StageSpec
 
 STAGE_1, ONE_STAGE, STACKED = "stage1", "one_stage", "stacked"
 NO_SKIP, NO_FUSION, FULL = "no_skip", "no_fusion", "full"
@@ -34,6 +34,8 @@ def variants(full: Architecture) -> dict[str, Architecture]:
     - `no_skip`: without the input picture, with fusion. `no_fusion`: with the input picture, without fusion.
     - `full`: as given.
 
+    None has the parser, which is not the paper's and which one stage would be shown at another size.
+
     Args:
         full: two or more stages, with skip connection and fusion.
 
@@ -43,6 +45,7 @@ def variants(full: Architecture) -> dict[str, Architecture]:
     """
     if len(full.stages) < 2 or not (full.skip and full.fusion):
         raise ValueError("an ablation starts from an architecture of several stages with skip and fusion")
+    full = replace(full, parser=0)
     return {
         STAGE_1: replace(full, stages=full.stages[:1]),
         ONE_STAGE: one_stage(full),
@@ -78,19 +81,29 @@ def one_stage(full: Architecture) -> Architecture:
 def parameters(architecture: Architecture) -> int:
     """Parameters of one direction, from the sizes alone; `counts.count_parameters` counts the same."""
     first, *rest = architecture.stages
-    total = _translation(3, first)
+    parts = len(PARTS) if architecture.parser else 0
+    total = _translation(3, first, parts) + (_parser(architecture.parser) if parts else 0)
     for stage in rest:
-        total += _translation(6 if architecture.skip else 3, stage)
+        total += _translation(6 if architecture.skip else 3, stage, parts)
         total += _fusion(stage) if architecture.fusion else 0
     return total
 
 
-def _translation(inputs: int, spec: StageSpec) -> int:
+def _parser(width: int) -> int:
+    """`photo_parser.PhotoParser`."""
+    plain = StageSpec(size=0, width=0, trunk=0, blocks=0, film=0)
+    folded, below = 3 * PARSER_FOLD**2, 2 * width
+    ends = _block(plain, folded, width) + _block(plain, width, below) + _block(plain, below, width)
+    return ends + 2 * PARSER_BLOCKS * _block(plain, below, below) + _plain(width, len(PARTS))
+
+
+def _translation(inputs: int, spec: StageSpec, parts: int) -> int:
     """`scan.TranslationStage`."""
     fold = spec.unshuffle**2
     widths = [spec.width * 2**i for i in range(spec.downs)] + [spec.trunk]
     total = _block(spec, inputs * fold, widths[0], spec.kernel)
     total += sum(_block(spec, a, b) + _block(spec, b, a) for a, b in pairwise(widths))
+    total += sum(parts * 2 * width for width in widths[:-1])
     total += 2 * spec.blocks * _block(spec, spec.trunk, spec.trunk)
     return total + _plain(widths[0], 3 * fold, spec.kernel)
 

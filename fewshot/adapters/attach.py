@@ -111,8 +111,10 @@ def attach_adapter(
 
 
 def _config(netG_A: nn.Module, method: str, rank: int, alpha: float, train_norms: bool) -> PeftConfig:
-    convolutions = {n: m for n, m in netG_A.named_modules() if isinstance(m, nn.Conv2d)}
-    norms = [n for n, m in netG_A.named_modules() if isinstance(m, nn.InstanceNorm2d) and m.affine]
+    # What finds the parts of a face stays as it is: an adapter learns how an artist paints them.
+    modules = {n: m for n, m in netG_A.named_modules() if not n.startswith("parser.")}
+    convolutions = {n: m for n, m in modules.items() if isinstance(m, nn.Conv2d)}
+    norms = [n for n, m in modules.items() if isinstance(m, nn.InstanceNorm2d) and m.affine]
     if method in ("norm-only", "full"):
         targets = norms if method == "norm-only" else [*convolutions, *norms]
         return LNTuningConfig(target_modules=_one_regex(targets))
@@ -139,11 +141,11 @@ def _config(netG_A: nn.Module, method: str, rank: int, alpha: float, train_norms
 
 
 def _divisible(convolutions: Mapping[str, nn.Conv2d], side: int) -> list[str]:
-    """The convolutions whose I·k² is a multiple of the blocks' side, but for `film`, which starts at zero."""
+    """The convolutions whose I·k² is a multiple of the blocks' side, but for those that start at zero."""
     names = [
         name
         for name, module in convolutions.items()
-        if side > 1 and module.weight[0].numel() % side == 0 and not name.endswith(".film")
+        if side > 1 and module.weight[0].numel() % side == 0 and not name.endswith((".film", ".place"))
     ]
     if not names:
         raise UsageError(

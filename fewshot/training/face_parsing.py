@@ -130,7 +130,7 @@ def _kept(rendered: Tensor) -> int:
 
 def _on_rendered(student: FaceParser, pictures: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
     both = torch.cat([pictures.float() / 255, _shares(labels, _RENDERED)], 1)
-    shown, shares = _turned(both, generator).split([3, len(PARTS)], 1)
+    shown, shares = turned_at_random(both, generator).split([3, len(PARTS)], 1)
     logits = _logits(student, _looked(shown, generator))
     weights = logits.new_tensor(_WEIGHTS).view(1, -1, 1, 1)
     shares = F.adaptive_avg_pool2d(shares, CELLS)
@@ -146,7 +146,7 @@ def _on_unlabelled(
 ) -> Tensor:
     count = settings.batch // len(pools)
     parts = [pool[torch.randint(0, len(pool), (count,), generator=generator)] for pool in pools]
-    shown = _turned(torch.cat(parts).float() / 255, generator)
+    shown = turned_at_random(torch.cat(parts).float() / 255, generator)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         both = teacher(shown) + teacher(shown.flip(-1)).flip(-1)
     confidence, answers = (both / 2).max(1)
@@ -174,7 +174,7 @@ def _shares(labels: Tensor, side: int = CELLS) -> Tensor:
     return F.adaptive_avg_pool2d(F.one_hot(labels.long(), len(PARTS)).permute(0, 3, 1, 2).float(), side)
 
 
-def _turned(images: Tensor, generator: torch.Generator) -> Tensor:
+def turned_at_random(images: Tensor, generator: torch.Generator) -> Tensor:
     """`(B, C, _SEEN, _SEEN)`: moved, turned, mirrored, nearer or further."""
     count = len(images)
 

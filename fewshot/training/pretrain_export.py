@@ -10,10 +10,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from base_models.checkpoint import BaseModel, content_sha256, load_checkpoint, save_checkpoint
+from base_models.checkpoint import (
+    BaseModel,
+    build_generator,
+    content_sha256,
+    load_checkpoint,
+    save_checkpoint,
+)
 from base_models.counts import count_macs, count_parameters
 from base_models.registry import discriminators_path
-from base_models.scan import StackedGenerator
 from fewshot.files import atomic_write_bytes, atomic_write_text
 from fewshot.training.pretrain_files import plain_config
 from fewshot.training.stage import StageTrainer
@@ -42,7 +47,7 @@ def export_checkpoint(run: Pretraining, trainer: StageTrainer) -> Exported:
     nets: dict[str, nn.Module] = {}
     with trainer.ema.applied(trainer.G):
         for key, net in (("netG_A", run.netG_A), ("netG_B", run.netG_B)):
-            part = StackedGenerator(architecture.stages, fusion=architecture.fusion, skip=architecture.skip)
+            part = build_generator(architecture, photos=net is run.netG_A)
             # The stages above, which the part does not have, are still random.
             wanted = part.state_dict().keys()
             part.load_state_dict({name: t for name, t in net.state_dict().items() if name in wanted})
@@ -117,7 +122,7 @@ def base_card(model: BaseModel, size: int) -> str:
 A SCAN base model (arXiv 1807.08536): redraws photos as drawings (`netG_A`) and back (`netG_B`).
 
 - RGB pictures of {side} px
-- {parameters:,} parameters in each direction, {macs} for one {side} px pass
+- {parameters:,} parameters from photo to drawing, {macs} for one {side} px pass
 - file: {size / 1e6:.2f} MB, float16, both directions; the discriminators have a file of their own
 - sha256 of header and tensors: `{model.sha256}`
 - licence of the training data: {model.header["licence"]}
@@ -126,7 +131,8 @@ A SCAN base model (arXiv 1807.08536): redraws photos as drawings (`netG_A`) and 
 |---|---|---|---|---|---|---|
 {stages}
 
-Adaptive fusion: {yes[model.architecture.fusion]}. Skip connection: {yes[model.architecture.skip]}.
+Adaptive fusion: {yes[model.architecture.fusion]}. Skip connection: {yes[model.architecture.skip]}. Finds the parts of a
+face in the photo: {yes[model.netG_A.parser is not None]}.
 
 ## Training
 

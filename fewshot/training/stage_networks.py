@@ -78,12 +78,13 @@ class StageNet(nn.Module):
         return self._generator[0]
 
     def forward(self, x: Tensor) -> Tensor:
+        parts = self.generator.find_parts(x, self.index + 1)
         if self.index == 0:
-            return self.stage(x)
+            return self.stage(x, parts)
         with torch.set_grad_enabled(self.through_lower and torch.is_grad_enabled()):
             lower = self.generator.forward_first(F.avg_pool2d(x, 2), self.index)
             below = F.interpolate(lower, scale_factor=2, mode="bilinear")
-        return self.stage(x, below)
+        return self.stage(x, below, parts)
 
 
 class StageNetworks:

@@ -13,11 +13,13 @@ from base_models.scan import StackedGenerator
 
 
 def convolutions(net: nn.Module) -> list[str]:
-    return [name for name, module in net.named_modules() if isinstance(module, nn.Conv2d)]
+    """All but the parser's, which stays as it is."""
+    names = [name for name, module in net.named_modules() if isinstance(module, nn.Conv2d)]
+    return [name for name in names if not name.startswith("parser.")]
 
 
 def adapted(net: StackedGenerator) -> PeftModel:
-    config = LoraConfig(r=2, target_modules=r".*\.(conv|film)", init_lora_weights=False)
+    config = LoraConfig(r=2, target_modules=r"stages\..*\.(conv|film|place)", init_lora_weights=False)
     return get_peft_model(net, config)
 
 

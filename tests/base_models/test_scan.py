@@ -17,10 +17,10 @@ from base_models.scan import AdaptiveFusion, RefinementStage, StackedGenerator, 
 
 README = Path(__file__).resolve().parents[2] / "base_models" / "README.md"
 COUNTS = {
-    "scan_tiny": (7_483, 1_125_120),
-    "scan_64": (2_145_091, 680_441_856),
-    "scan_128": (3_012_435, 1_669_082_112),
-    "scan_256": (3_943_763, 2_919_604_224),
+    "scan_tiny": (8_677, 1_185_408),
+    "scan_64": (2_221_969, 710_080_512),
+    "scan_128": (3_089_889, 1_701_080_064),
+    "scan_256": (4_021_793, 2_953_961_472),
     "scan_paper_256": (16_460_103, 56_290_381_824),
 }
 

@@ -33,11 +33,11 @@ def test_a_blend_is_one_file_that_draws_alone(make_style: MakeStyle, tmp_path: P
     code, _ = run("export", "ink:0.6", "oil:0.4", "-o", str(path))
     assert code == 0
     onnx.checker.check_model(str(path), full_check=True)
-    shape = (2, 44, 64, 3)
+    shape = (2, 48, 64, 3)
     photos = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     (drawn,) = onnxruntime.InferenceSession(path).run(["drawing"], {"photo": photos})
     engine = open_engine(*load_blend(["ink:0.6", "oil:0.4"], None), "torch")
-    engine.size = 44
+    engine.size = 48
     theirs = engine.stylize(photos.transpose(0, 3, 1, 2)).transpose(0, 2, 3, 1)
     assert np.abs(drawn.astype(int) - theirs).max() <= 2
 

@@ -24,12 +24,12 @@ def equal(one: nn.Module, other: nn.Module | None) -> bool:
 def test_stages_are_copied_as_far_as_they_fit() -> None:
     start = create_model("scan_tiny", seed=3).netG_A
     third = StageSpec(size=64, width=4, trunk=8, blocks=1, downs=1, unshuffle=2, kernel=3, fusion_width=4)
-    taller = StackedGenerator([*STAGES, third])
+    taller = StackedGenerator([*STAGES, third], parser=2)
     random_third = {name: tensor.clone() for name, tensor in taller.stages[2].state_dict().items()}
     assert copy_stages(start, taller) == 2
     assert all(equal(taller.stages[k], start.stages[k]) for k in range(2))
     assert all(torch.equal(random_third[n], t) for n, t in taller.stages[2].state_dict().items())
-    wider_second = StackedGenerator([STAGES[0], replace(STAGES[1], width=6)])
+    wider_second = StackedGenerator([STAGES[0], replace(STAGES[1], width=6)], parser=2)
     assert copy_stages(start, wider_second) == 1
     assert equal(wider_second.stages[0], start.stages[0])
 
