@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from base_models.onnx_graph import INPUT, OPSET, OUTPUT, build_onnx
+from base_models.onnx_builder import INPUT, OUTPUT
+from base_models.onnx_graph import OPSET, build_onnx
 from fewshot.adapters.algebra import blend
 from fewshot.consent import require
 from fewshot.errors import ConflictError, UsageError

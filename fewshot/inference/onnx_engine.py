@@ -8,7 +8,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from base_models.onnx_graph import INPUT, OUTPUT, build_onnx
+from base_models.onnx_builder import INPUT, OUTPUT
+from base_models.onnx_graph import build_onnx
 from fewshot.adapters.algebra import blend
 from fewshot.consent import require
 from fewshot.errors import UsageError

@@ -131,8 +131,8 @@ A SCAN base model (arXiv 1807.08536): redraws photos as drawings (`netG_A`) and 
 |---|---|---|---|---|---|---|
 {stages}
 
-Adaptive fusion: {yes[model.architecture.fusion]}. Skip connection: {yes[model.architecture.skip]}. Finds the parts of a
-face in the photo: {yes[model.netG_A.parser is not None]}.
+Adaptive fusion: {yes[model.architecture.fusion]}. Skip connection: {yes[model.architecture.skip]}.
+Finds the parts of a face in the photo: {yes[model.netG_A.parser is not None]}.
 
 ## Training
 
