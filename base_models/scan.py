@@ -155,9 +155,15 @@ class StackedGenerator(nn.Module):
         """The result of every stage, coarse to fine, each at its own resolution."""
         return self._run(x, len(self.stages))
 
-    def forward_first(self, x: Tensor, count: int) -> Tensor:
-        """The result of the first `count` stages alone, `x` being at the size of the last of them."""
-        return self._run(x, count)[-1]
+    def forward_first(self, x: Tensor, count: int, parts: Tensor | None = None) -> Tensor:
+        """The result of the first `count` stages alone, `x` being at the size of the last of them.
+
+        Args:
+            x: pictures.
+            count: how many stages.
+            parts: what `find_parts` gave, if that is known.
+        """
+        return self._run(x, count, parts)[-1]
 
     def find_parts(self, x: Tensor, count: int) -> Tensor | None:
         """What part of a face is where, `(B, parts, h, w)`, in pictures at the size of stage `count`.
@@ -169,8 +175,8 @@ class StackedGenerator(nn.Module):
         with torch.no_grad():
             return self.parser(self._shrink(x, count - 1))
 
-    def _run(self, x: Tensor, count: int) -> list[Tensor]:
-        parts = self.find_parts(x, count)
+    def _run(self, x: Tensor, count: int, parts: Tensor | None = None) -> list[Tensor]:
+        parts = self.find_parts(x, count) if parts is None else parts
         result = self.stages[0](self._shrink(x, count - 1), parts)
         results = [result]
         for k in range(1, count):

@@ -82,7 +82,7 @@ class StageNet(nn.Module):
         if self.index == 0:
             return self.stage(x, parts)
         with torch.set_grad_enabled(self.through_lower and torch.is_grad_enabled()):
-            lower = self.generator.forward_first(F.avg_pool2d(x, 2), self.index)
+            lower = self.generator.forward_first(F.avg_pool2d(x, 2), self.index, parts)
             below = F.interpolate(lower, scale_factor=2, mode="bilinear")
         return self.stage(x, below, parts)
 

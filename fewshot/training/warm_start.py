@@ -21,14 +21,14 @@ def copy_stages(start: StackedGenerator, net: StackedGenerator) -> int:
             break
         ours.load_state_dict(theirs.state_dict())
         count += 1
-    if net.parser is not None and start.parser is not None:
-        # The stages have learned to hear this one.
-        net.parser.load_state_dict(start.parser.state_dict())
     if count == 0:
         raise BadInputError(
             f"{start.name_or_path} has no stage in common with this architecture",
             "start from a base of the same family, such as scan_128 for scan_256",
         )
+    if net.parser is not None and start.parser is not None:
+        # The stages have learned to heed this one.
+        net.parser.load_state_dict(start.parser.state_dict())
     return count
 
 
