@@ -10,6 +10,8 @@ from typing import Any
 PARTS = ("ground", "clothes", "hair", "skin", "eyes", "mouth")
 """Of a face, in the order of a parser's channels; `eval.face_parsing` has the same."""
 
+PARSER_WIDTH = 20
+"""Of the parser that is trained (`photo_parser.py`)."""
 PARSER_FOLD = 2
 """Pixels of the lowest stage's photo for one of a parser's answer, along a side."""
 PARSER_BLOCKS = 2
@@ -84,9 +86,6 @@ _LIGHT = (
     StageSpec(size=256, width=48, trunk=96, blocks=4, downs=1, unshuffle=4, kernel=3),
 )
 
-_PARSER = 20
-"""`photo_parser.WIDTH`, the one that is trained."""
-
 ARCHITECTURES: dict[str, Architecture] = {
     "scan_tiny": Architecture(
         stages=(
@@ -107,7 +106,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         ndf=64,
     ),
     # The lowest stage alone, where a trial is cheap.
-    "scan_64": Architecture(stages=_LIGHT[:1], parser=_PARSER),
-    "scan_128": Architecture(stages=_LIGHT[:2], parser=_PARSER),
-    "scan_256": Architecture(stages=_LIGHT, parser=_PARSER),
+    "scan_64": Architecture(stages=_LIGHT[:1], parser=PARSER_WIDTH),
+    "scan_128": Architecture(stages=_LIGHT[:2], parser=PARSER_WIDTH),
+    "scan_256": Architecture(stages=_LIGHT, parser=PARSER_WIDTH),
 }

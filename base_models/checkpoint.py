@@ -28,10 +28,9 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from base_models.architectures import ARCHITECTURES, Architecture
+from base_models.architectures import ARCHITECTURES, PARSER_WIDTH, Architecture
 from base_models.arrays import DAMAGED, FORMAT, BaseArrays, header_sha256, read_verified
 from base_models.discriminators import PatchGAN
-from base_models.photo_parser import WIDTH as PARSER_WIDTH
 from base_models.photo_parser import load_photo_parser
 from base_models.registry import HEADER_KEY, CheckpointError, discriminators_path
 from base_models.scan import StackedGenerator, init_weights

@@ -19,8 +19,6 @@ from base_models.arrays import DAMAGED
 from base_models.blocks import ConvBlock, ResidualBlock, UpsampleBlock
 from base_models.registry import CheckpointError
 
-WIDTH = 20
-"""Of the trained parser."""
 WEIGHTS = Path(__file__).parent / "weights" / "photo_parser.safetensors"
 
 

@@ -15,21 +15,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save
 from torch import Tensor
 from torch.nn import functional as F
 
-from base_models.architectures import PARTS
-from base_models.photo_parser import WEIGHTS, WIDTH, PhotoParser
+from base_models.architectures import PARSER_WIDTH, PARTS
+from base_models.photo_parser import WEIGHTS, PhotoParser
 from base_models.scan import init_weights
 from eval.face_parsing import CELLS, FaceParser, load_face_parser
 from fewshot.data.augment import relit
 from fewshot.data.packs import load_pack
-from fewshot.files import atomic_write_bytes
 from fewshot.output import notice
 from fewshot.samples import SNAPSHOT
 from fewshot.samples.draw import draw_one
 from fewshot.training.face_parsing import turned_at_random
+from fewshot.training.shipped import save_shipped
 
 _STORED, _TAUGHT = 160, 128
 """Side of the stored photos and of what the teacher is shown, px; the student sees half of it."""
@@ -67,7 +66,7 @@ def train(settings: Settings, pools: list[Tensor], held: Tensor) -> PhotoParser:
     """
     torch.manual_seed(settings.seed)
     generator = torch.Generator().manual_seed(settings.seed)
-    teacher, student = load_face_parser(), PhotoParser(WIDTH)
+    teacher, student = load_face_parser(), PhotoParser(PARSER_WIDTH)
     init_weights(student, 0.05)
     answers = [_answers(teacher, pool) for pool in pools]
     optimizer = torch.optim.AdamW(student.parameters(), settings.lr, weight_decay=1e-3)
@@ -159,9 +158,7 @@ def main() -> None:
     notice(f"{[len(pool) for pool in pools]} photos to learn on, {len(held)} to measure with")
     net = train(settings, pools, held)
     figures = {name: round(value, 3) for name, value in overlap(net, load_face_parser(), held).items()}
-    state = {name: tensor.half().contiguous() for name, tensor in net.state_dict().items()}
-    facts = {**asdict(settings), "iou": figures}
-    atomic_write_bytes(options["out"], save(state, metadata={"photo_parser": json.dumps(facts)}))
+    save_shipped(net, options["out"], "photo_parser", {**asdict(settings), "iou": figures})
     notice(f"wrote {options['out']} ({options['out'].stat().st_size / 1e6:.2f} MB): {json.dumps(figures)}")
 
 

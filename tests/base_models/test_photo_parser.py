@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from base_models.architectures import ARCHITECTURES, PARTS
+from base_models.architectures import ARCHITECTURES, PARSER_WIDTH, PARTS
 from base_models.blocks import ConvBlock
 from base_models.checkpoint import build_networks
-from base_models.photo_parser import WIDTH, PhotoParser, load_photo_parser
+from base_models.photo_parser import PhotoParser, load_photo_parser
 from base_models.registry import CheckpointError, create_model, list_models
 from eval import face_parsing
 from fewshot.samples import SNAPSHOT
@@ -33,7 +33,7 @@ def snapshots(count: int, size: int = 64) -> tuple[Tensor, Tensor]:
 
 @pytest.fixture(scope="module")
 def parser() -> PhotoParser:
-    net = PhotoParser(WIDTH)
+    net = PhotoParser(PARSER_WIDTH)
     load_photo_parser(net)
     return net.eval().requires_grad_(False)
 
@@ -116,7 +116,7 @@ def test_a_damaged_file_is_told(tmp_path: Path) -> None:
         if content is not None:
             path.write_bytes(content)
         with pytest.raises(CheckpointError, match="photo_parser") as caught:
-            load_photo_parser(PhotoParser(WIDTH), path)
+            load_photo_parser(PhotoParser(PARSER_WIDTH), path)
         assert "reinstall" in caught.value.hint
     with pytest.raises(CheckpointError):
         load_photo_parser(PhotoParser(4))

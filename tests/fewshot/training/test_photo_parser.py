@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import torch
 
-from base_models.photo_parser import WIDTH, PhotoParser
+from base_models.architectures import PARSER_WIDTH
+from base_models.photo_parser import PhotoParser
 from base_models.scan import init_weights
 from eval.face_parsing import load_face_parser
 from fewshot.data.packs import load_pack
@@ -19,7 +20,7 @@ def test_a_few_steps_come_nearer_to_the_teacher_and_give_the_same_weights_again(
     pools, held = [photos[:6], photos[6:12], photos[:6]], photos[12:]
     teacher = load_face_parser()
     torch.manual_seed(SETTINGS.seed)
-    fresh = PhotoParser(WIDTH)
+    fresh = PhotoParser(PARSER_WIDTH)
     init_weights(fresh, 0.05)
     untaught = overlap(fresh, teacher, held)
     taught = overlap(train(SETTINGS, pools, held), teacher, held)
