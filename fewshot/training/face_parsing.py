@@ -32,7 +32,7 @@ from fewshot.samples import SNAPSHOT, sample_hands
 from fewshot.samples.face import FacePlan
 from fewshot.samples.labels import draw_labelled
 from fewshot.training.pseudo_hands import draw_hand
-from fewshot.training.shipped import save_shipped
+from fewshot.training.shipped import parse_settings, save_shipped
 
 _RENDERED, _SEEN = 160, 128
 """Side of the stored pictures and of what the network is shown, px."""
@@ -208,10 +208,7 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, required=True, help="folder of picture packs and artists")
     parser.add_argument("--out", type=Path, default=WEIGHTS)
-    for name, value in asdict(Settings()).items():
-        parser.add_argument(f"--{name}", type=type(value), default=value)
-    options = vars(parser.parse_args())
-    settings = Settings(**{name: options[name] for name in asdict(Settings())})
+    settings, options = parse_settings(parser, Settings())
     unlabelled = load_unlabelled(options["data"])
     notice(f"{[len(pool) for pool in unlabelled]} photos, anime faces and drawings without labels")
     rendered = render(settings)

@@ -28,7 +28,7 @@ from fewshot.output import notice
 from fewshot.samples import SNAPSHOT
 from fewshot.samples.draw import draw_one
 from fewshot.training.face_parsing import turned_at_random
-from fewshot.training.shipped import save_shipped
+from fewshot.training.shipped import parse_settings, save_shipped
 
 _STORED, _TAUGHT = 160, 128
 """Side of the stored photos and of what the teacher is shown, px; the student sees half of it."""
@@ -146,10 +146,7 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, required=True, help="folder of photo packs")
     parser.add_argument("--out", type=Path, default=WEIGHTS)
-    for name, value in asdict(Settings()).items():
-        parser.add_argument(f"--{name}", type=type(value), default=value)
-    options = vars(parser.parse_args())
-    settings = Settings(**{name: options[name] for name in asdict(Settings())})
+    settings, options = parse_settings(parser, Settings())
     names = ("photos_256", "photos_lfw_112")
     packs = [load_pack(options["data"] / f"{name}.tar", _STORED, limit=3200) for name in names]
     pools = [torch.from_numpy(pack.pixels) for pack in packs]

@@ -1,15 +1,32 @@
-"""Writing the weight files that `eval.shipped_weights` reads."""
+"""What the scripts that make shipped weights share: settings as flags, and the files themselves."""
 
 from __future__ import annotations
 
+import argparse
 import json
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from safetensors.torch import save
 from torch import nn
 
 from eval.perceptual import tensors_sha256
 from fewshot.files import atomic_write_bytes
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    Settings = TypeVar("Settings", bound=DataclassInstance)
+
+
+def parse_settings(parser: argparse.ArgumentParser, default: Settings) -> tuple[Settings, dict[str, Any]]:
+    """Parse the command line with a flag for each field of a dataclass; the settings, and all options."""
+    fields = asdict(default)
+    for name, value in fields.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
+    options = vars(parser.parse_args())
+    return replace(default, **{name: options[name] for name in fields}), options
 
 
 def save_shipped(net: nn.Module, path: Path, header: str, facts: dict[str, object]) -> None:

@@ -31,7 +31,7 @@ from torch import Tensor
 from eval.style_encoder import HEADER, StyleEncoder
 from fewshot.files import atomic_write_text
 from fewshot.output import notice
-from fewshot.training.shipped import save_shipped
+from fewshot.training.shipped import parse_settings, save_shipped
 from fewshot.training.style_batches import Mixture, Sources, draw_groups, draw_plain, load_sources
 from fewshot.training.style_teacher import StyleTeacher
 
@@ -141,10 +141,7 @@ def main() -> None:
         "--folds", type=Path, default=Path("style-folds.json"), help="where the folds' figures go"
     )
     parser.add_argument("--cache", type=Path, default=None, help="folder for decoded packs")
-    for name, value in asdict(Settings()).items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
-    options = vars(parser.parse_args())
-    settings = Settings(**{name: options[name] for name in asdict(Settings())})
+    settings, options = parse_settings(parser, Settings())
     sources = load_sources(options["data"], 144, options["cache"])
     notice(", ".join(f"{name} {len(pack)}" for name, pack in sources.artists.items()))
     teacher = StyleTeacher(options["teacher"])
