@@ -17,14 +17,18 @@ from fewshot.samples.labels import draw_labelled
 SIDE, SIZE = 320, 128
 
 
-def busts(hand: str, count: int, shrink: float) -> list[tuple[NDArray[np.uint8], tuple[float, float]]]:
-    """Small heads off the middle of a sheet of the ground's colour, and where their eyes are, in sides."""
+def busts(
+    hand: str, count: int, shrink: float, *, scattered: bool = True
+) -> list[tuple[NDArray[np.uint8], tuple[float, float]]]:
+    """Small heads on sheets of the ground's colour, anywhere or in the middle, and their eyes, in sides."""
     made = []
     for index in range(count):
         rng = np.random.default_rng((7, index))
         size = round(SIDE * shrink)
         picture, parts = draw_labelled(hand, FacePlan.random(rng), (7, index), size, PARTS)
         left, top = (int(rng.integers(0, SIDE - size + 1)) for _ in range(2))
+        if not scattered:
+            left = top = (SIDE - size) // 2
         sheet = np.empty((SIDE, SIDE, 3), np.uint8)
         sheet[:] = np.median(picture[0], axis=0).astype(np.uint8)
         sheet[top : top + size, left : left + size] = picture
@@ -40,8 +44,8 @@ def test_small_heads_are_enlarged_and_their_eyes_come_to_one_place(hand: str) ->
     assert sum(window.found for window in windows) >= 5
     misses = []
     for window, (_, eyes) in zip(windows, made, strict=True):
-        assert 1 / LARGEST <= window.side <= 0.9
         if window.found:
+            assert 1 / LARGEST <= window.side <= 0.9
             at = (eyes[0] - window.left) / window.side, (eyes[1] - window.top) / window.side
             misses.append(np.hypot(at[0] - EYES_AT[0], at[1] - EYES_AT[1]))
     assert np.median(misses) < 0.08
@@ -62,6 +66,20 @@ def test_cut_is_the_window(tmp_path: Path) -> None:
         assert np.abs(np.asarray(theirs).astype(float) - cut).mean() < 3
 
 
+@pytest.mark.parametrize("hand", sample_hands())
+def test_heads_of_one_size_are_cut_at_one_size(hand: str) -> None:
+    made = [sheet for sheet, _ in busts(hand, 12, 0.62, scattered=False)]
+    sides = np.array([window.side for window in face_windows(made, SIZE)])
+    assert sides.max() <= 0.9
+    assert np.mean(np.abs(sides / np.median(sides) - 1) < 0.05) > 0.7
+
+
+def test_heads_of_two_sizes_are_not_taken_for_one() -> None:
+    made = [sheet for share in (0.5, 0.8) for sheet, _ in busts("flat", 7, share, scattered=False)]
+    sides = [window.side for window in face_windows(made, SIZE)]
+    assert 1.15 < np.median(sides[7:]) / np.median(sides[:7]) < 1.6
+
+
 def test_framed_drawings_are_hardly_cut_again() -> None:
     framed = frame_drawings([sheet for sheet, _ in busts("flat", 6, 0.62)], 256)
     assert np.median([window.side for window in face_windows(framed, SIZE)]) > 0.85
@@ -73,25 +91,23 @@ def test_noise_is_not_cut() -> None:
         assert (window.left, window.top, window.side) == (0.0, 0.0, 1.0)
 
 
-def test_hidden_face_is_cut_as_the_others() -> None:
-    sheets = [sheet for sheet, _ in busts("flat", 9, 0.62)]
-    blank = np.full_like(sheets[0], 250)
-    *others, last = face_windows([*sheets, blank], SIZE)
-    assert not last.found
-    sides = [window.side for window in others if window.found]
-    assert min(sides) <= last.side <= max(sides)
-
-
-def test_a_quarter_of_the_faces_is_enough_where_eyes_are_at_one_height() -> None:
+def test_hidden_faces_are_cut_as_the_others_where_eyes_are_at_one_height() -> None:
     """Blank sheets are cut as the few faces that are seen, but only if these are alike."""
     made = sorted(busts("flat", 9, 0.62), key=lambda pair: pair[1][1])
     blank = [np.full_like(made[0][0], 250)] * 8
     alike = face_windows([made[4][0]] * 4 + blank, SIZE)
     assert {window.side for window in alike[4:]} == {alike[0].side}
+    assert not any(window.found for window in alike[4:])
     assert alike[0].side < 0.9
-    scattered = face_windows([made[place][0] for place in (0, 1, 7, 8)] + blank, SIZE)
+    scattered = face_windows([made[place][0] for place in (0, 1, 7, 8)] + blank[:1], SIZE)
     assert all(window.found and window.side < 0.9 for window in scattered[:4])
-    assert {window.side for window in scattered[4:]} == {1.0}
+    assert scattered[4].side == 1.0
+
+
+def test_what_hardly_anybody_shows_is_no_face() -> None:
+    made = [sheet for sheet, _ in busts("flat", 1, 0.62)]
+    blank = [np.full_like(made[0], 250)] * 8
+    assert {window.side for window in face_windows(made + blank, SIZE)[1:]} == {1.0}
 
 
 def test_set_is_framed_and_keeps_its_hashes(tmp_path: Path) -> None:
