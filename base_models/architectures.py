@@ -10,6 +10,8 @@ from typing import Any
 PARTS = ("ground", "clothes", "hair", "skin", "eyes", "mouth")
 """Of a face, in the order of a parser's channels; `eval.face_parsing` has the same."""
 
+PLACES = 4 * len(PARTS)
+"""Channels that say what is where in a photo: the share of each part, and that part's red, green and blue."""
 PARSER_WIDTH = 20
 """Of the parser that is trained (`photo_parser.py`)."""
 PARSER_FOLD = 2

@@ -99,9 +99,9 @@ class ConvBlock(nn.Module):
         norm: InstanceNorm with affine parameters after the convolution.
         act: ReLU at the end.
         film: cells a side of the thumbnail (of three channels) that the norm is modulated by; 0: by none.
-        parts: parts of a face whose place modulates the norm; 0: none does.
+        parts: channels that modulate the norm place by place; 0: none do.
 
-    `forward` takes `(B, inputs, H, W)`, the thumbnail, and probabilities `(B, parts, h, w)` of any size.
+    `forward` takes `(B, inputs, H, W)`, the thumbnail, and those channels `(B, parts, h, w)` of any size.
     """
 
     def __init__(

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from base_models.architectures import PARSER_BLOCKS, PARSER_FOLD, Architecture, StageSpec
+from base_models.architectures import PARSER_BLOCKS, PARSER_FOLD, PARTS, Architecture, StageSpec
 from base_models.onnx_builder import INPUT, OUTPUT, Arrays, GraphBuilder
 
 OPSET = 18
@@ -27,10 +27,10 @@ _EPS = 1e-5
 
 
 class _Parts(NamedTuple):
-    """Where the parts of a face are."""
+    """Where the parts of a face are, and of what colour."""
 
-    shares: str
-    """Probabilities `(N, parts, h, w)`."""
+    channels: str
+    """`(N, PLACES, h, w)`."""
     cells: int
     """Their rows, where the picture has the architecture's size."""
 
@@ -71,12 +71,30 @@ def _generator(graph: GraphBuilder, architecture: Architecture, x: str) -> str:
     """`StackedGenerator._run` to its last stage."""
     first, *others = architecture.stages
     smallest = _shrink(graph, x, len(others))
-    parts = _Parts(_parser(graph, smallest), first.size // PARSER_FOLD) if architecture.parser else None
+    parts = None
+    if architecture.parser:
+        parts = _Parts(_find_parts(graph, smallest), first.size // PARSER_FOLD)
     result = _translation(graph, "stages.0", first, [smallest], parts)
     for k, spec in enumerate(others, 1):
         seen, below = _shrink(graph, x, len(others) - k), graph.resize(result, 2)
         result = _refinement(graph, f"stages.{k}", spec, architecture, (seen, below), parts)
     return result
+
+
+def _find_parts(graph: GraphBuilder, x: str) -> str:
+    """`StackedGenerator.find_parts`."""
+    parts = _parser(graph, x)
+    side = [PARSER_FOLD, PARSER_FOLD]
+    photos = graph.add("AveragePool", x, kernel_shape=side, strides=side)
+    # `with_colours`; zeros keep a side of a shape, -1 is what is left.
+    rows = (graph.add("Reshape", each, graph.whole(0, 0, -1)) for each in (parts, photos))
+    sums = graph.add("MatMul", next(rows), graph.add("Transpose", next(rows), perm=[0, 2, 1]))
+    sizes = graph.add("ReduceSum", parts, graph.whole(2, 3), keepdims=0)
+    sizes = graph.add("Unsqueeze", graph.add("Max", sizes, graph.numbers(1)), graph.whole(2))
+    colours = graph.add("Unsqueeze", graph.add("Div", sums, sizes), graph.whole(3, 4))
+    painted = graph.add("Mul", graph.add("Unsqueeze", parts, graph.whole(2)), colours)
+    shape = graph.add("Concat", graph.whole(0, 3 * len(PARTS)), graph.add("Shape", parts, start=2), axis=0)
+    return graph.add("Concat", parts, graph.add("Reshape", painted, shape), axis=1)
 
 
 def _parser(graph: GraphBuilder, x: str) -> str:
@@ -128,7 +146,7 @@ def _translation(
     for k in range(spec.downs):
         x = graph.resize(x, 2, "nearest")
         side = spec.size // spec.unshuffle // 2 ** (spec.downs - 1 - k)
-        where = graph.resize(parts.shares, side / parts.cells) if parts else ""
+        where = graph.resize(parts.channels, side / parts.cells) if parts else ""
         x = _conv(graph, f"{name}.up.{k}.block", x, 3, seen=seen, where=where)
     x = _conv(graph, f"{name}.head", x, spec.kernel, norm=False, act=False)
     return graph.add("Tanh", _sub_pixel(graph, x, spec.unshuffle))

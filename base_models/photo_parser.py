@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -50,6 +51,25 @@ class PhotoParser(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.softmax(self.logits(x).float(), 1)
+
+
+def with_colours(parts: Tensor, photos: Tensor) -> Tensor:
+    """Parts of a face and, where each is, the colour that it has in the photo, the same all over it.
+
+    It tells a generator what a flat drawing needs: one colour for all the hair, without light and strands.
+
+    Args:
+        parts: probabilities `(B, P, h, w)`.
+        photos: `(B, 3, h, w)` in [-1, 1].
+
+    Returns:
+        `(B, 4 P, h, w)`: the probabilities, then each of them times the mean red, green and blue of its part.
+    """
+    parts, photos = parts.float(), photos.float()
+    sums = parts.flatten(2) @ photos.flatten(2).transpose(1, 2)
+    # What fills less than one place is hardly there: its colour fades out.
+    colours = sums / parts.sum((2, 3)).clamp_min(1)[..., None]
+    return torch.cat([parts, (parts[:, :, None] * colours[..., None, None]).flatten(1, 2)], 1)
 
 
 def load_photo_parser(parser: PhotoParser, path: Path = WEIGHTS) -> None:

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from base_models.architectures import PARTS, StageSpec, multiple_of
+from base_models.architectures import PARSER_FOLD, PLACES, StageSpec, multiple_of
 from base_models.blocks import ConvBlock, ResidualBlock, SubPixel, UpsampleBlock, thumbnail
-from base_models.photo_parser import PhotoParser
+from base_models.photo_parser import PhotoParser, with_colours
 
 
 class TranslationStage(nn.Module):
@@ -27,9 +27,9 @@ class TranslationStage(nn.Module):
         inputs: channels of the input picture(s), 3 for stage 1 and 6 with the skip connection.
         spec: widths and depth; `spec.unshuffle` folds the picture into channels first, so that the
             convolutions run at 1/unshuffle of the resolution.
-        parts: parts of a face whose place the decoder is told; 0: it is told none.
+        parts: channels that tell the decoder which part of a face is where; 0: none does.
 
-    `forward` maps `(B, inputs, S, S)` to `(B, 3, S, S)` in [-1, 1]; it takes the parts' probabilities too.
+    `forward` maps `(B, inputs, S, S)` to `(B, 3, S, S)` in [-1, 1]; it takes those channels too.
     """
 
     def __init__(self, inputs: int, spec: StageSpec, parts: int = 0) -> None:
@@ -129,7 +129,7 @@ class StackedGenerator(nn.Module):
             if upper.size != 2 * lower.size:
                 raise ValueError(f"stage sizes must double: {upper.size} px follows {lower.size} px")
         self.specs = tuple(stages)
-        parts = len(PARTS) if parser else 0
+        parts = PLACES if parser else 0
         self.stages = nn.ModuleList([TranslationStage(3, stages[0], parts)])
         self.stages.extend(
             RefinementStage(spec, fusion=fusion, skip=skip, parts=parts) for spec in stages[1:]
@@ -166,14 +166,15 @@ class StackedGenerator(nn.Module):
         return self._run(x, count, parts)[-1]
 
     def find_parts(self, x: Tensor, count: int) -> Tensor | None:
-        """What part of a face is where, `(B, parts, h, w)`, in pictures at the size of stage `count`.
+        """What part of a face is where and of what colour, `(B, PLACES, h, w)`, see `with_colours`.
 
-        None without a parser. No gradient is sent through it.
+        The pictures are at the size of stage `count`. None without a parser. No gradient is sent through it.
         """
         if self.parser is None:
             return None
         with torch.no_grad():
-            return self.parser(self._shrink(x, count - 1))
+            smallest = self._shrink(x, count - 1)
+            return with_colours(self.parser(smallest), F.avg_pool2d(smallest, PARSER_FOLD))
 
     def _run(self, x: Tensor, count: int, parts: Tensor | None = None) -> list[Tensor]:
         parts = self.find_parts(x, count) if parts is None else parts

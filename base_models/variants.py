@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 
-from base_models.architectures import PARSER_BLOCKS, PARSER_FOLD, PARTS, Architecture, StageSpec
+from base_models.architectures import PARSER_BLOCKS, PARSER_FOLD, PARTS, PLACES, Architecture, StageSpec
 
 STAGE_1, ONE_STAGE, STACKED = "stage1", "one_stage", "stacked"
 NO_SKIP, NO_FUSION, FULL = "no_skip", "no_fusion", "full"
@@ -81,7 +81,7 @@ def one_stage(full: Architecture) -> Architecture:
 def parameters(architecture: Architecture) -> int:
     """Parameters of one direction, from the sizes alone; `counts.count_parameters` counts the same."""
     first, *rest = architecture.stages
-    parts = len(PARTS) if architecture.parser else 0
+    parts = PLACES if architecture.parser else 0
     total = _translation(3, first, parts) + (_parser(architecture.parser) if parts else 0)
     for stage in rest:
         total += _translation(6 if architecture.skip else 3, stage, parts)

@@ -112,8 +112,8 @@ class DrawingFeatures:
             results: float `(B, 3, S, S)` in [-1, 1].
             maps: their features.
             rng: chooses positions and directions.
-            targets: index of a drawing `(B,)` that each result is compared with; all at once with all
-                drawings when None.
+            targets: index of a drawing that each result `(B,)` or, with `parts`, each part of it `(B, P)` is
+                compared with; all at once with all drawings when None.
             parts: probabilities of the parts of the face that the results show `(B, P, h, w)`; with them each
                 part is compared with the same part, whatever share of the picture it has.
             join: adds what is not here of the batch.

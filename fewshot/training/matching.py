@@ -1,4 +1,4 @@
-"""Which drawing a photo's result is compared with: the one whose pseudo-photo is most like the photo."""
+"""Which drawing a photo's result is compared with: the one that is most like the photo in colour."""
 
 from __future__ import annotations
 
@@ -9,16 +9,35 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from eval.colour_edge import rgb_to_lab
+from eval.face_parsing import PARTS, FaceParser
+from fewshot.data.augment import to_float
+from fewshot.training.drawing_features import AROUND
 from fewshot.training.sources import Sources
 
 _CELLS = 4
 """Squares along a side whose mean colours are compared: hair, skin, shoulders, ground."""
+_LEAST = 0.003
+"""Share of a picture below which a part is not there."""
+_BATCH = 16
 
 
-def targets_of(sources: Sources) -> Tensor:
-    """The drawing of each source photo: a pseudo-photo's own, and for the others see `match_drawings`."""
-    own = torch.arange(sources.made)
-    return torch.cat([own, match_drawings(sources.photos[sources.made :], sources.pairs)])
+def targets_of(sources: Sources, drawings: Tensor, wholes: Tensor, parser: FaceParser | None) -> Tensor:
+    """The drawing of each source photo, or with a parser that of each part of its face.
+
+    Args:
+        sources: photos; a pseudo-photo has its own drawing, of the others see `match_drawings` and
+            `match_parts`.
+        drawings: training drawings, uint8 `(N, 3, S, S)`.
+        wholes: the same before their faces were cut out.
+        parser: finds the parts; None: whole pictures are matched.
+
+    Returns:
+        Indices of drawings, int64 `(M,)`, or `(M, P)` with a parser.
+    """
+    own, others = torch.arange(sources.made), sources.photos[sources.made :]
+    if parser is None:
+        return torch.cat([own, match_drawings(others, sources.pairs)])
+    return torch.cat([own[:, None].expand(-1, len(PARTS)), match_parts(others, drawings, wholes, parser)])
 
 
 def match_drawings(photos: Tensor, pairs: Tensor) -> Tensor:
@@ -36,10 +55,46 @@ def match_drawings(photos: Tensor, pairs: Tensor) -> Tensor:
         Indices of drawings, int64 `(M,)`.
     """
     ours, theirs = _colours(photos), _colours(pairs).flatten(1)
-    cost = torch.minimum(
-        torch.cdist(ours.flatten(1), theirs), torch.cdist(ours.flip(-1).flatten(1), theirs)
-    ).square()
-    places = -(-len(photos) // len(pairs))
+    cost = torch.minimum(torch.cdist(ours.flatten(1), theirs), torch.cdist(ours.flip(-1).flatten(1), theirs))
+    return _shared_out(cost.square())
+
+
+def match_parts(photos: Tensor, drawings: Tensor, wholes: Tensor, parser: FaceParser) -> Tensor:
+    """A drawing for each part of each photo's face: dark hair for dark hair, whatever the skin beside it is.
+
+    As `match_drawings`, part by part and by the part's mean colour. A squared distance does not see by how
+    much drawings are lighter than photos, so that the plan keeps the order: what a generator is to make of a
+    colour is then a smooth function of it, which it can learn. Drawings that lack a part do not stand for it.
+
+    Args:
+        photos: uint8 `(M, 3, S, S)`.
+        drawings: uint8 `(N, 3, S, S)`.
+        wholes: the same before their faces were cut out, which show what the artist puts around a face.
+        parser: finds the parts.
+
+    Returns:
+        Indices of drawings, int64 `(M, P)`.
+    """
+    matched = torch.zeros(len(photos), len(PARTS), dtype=torch.long)
+    if not len(photos):
+        return matched
+    (ours, shown), *both = (_part_colours(pictures, parser) for pictures in (photos, drawings, wholes))
+    for part, name in enumerate(PARTS):
+        theirs, there = both[name in AROUND]
+        able = there[:, part].nonzero().flatten()
+        if not len(able):
+            able = torch.arange(len(drawings))
+        seen = shown[:, part]
+        # Where a photo lacks the part it does not matter; the mean leaves the others' order alone.
+        middle = ours[seen, part].mean(0) if seen.any() else ours[:, part].mean(0)
+        colours = torch.where(seen[:, None], ours[:, part], middle)
+        matched[:, part] = able[_shared_out(torch.cdist(colours, theirs[able, part]).square())]
+    return matched
+
+
+def _shared_out(cost: Tensor) -> Tensor:
+    """For each row a column, none more often than its share, such that the costs `(M, N)` add up to least."""
+    places = -(-len(cost) // cost.shape[1])
     _, chosen = linear_sum_assignment(np.repeat(cost.numpy(), places, axis=1))
     return torch.from_numpy(chosen // places)
 
@@ -47,3 +102,18 @@ def match_drawings(photos: Tensor, pairs: Tensor) -> Tensor:
 def _colours(pictures: Tensor) -> Tensor:
     """CIELAB of coarse cells, `(N, 3, _CELLS, _CELLS)`."""
     return rgb_to_lab(F.adaptive_avg_pool2d(pictures.float() / 255, _CELLS))
+
+
+@torch.no_grad()
+def _part_colours(pictures: Tensor, parser: FaceParser) -> tuple[Tensor, Tensor]:
+    """Mean CIELAB of each part `(N, P, 3)`, and whether it is there `(N, P)`."""
+    colours, there, device = [], [], next(parser.parameters()).device
+    for batch in pictures.split(_BATCH):
+        images = (to_float(batch) + 1) / 2
+        # Squared, so that what is doubtful counts little.
+        sure = parser(images.to(device)).float().cpu().square()
+        lab = F.interpolate(rgb_to_lab(images), sure.shape[-2:], mode="area")
+        sums = sure.flatten(2) @ lab.flatten(2).transpose(1, 2)
+        colours.append(sums / sure.sum((2, 3)).clamp_min(1e-3)[..., None])
+        there.append(sure.mean((2, 3)) > _LEAST)
+    return torch.cat(colours), torch.cat(there)

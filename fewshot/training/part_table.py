@@ -33,7 +33,8 @@ class PartTable:
 
         Args:
             parts: numbers of the parts `(B, K)`, on the CPU.
-            drawings: which drawing each line of `parts` is to be served from `(B,)`; None for any.
+            drawings: which drawing each line of `parts` is to be served from `(B,)`, or each part of it
+                `(B, P)`; None for any.
             rng: chooses the rows.
 
         Returns:
@@ -46,7 +47,8 @@ class PartTable:
         )
         if drawings is None:
             return anywhere
-        lists = drawings[:, None] * len(PARTS) + parts
+        of_each = drawings[:, None] if drawings.ndim == 1 else drawings.gather(1, parts)
+        lists = of_each * len(PARTS) + parts
         return torch.where(self.of_each.count[lists] >= LEAST, self.of_each.pick(lists, numbers), anywhere)
 
 

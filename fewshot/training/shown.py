@@ -27,7 +27,8 @@ class Shown:
     reals: Tensor
     """Drawings, likewise."""
     targets: Tensor | None
-    """Index of the drawing that each photo's result is compared with `(B,)`; None: with all."""
+    """Index of the drawing that each photo's result, `(B,)`, or each part of it, `(B, P)`, is compared with;
+    None: with all."""
     parts: Tensor | None
     """What the face parser finds in the photos `(B, P, h, w)`."""
     real_parts: Tensor | None
@@ -44,7 +45,7 @@ class Pictures:
     Args:
         drawings: training drawings, uint8 `(N, 3, S, S)`.
         sources: photos.
-        targets: drawing that each photo is matched with `(M,)`, or None.
+        targets: from `matching.targets_of`, or None.
         batch: whose places they have.
         seed: of all choices.
         parse: finds parts in pictures in [-1, 1]; None as it says where there is no parser.

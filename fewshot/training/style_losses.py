@@ -88,7 +88,8 @@ class StyleLosses:
             D: the discriminators, whose parameters get no gradient here.
             photos: on the device.
             draws: random numbers of these photos in this step.
-            targets: index of the drawing that each photo is matched with `(B,)`; None for all at once.
+            targets: index of the drawing that each photo `(B,)` or each part of it `(B, P)` is matched with;
+                None for all at once.
             parts: what the parser finds in the photos, `(B, P, h, w)`.
             join: adds what is not here of the batch.
         """

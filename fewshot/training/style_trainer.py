@@ -99,7 +99,7 @@ class StyleTrainer:
         self.pictures = Pictures(
             self.drawings,
             sources,
-            targets_of(sources) if matched else None,
+            targets_of(sources, self.drawings, drawings.wholes(), parser) if matched else None,
             self.batch,
             recipe.seed,
             self._parts_of,

@@ -105,7 +105,7 @@ def test_the_file_is_found_by_name_and_listed(data: bytes, tmp_path: Path) -> No
     assert set(ARCHITECTURES) < set(listed)
     assert "broken" not in listed
     info = listed["scan_tiny.x"]
-    assert (info.path, info.size, info.parameters, info.facts) == (path, 32, 8677, FACTS)
+    assert (info.path, info.size, info.parameters, info.facts) == (path, 32, 8965, FACTS)
     assert create_model("scan_tiny.x", folders=[tmp_path]).sha256 == info.sha256
     with pytest.raises(CheckpointError, match=r"scan_tiny\.y") as error:
         create_model("scan_tiny.y", folders=[tmp_path])

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from base_models.architectures import ARCHITECTURES, PARSER_WIDTH, PARTS
 from base_models.blocks import ConvBlock
 from base_models.checkpoint import build_networks
-from base_models.photo_parser import PhotoParser, load_photo_parser
+from base_models.photo_parser import PhotoParser, load_photo_parser, with_colours
 from base_models.registry import CheckpointError, create_model, list_models
 from eval import face_parsing
 from fewshot.samples import SNAPSHOT
@@ -69,6 +69,21 @@ def test_place_is_one_linear_map_of_the_parts_before_relu() -> None:
     expected = F.relu(normal * (1 + maps[:, :3]) + maps[:, 3:])
     torch.testing.assert_close(block(x, None, parts), expected, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(block(x), F.relu(normal), rtol=1e-4, atol=1e-5)
+
+
+def test_each_part_has_one_colour_that_of_the_photo() -> None:
+    parts = torch.zeros(2, 3, 4, 6)
+    parts[:, 0, :, :2], parts[:, 1, :, 2:] = 1, 1
+    photos = torch.rand(2, 3, 4, 6) * 2 - 1
+    shares, colours = with_colours(parts, photos).split([3, 9], 1)
+    assert torch.equal(shares, parts)
+    colours = colours.unflatten(1, (3, 3))
+    for part, columns in ((0, slice(0, 2)), (1, slice(2, 6))):
+        mean = photos[..., columns].mean((2, 3), keepdim=True).expand(-1, -1, 4, columns.stop - columns.start)
+        torch.testing.assert_close(colours[:, part, :, :, columns], mean)
+    # Neither where the part is not nor for a part that is nowhere.
+    assert not colours[:, 0, :, :, 2:].any()
+    assert not colours[:, 2].any()
 
 
 def test_a_fresh_generator_does_not_heed_it_and_a_taught_one_does() -> None:

@@ -17,10 +17,10 @@ from base_models.scan import AdaptiveFusion, RefinementStage, StackedGenerator, 
 
 README = Path(__file__).resolve().parents[2] / "base_models" / "README.md"
 COUNTS = {
-    "scan_tiny": (8_677, 1_185_408),
-    "scan_64": (2_221_969, 710_080_512),
-    "scan_128": (3_089_889, 1_701_080_064),
-    "scan_256": (4_021_793, 2_953_961_472),
+    "scan_tiny": (8_965, 1_259_136),
+    "scan_64": (2_225_425, 717_158_400),
+    "scan_128": (3_095_073, 1_715_235_840),
+    "scan_256": (4_028_705, 2_975_195_136),
     "scan_paper_256": (16_460_103, 56_290_381_824),
 }
 

@@ -1,4 +1,4 @@
-"""Source photos, and the drawings that they are matched with."""
+"""Source photos."""
 
 from pathlib import Path
 
@@ -10,7 +10,6 @@ from PIL import Image
 from base_models.registry import create_model
 from fewshot.data.style_set import StyleSet
 from fewshot.samples import sample_folder, snapshot_folder
-from fewshot.training.matching import match_drawings, targets_of
 from fewshot.training.sources import make_sources
 
 
@@ -48,23 +47,3 @@ def test_photos_that_are_given_are_all_there_is(drawings: tuple[StyleSet, StyleS
         Image.fromarray(pixels).save(tmp_path / f"{number}.png")
     sources = make_sources(create_model("scan_tiny"), *drawings, tmp_path)
     assert (len(sources.photos), len(sources.held), sources.made) == (8, 2, 0)
-
-
-def test_each_pseudo_photo_is_matched_with_its_own_drawing(drawings: tuple[StyleSet, StyleSet]) -> None:
-    sources = make_sources(create_model("scan_tiny"), *drawings, None)
-    targets, own = targets_of(sources), len(sources.pairs)
-    assert torch.equal(targets[:own], torch.arange(own))
-    assert len(targets) == len(sources.photos)
-    others = torch.bincount(targets[own:], minlength=own)
-    assert others.max() <= -(-(len(targets) - own) // own)
-    assert others.min() > 0
-
-
-def test_photos_find_drawings_of_their_colours_mirrored_or_not() -> None:
-    rng = np.random.default_rng(0)
-    pairs = torch.from_numpy(rng.integers(0, 255, (5, 3, 4, 4), np.uint8)).repeat_interleave(8, 2)
-    pairs = pairs.repeat_interleave(8, 3)
-    order = torch.tensor([3, 1, 4, 0, 2])
-    assert torch.equal(match_drawings(pairs[order], pairs), order)
-    assert torch.equal(match_drawings(pairs[order].flip(-1), pairs), order)
-    assert match_drawings(pairs, pairs[:1]).tolist() == [0] * 5

@@ -1,0 +1,97 @@
+"""Which drawing, or which part of one, a photo's result is compared with."""
+
+import numpy as np
+import pytest
+import torch
+
+from base_models.registry import create_model
+from eval.face_parsing import PARTS, FaceParser, FaceParsingHead
+from eval.perceptual import load_perceptual
+from fewshot.data.style_set import StyleSet
+from fewshot.samples import sample_folder
+from fewshot.training.matching import match_drawings, match_parts, targets_of
+from fewshot.training.sources import Sources, make_sources
+
+GROUND, HAIR, SKIN = (PARTS.index(name) for name in ("ground", "hair", "skin"))
+
+
+class Thirds(FaceParser):
+    """Ground, hair and skin in this order from the left; black is no part that anybody is sure of."""
+
+    def __init__(self) -> None:
+        super().__init__(load_perceptual(), FaceParsingHead())
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        parts = torch.zeros(len(images), len(PARTS), 6, 6)
+        for place, part in enumerate((GROUND, HAIR, SKIN)):
+            parts[:, part, :, 2 * place : 2 * place + 2] = 1
+        shown = torch.nn.functional.adaptive_avg_pool2d(images.amax(1, keepdim=True), 6) > 0
+        return parts * shown
+
+
+def pictures(*thirds: tuple[int, int, int]) -> torch.Tensor:
+    """Grey thirds, uint8 `(N, 3, 48, 48)`."""
+    values = torch.tensor(thirds, dtype=torch.uint8)
+    return values.repeat_interleave(16, 1)[:, None, None].expand(-1, 3, 48, -1).contiguous()
+
+
+@pytest.fixture(scope="module")
+def drawings() -> StyleSet:
+    return StyleSet.from_folder(sample_folder("ink"), size=32, limit=8)
+
+
+@pytest.fixture(scope="module")
+def sources(drawings: StyleSet) -> Sources:
+    return make_sources(create_model("scan_tiny"), drawings, None, None)
+
+
+def test_each_pseudo_photo_is_matched_with_its_own_drawing(drawings: StyleSet, sources: Sources) -> None:
+    targets = targets_of(sources, drawings.tensor(), drawings.wholes(), None)
+    own = len(sources.pairs)
+    assert torch.equal(targets[:own], torch.arange(own))
+    assert len(targets) == len(sources.photos)
+    others = torch.bincount(targets[own:], minlength=own)
+    assert others.max() <= -(-(len(targets) - own) // own)
+    assert others.min() > 0
+
+
+def test_with_a_parser_each_part_has_a_drawing(drawings: StyleSet, sources: Sources) -> None:
+    targets = targets_of(sources, drawings.tensor(), drawings.wholes(), Thirds())
+    own = len(sources.pairs)
+    assert targets.shape == (len(sources.photos), len(PARTS))
+    assert torch.equal(targets[:own], torch.arange(own)[:, None].expand(-1, len(PARTS)))
+    for part in (GROUND, HAIR, SKIN):
+        uses = torch.bincount(targets[own:, part], minlength=own)
+        assert uses.max() <= -(-(len(targets) - own) // own)
+
+
+def test_photos_find_drawings_of_their_colours_mirrored_or_not() -> None:
+    rng = np.random.default_rng(0)
+    pairs = torch.from_numpy(rng.integers(0, 255, (5, 3, 4, 4), np.uint8)).repeat_interleave(8, 2)
+    pairs = pairs.repeat_interleave(8, 3)
+    order = torch.tensor([3, 1, 4, 0, 2])
+    assert torch.equal(match_drawings(pairs[order], pairs), order)
+    assert torch.equal(match_drawings(pairs[order].flip(-1), pairs), order)
+    assert match_drawings(pairs, pairs[:1]).tolist() == [0] * 5
+
+
+def test_parts_are_matched_in_the_order_of_their_own_colours() -> None:
+    """Also where all drawings are lighter than all photos; ground is taken from the whole drawings."""
+    photos = pictures((10, 60, 90), (40, 30, 70), (70, 20, 80))
+    drawn = pictures((1, 200, 250), (1, 220, 230), (1, 240, 210))
+    wholes = pictures((150, 1, 1), (130, 1, 1), (170, 1, 1))
+    matched = match_parts(photos, drawn, wholes, Thirds())
+    assert matched[:, GROUND].tolist() == [1, 0, 2]
+    assert matched[:, HAIR].tolist() == [2, 1, 0]
+    assert matched[:, SKIN].tolist() == [0, 2, 1]
+
+
+def test_a_drawing_without_a_part_does_not_stand_for_it() -> None:
+    photos = pictures((10, 60, 90), (40, 30, 70), (70, 20, 80))
+    bald = pictures((1, 0, 250), (1, 220, 230), (1, 0, 210))
+    matched = match_parts(photos, bald, bald, Thirds())
+    assert matched[:, HAIR].tolist() == [1, 1, 1]
+    assert sorted(matched[:, SKIN].tolist()) == [0, 1, 2]
+    # Nobody has hair: then it does not matter, and nothing breaks.
+    assert match_parts(photos, bald[[0, 2]], bald[[0, 2]], Thirds()).shape == (3, len(PARTS))
+    assert match_parts(photos[:0], bald, bald, Thirds()).shape == (0, len(PARTS))
