@@ -31,7 +31,7 @@ from fewshot.training.parts import (
     step_generator,
     update,
 )
-from fewshot.training.rates import adapter_rate, discriminator_rate
+from fewshot.training.rates import adapter_rate, discriminator_rate, grouped, set_rate
 from fewshot.training.shown import Pictures, Shown
 from fewshot.training.sources import Sources
 from fewshot.training.style_discriminators import build_discriminators
@@ -85,13 +85,12 @@ class StyleTrainer:
         if recipe.method == "boft":
             # PEFT's BOFT takes views of its weights, which only contiguous ones have.
             self.G.to(memory_format=torch.contiguous_format)
-        trainable = [p for p in self.G.parameters() if p.requires_grad]
         # A recipe may do without a discriminator; Adam wants something to hold.
         judging = [p for p in self.D.parameters() if p.requires_grad] or [nn.Parameter(torch.zeros(0))]
         # Prepared, so that float16's loss scale is taken off the gradients before the step.
         self.optimizer_G, self.optimizer_D = (
             accelerator.prepare_optimizer(torch.optim.Adam(weights, lr=lr, betas=(0.5, 0.99)))
-            for weights, lr in ((trainable, recipe.lr), (judging, recipe.lr_d))
+            for weights, lr in ((grouped(self.G), recipe.lr), (judging, recipe.lr_d))
         )
         self.ema = WeightAverage(self.G, recipe.ema)
         matched = recipe.lambda_swd and recipe.swd_target == "matched"
@@ -128,8 +127,8 @@ class StyleTrainer:
         `number`, from 0, decides every random choice together with the seed.
         """
         recipe = self.recipe
-        self.optimizer_G.param_groups[0]["lr"] = adapter_rate(recipe, number)
-        self.optimizer_D.param_groups[0]["lr"] = discriminator_rate(recipe, number)
+        set_rate(self.optimizer_G, adapter_rate(recipe, number))
+        set_rate(self.optimizer_D, discriminator_rate(recipe, number))
         shown = self.pictures.of(number)
         fakes, losses = self._update_adapter(shown, number)
         self.ema.update(self.G)

@@ -106,7 +106,7 @@ def test_a_grey_recipe_makes_results_grey() -> None:
     # The drawings are not grey here: the loss alone has to do it.
     made = trainer(*ALL_OFF, "lambda_style=0.001", "grey=true", "warmup_steps=0")
     first = made.step(0)["grey"]
-    for step in range(1, 8):
+    for step in range(1, 12):
         last = made.step(step)["grey"]
     assert last < 0.8 * first
 
