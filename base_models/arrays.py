@@ -20,7 +20,7 @@ from safetensors.numpy import load_file
 from base_models.architectures import ARCHITECTURES, Architecture, multiple_of
 from base_models.registry import CheckpointError, find_file, read_header
 
-FORMAT = 1
+FORMAT = 2
 DAMAGED = "the file is damaged: reinstall the package or copy the file again"
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -87,7 +87,8 @@ def read_verified(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     header = read_header(path)
     if header.get("format") != FORMAT:
         raise CheckpointError(
-            f"{path} has format {header.get('format')}, expected {FORMAT}", "update fewshot-style to read it"
+            f"{path} has format {header.get('format')}, expected {FORMAT}",
+            "it was written by another version of fewshot-style: use that one, or train the base anew",
         )
     try:
         state = load_file(path)

@@ -87,8 +87,8 @@ def _find_parts(graph: GraphBuilder, x: str) -> str:
     side = [PARSER_FOLD, PARSER_FOLD]
     photos = graph.add("AveragePool", x, kernel_shape=side, strides=side)
     # `with_colours`; zeros keep a side of a shape, -1 is what is left.
-    rows = (graph.add("Reshape", each, graph.whole(0, 0, -1)) for each in (parts, photos))
-    sums = graph.add("MatMul", next(rows), graph.add("Transpose", next(rows), perm=[0, 2, 1]))
+    shares, colours = (graph.add("Reshape", each, graph.whole(0, 0, -1)) for each in (parts, photos))
+    sums = graph.add("MatMul", shares, graph.add("Transpose", colours, perm=[0, 2, 1]))
     sizes = graph.add("ReduceSum", parts, graph.whole(2, 3), keepdims=0)
     sizes = graph.add("Unsqueeze", graph.add("Max", sizes, graph.numbers(1)), graph.whole(2))
     colours = graph.add("Unsqueeze", graph.add("Div", sums, sizes), graph.whole(3, 4))

@@ -66,9 +66,9 @@ def with_colours(parts: Tensor, photos: Tensor) -> Tensor:
         `(B, 4 P, h, w)`: the probabilities, then each of them times the mean red, green and blue of its part.
     """
     parts, photos = parts.float(), photos.float()
-    sums = parts.flatten(2) @ photos.flatten(2).transpose(1, 2)
     # What fills less than one place is hardly there: its colour fades out.
-    colours = sums / parts.sum((2, 3)).clamp_min(1)[..., None]
+    shares = parts / parts.sum((2, 3), keepdim=True).clamp_min(1)
+    colours = shares.flatten(2) @ photos.flatten(2).transpose(1, 2)
     return torch.cat([parts, (parts[:, :, None] * colours[..., None, None]).flatten(1, 2)], 1)
 
 

@@ -3,14 +3,14 @@
 Artists draw heads and busts. In eight sets the distance from eyes to mouth was 0.13 to 0.29 of the picture's
 side (medians, by the same parser), in selfies 0.30; skin filled 0.11 to 0.29, in selfies 0.36. A style
 learned from busts puts their thin lines, small features and wide grounds on faces that fill the picture. So
-the face parser looks at each drawing, it is cut about the eyes, and the parser looks once more at the cut.
+the face parser looks at each drawing, it is cut about the eyes, and the parser looks at the cut again.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 
 import cv2
@@ -21,14 +21,13 @@ from PIL import Image
 from torch import Tensor
 
 from eval.face_parsing import CELLS, PARTS, FaceParser, load_face_parser
+from fewshot.data.face_window import EYES_AT, WHOLE_PICTURE, FaceWindow, median_window, wider, window_about
 from fewshot.data.pictures import to_square
 
 EYES_TO_MOUTH = 0.235
 """Distance that is aimed at, in sides: below a selfie's 0.30, since drawn eyes are large and low."""
 SKIN = 0.34
 """Share of the picture that is aimed at: a little less than a selfie's, since hair is drawn large."""
-EYES_AT = (0.5, 0.40)
-"""Where the point between the eyes goes, from the left and from above, in sides."""
 LARGEST = 2.5
 """Enlargement at most: what is smaller yet is no portrait, or the parser is wrong."""
 WHOLE = 1.12
@@ -49,32 +48,15 @@ _QUORUM = 0.25
 """Share of faces that is to be found before the rest is cut like them, where they agree."""
 _ALIKE = 0.045
 """Of `_differ`: 0.01 to 0.03 in eight artists' sets, 0.05 to 0.07 where the parser finds faces in houses."""
+_STRAY = 0.12
+"""Distance of eyes from where all others have theirs, in the picture's sides, from which on they are none."""
 _WIDER = 1.25
 """How much wider another look is: what is cut closely is sometimes no face to the parser."""
 _ERRS = 0.12
 """How far off the parser's size of a face may be: it spreads by 0.08 to 0.14 where all heads are of one."""
 _UNDERSTATED = 1.25
 """The parser sees a tenth more of size as 0.08 more: the same drawings, shown closer and wider."""
-_BORDER = 0.06
-"""Of the window, that may reach over the picture's edge and is mirrored."""
 _BATCH = 16
-
-
-@dataclass(frozen=True)
-class FaceWindow:
-    """A square window of a square picture, in the picture's sides."""
-
-    left: float
-    """Of its left edge; below zero where the picture is mirrored."""
-    top: float
-    """Of its upper edge."""
-    side: float
-    """Its side."""
-    found: bool = True
-    """Whether a face of this picture decided it."""
-
-
-_ALL = FaceWindow(0.0, 0.0, 1.0)
 
 
 def drawing_square(image: Image.Image, size: int) -> NDArray[np.uint8]:
@@ -102,61 +84,41 @@ def face_windows(squares: Sequence[NDArray[np.uint8]], size: int) -> list[FaceWi
     The parser sees each drawing as it is, then three times as it would be cut, wider and mirrored, since one
     look errs by a tenth. A face counts as found when two of these find it where the cut should have brought
     it. Else (dots for eyes, a face behind hair) the cut is the median of the others', if a quarter was found
-    and their eyes are at one height, as they are where one hand draws heads; sizes that differ by less than
+    and their eyes are at one place, as they are where one hand draws heads; sizes that differ by less than
     the parser errs are then made the same. What was not found in other sets is used as it is.
     """
-    first = _look_again(squares, [_ALL] * len(squares), size)
-    aimed = [_ALL if window is None else window for window in first]
-    looks = [_look_again(squares, [_wider(w, by) for w in aimed], size) for by in (1.0, _WIDER)]
+    first = _look_again(squares, [WHOLE_PICTURE] * len(squares), size)
+    aimed = [WHOLE_PICTURE if window is None else window for window in first]
+    looks = [_look_again(squares, [wider(w, by) for w in aimed], size) for by in (1.0, _WIDER)]
     flipped = [np.ascontiguousarray(square[:, ::-1]) for square in squares]
-    turned = _look_again(flipped, [_mirrored(_wider(w, _WIDER**0.5)) for w in aimed], size)
-    looks.append([window and _mirrored(window) for window in turned])
+    turned = _look_again(flipped, [wider(w, _WIDER**0.5).mirrored for w in aimed], size)
+    looks.append([window and window.mirrored for window in turned])
     seen = [_agreed(views) for views in zip(first, *looks, strict=True)]
     sure = [window for window in seen if window is not None]
     if _differ(sure) > _ALIKE or len(sure) < max(2, _QUORUM * len(squares)):
-        return [replace(_ALL, found=False) if window is None else window for window in seen]
-    middle = _median(sure)
+        return [replace(WHOLE_PICTURE, found=False) if window is None else window for window in seen]
+    middle = median_window(sure)
     return [
-        replace(middle, found=False)
-        if window is None or math.dist(_eyes(window), _eyes(middle)) > _MISSED
-        else _sized_like(window, middle)
-        for window in seen
+        replace(middle, found=False) if window is None else _sized_like(window, middle) for window in seen
     ]
-
-
-def _wider(window: FaceWindow, by: float) -> FaceWindow:
-    """A larger window with its eyes at the same place; the whole picture stays as it is."""
-    return window if window == _ALL else _about(*_eyes(window), window.side * by)
-
-
-def _mirrored(window: FaceWindow) -> FaceWindow:
-    return replace(window, left=1 - window.left - window.side)
 
 
 def _agreed(views: Sequence[FaceWindow | None]) -> FaceWindow | None:
     """The median of what several looks ask for; None where half of them find no face."""
     found = [window for window in views if window is not None]
-    return _median(found) if len(found) > len(views) / 2 else None
+    if len(found) <= len(views) / 2:
+        return None
+    agreed = median_window(found)
+    return agreed if agreed.side <= 1 / WHOLE else WHOLE_PICTURE
 
 
 def _sized_like(window: FaceWindow, middle: FaceWindow) -> FaceWindow:
     """With the size of the others where it hardly differs, and nearer to it where it does."""
-    if _ALL in (window, middle):
+    if WHOLE_PICTURE in (window, middle):
         return window
     off = math.log(window.side / middle.side)
     kept = math.copysign(max(0.0, abs(off) - _ERRS), off)
-    return _about(*_eyes(window), middle.side * math.exp(kept))
-
-
-def _eyes(window: FaceWindow) -> tuple[float, float]:
-    """Where a window that was cut about a face has its eyes, in sides of the picture."""
-    return window.left + EYES_AT[0] * window.side, window.top + EYES_AT[1] * window.side
-
-
-def _about(x: float, y: float, side: float) -> FaceWindow:
-    """A window with eyes at `EYES_AT`, as far as the picture reaches."""
-    side = min(side, 1.0)
-    return FaceWindow(_inside(x - EYES_AT[0] * side, side), _inside(y - EYES_AT[1] * side, side), side)
+    return window_about(*window.eyes, middle.side * math.exp(kept))
 
 
 def _look_again(
@@ -172,15 +134,17 @@ def _look_again(
     return found
 
 
-def _median(windows: Sequence[FaceWindow]) -> FaceWindow:
-    left, top, side = np.median([(w.left, w.top, w.side) for w in windows], axis=0).tolist()
-    return FaceWindow(left, top, side)
-
-
 def _differ(windows: Sequence[FaceWindow]) -> float:
-    """Median distance of eyes from their middle height, in sides, where anything is cut."""
-    heights = np.array([w.top + EYES_AT[1] * w.side for w in windows if w != _ALL])
-    return float(np.median(np.abs(heights - np.median(heights)))) if len(heights) else 0.0
+    """Median distance of eyes from their middle, across or in height, in sides, where anything is cut."""
+    eyes = np.array([w.eyes for w in windows if w != WHOLE_PICTURE])
+    return float(np.median(np.abs(eyes - np.median(eyes, axis=0)), axis=0).max()) if len(eyes) else 0.0
+
+
+def _strays(window: FaceWindow, middle: FaceWindow) -> bool:
+    """A head of the same size at another place than all others is a print on a shirt; a close-up is none."""
+    if WHOLE_PICTURE in (window, middle) or abs(math.log(window.side / middle.side)) > 3 * _ERRS:
+        return False
+    return math.dist(window.eyes, middle.eyes) > _STRAY
 
 
 def _better(window: FaceWindow, parts: Tensor, largest: float) -> FaceWindow | None:
@@ -192,7 +156,7 @@ def _better(window: FaceWindow, parts: Tensor, largest: float) -> FaceWindow | N
         largest: enlargement at most.
     """
     eyes, mouth = _centre(parts[PARTS.index("eyes")]), _centre(parts[PARTS.index("mouth")])
-    if eyes is None or (window != _ALL and math.dist(eyes, EYES_AT) > _MISSED):
+    if eyes is None or (window != WHOLE_PICTURE and math.dist(eyes, EYES_AT) > _MISSED):
         return None
     skin = float(parts[PARTS.index("skin")].mean())
     asked = (SKIN / max(skin, 0.02)) ** 0.5
@@ -204,12 +168,8 @@ def _better(window: FaceWindow, parts: Tensor, largest: float) -> FaceWindow | N
             asked = (asked * by_mouth) ** 0.5
     side = float(np.clip(window.side / asked**_UNDERSTATED, 1 / max(1.0, min(LARGEST, largest)), 1.0))
     if side > 1 / WHOLE:
-        return _ALL
-    return _about(window.left + window.side * eyes[0], window.top + window.side * eyes[1], side)
-
-
-def _inside(start: float, side: float) -> float:
-    return float(np.clip(start, -_BORDER * side, 1 - side + _BORDER * side)) if side < 1 else 0.0
+        return WHOLE_PICTURE
+    return window_about(window.left + window.side * eyes[0], window.top + window.side * eyes[1], side)
 
 
 def _centre(part: Tensor) -> tuple[float, float] | None:
@@ -234,7 +194,7 @@ def _parser() -> FaceParser:
 
 def _cut(square: NDArray[np.uint8], window: FaceWindow, size: int) -> NDArray[np.uint8]:
     """`(size, size, 3)` of a window, averaged where it shrinks; mirrored beyond the edge."""
-    if window == _ALL and len(square) == size:
+    if window == WHOLE_PICTURE and len(square) == size:
         return square
     side = len(square)
     scale = size / (window.side * side)

@@ -1,4 +1,4 @@
-"""Which drawing a photo's result is compared with: the one that is most like the photo in colour."""
+"""Which drawing a photo's result is compared with: one that, or whose pseudo-photo, is like it in colour."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from fewshot.training.sources import Sources
 
 _CELLS = 4
 """Squares along a side whose mean colours are compared: hair, skin, shoulders, ground."""
-_LEAST = 0.003
+_LEAST = 0.006
 """Share of a picture below which a part is not there."""
+_LOOK = 128
+"""Side of the pictures that the parser is shown at most, px: it was taught on such."""
 _BATCH = 16
 
 
@@ -43,7 +45,7 @@ def targets_of(sources: Sources, drawings: Tensor, wholes: Tensor, parser: FaceP
 def match_drawings(photos: Tensor, pairs: Tensor) -> Tensor:
     """A drawing for each photo, such that photos are near to the drawings' pseudo-photos in colour.
 
-    No drawing is used more often than its share, rounded up (an optimal transport plan, found by the
+    Each drawing is used as often as any other, or once more (an optimal transport plan, found by the
     Hungarian method): chosen freely, a few that suit everybody would stand for all, and the artist's rarer
     colours would never be learned. Photos are compared as they are and mirrored.
 
@@ -62,9 +64,10 @@ def match_drawings(photos: Tensor, pairs: Tensor) -> Tensor:
 def match_parts(photos: Tensor, drawings: Tensor, wholes: Tensor, parser: FaceParser) -> Tensor:
     """A drawing for each part of each photo's face: dark hair for dark hair, whatever the skin beside it is.
 
-    As `match_drawings`, part by part and by the part's mean colour. A squared distance does not see by how
-    much drawings are lighter than photos, so that the plan keeps the order: what a generator is to make of a
-    colour is then a smooth function of it, which it can learn. Drawings that lack a part do not stand for it.
+    As `match_drawings`, part by part and by the part's mean colour, less the mean of all photos or all
+    drawings: by how much drawings are lighter does not count, and the order is kept. What a generator is to
+    make of a colour is then a smooth function of it, which it can learn. Drawings that lack a part do not
+    stand for it.
 
     Args:
         photos: uint8 `(M, 3, S, S)`.
@@ -85,18 +88,24 @@ def match_parts(photos: Tensor, drawings: Tensor, wholes: Tensor, parser: FacePa
         if not len(able):
             able = torch.arange(len(drawings))
         seen = shown[:, part]
-        # Where a photo lacks the part it does not matter; the mean leaves the others' order alone.
+        # Where a photo lacks the part it does not matter, and the others are told by their own mean.
         middle = ours[seen, part].mean(0) if seen.any() else ours[:, part].mean(0)
-        colours = torch.where(seen[:, None], ours[:, part], middle)
-        matched[:, part] = able[_shared_out(torch.cdist(colours, theirs[able, part]).square())]
+        photo_side = torch.where(seen[:, None], ours[:, part] - middle, 0.0)
+        drawing_side = theirs[able, part] - theirs[able, part].mean(0)
+        matched[:, part] = able[_shared_out(torch.cdist(photo_side, drawing_side).square())]
     return matched
 
 
 def _shared_out(cost: Tensor) -> Tensor:
-    """For each row a column, none more often than its share, such that the costs `(M, N)` add up to least."""
-    places = -(-len(cost) // cost.shape[1])
-    _, chosen = linear_sum_assignment(np.repeat(cost.numpy(), places, axis=1))
-    return torch.from_numpy(chosen // places)
+    """A column for each row, each equally often or once more, such that costs `(M, N)` add up to least."""
+    rows, columns = cost.shape
+    rounds, over = divmod(rows, columns)
+    places = np.tile(cost.numpy(), rounds + 1)
+    # Nobody's rows fill what is left of the last round; they may go nowhere else.
+    spare = np.zeros((columns - over, places.shape[1]))
+    spare[:, : rounds * columns] = 1 + rows * float(cost.max()) if rows else 1
+    _, chosen = linear_sum_assignment(np.concatenate([places, spare]))
+    return torch.from_numpy(chosen[:rows] % columns)
 
 
 def _colours(pictures: Tensor) -> Tensor:
@@ -110,6 +119,8 @@ def _part_colours(pictures: Tensor, parser: FaceParser) -> tuple[Tensor, Tensor]
     colours, there, device = [], [], next(parser.parameters()).device
     for batch in pictures.split(_BATCH):
         images = (to_float(batch) + 1) / 2
+        if images.shape[-1] > _LOOK:
+            images = F.interpolate(images, (_LOOK, _LOOK), mode="area")
         # Squared, so that what is doubtful counts little.
         sure = parser(images.to(device)).float().cpu().square()
         lab = F.interpolate(rgb_to_lab(images), sure.shape[-2:], mode="area")

@@ -17,10 +17,11 @@ _SOONER = 5.0
 def grouped(net: nn.Module) -> list[dict[str, Any]]:
     """What is trained of a generator, for an optimizer whose rate `set_rate` sets."""
     trained = [(name, weight) for name, weight in net.named_parameters() if weight.requires_grad]
-    return [
+    groups = [
         {"params": [w for name, w in trained if (_PLACE in name) == placed], "times": times}
         for placed, times in ((False, 1.0), (True, _SOONER))
     ]
+    return [group for group in groups if group["params"]]
 
 
 def set_rate(optimizer: Optimizer, rate: float) -> None:

@@ -162,9 +162,9 @@ def test_a_cut_file_is_noticed(data: bytes, scratch: Path, length: int) -> None:
 
 
 def test_files_of_others_and_of_the_future_are_refused(scratch: Path) -> None:
-    header = {"format": 2}
+    header = {"format": 3}
     for metadata, words in (
-        ({HEADER_KEY: json.dumps(header)}, "format 2"),
+        ({HEADER_KEY: json.dumps(header)}, "format 3"),
         ({"format": "pt"}, "not an intact base checkpoint"),
     ):
         text = json.dumps({"__metadata__": metadata}).encode()

@@ -11,11 +11,11 @@ from base_models.registry import create_model, list_models
 # weights need new numbers; the same weights must keep theirs.
 DRAWN: dict[str, tuple[str, list[float]]] = {
     "scan_128.anime": (
-        "b48ac5eebb1d",
+        "457543c8f66c",
         [-0.156, 0.06, -0.08, 0.214, -0.039, -0.147, 0.301, 0.21, 0.221, 0.045, 0.485, 0.308, 0.105],
     ),
     "scan_256.anime": (
-        "cf38ac7eb0dd",
+        "48415f5e73bd",
         [-0.049, 0.232, -0.063, 0.334, -0.003, -0.086, 0.387, 0.322, 0.325, 0.141, 0.525, 0.345, 0.053],
     ),
 }

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from eval.face_parsing import PARTS
-from fewshot.data.drawing_framing import EYES_AT, LARGEST, drawing_square, face_windows, frame_drawings
+from fewshot.data.drawing_framing import LARGEST, drawing_square, face_windows, frame_drawings
+from fewshot.data.face_window import EYES_AT
 from fewshot.data.style_set import StyleSet
 from fewshot.samples import sample_hands
 from fewshot.samples.face import FacePlan
@@ -102,6 +103,22 @@ def test_hidden_faces_are_cut_as_the_others_where_eyes_are_at_one_height() -> No
     scattered = face_windows([made[place][0] for place in (0, 1, 7, 8)] + blank[:1], SIZE)
     assert all(window.found and window.side < 0.9 for window in scattered[:4])
     assert scattered[4].side == 1.0
+
+
+def placed(heads: list[NDArray[np.uint8]], at: list[tuple[int, int]]) -> list[NDArray[np.uint8]]:
+    """Heads in the corner of sheets, moved to the right and down, px."""
+    return [np.roll(head, (down, right), (0, 1)) for head, (right, down) in zip(heads, at, strict=True)]
+
+
+def test_a_face_that_is_found_elsewhere_is_not_cut_away() -> None:
+    made = [sheet for sheet, _ in busts("flat", 6, 0.62, scattered=False)]
+    eyes = [at for _, at in busts("flat", 6, 0.62, scattered=False)]
+    move = SIDE // 6
+    windows = face_windows(placed(made, [(move, 0), (-move, 0)] * 3), SIZE)
+    for window, (x, _), right in zip(windows, eyes, [1, -1] * 3, strict=True):
+        if window.found:
+            assert 0.25 < (x + right * move / SIDE - window.left) / window.side < 0.75
+    assert sum(window.found for window in windows) >= 4
 
 
 def test_what_hardly_anybody_shows_is_no_face() -> None:

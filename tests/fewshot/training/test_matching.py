@@ -86,6 +86,16 @@ def test_parts_are_matched_in_the_order_of_their_own_colours() -> None:
     assert matched[:, SKIN].tolist() == [0, 2, 1]
 
 
+@pytest.mark.parametrize(("photos", "drawings"), [(4, 3), (104, 24), (2, 5), (6, 3), (1, 1)])
+def test_each_drawing_is_used_equally_often_or_once_more(photos: int, drawings: int) -> None:
+    """Also where all photos are darker than all drawings, so that the darkest are nearest to all."""
+    dark = torch.randint(1, 60, (photos, 3, 8, 8), dtype=torch.uint8)
+    light = torch.arange(100, 100 + 6 * drawings, 6, dtype=torch.uint8)[:, None, None, None]
+    uses = torch.bincount(match_drawings(dark, light.expand(-1, 3, 8, 8)), minlength=drawings)
+    assert uses.sum() == photos
+    assert uses.max() - uses.min() <= 1
+
+
 def test_a_drawing_without_a_part_does_not_stand_for_it() -> None:
     photos = pictures((10, 60, 90), (40, 30, 70), (70, 20, 80))
     bald = pictures((1, 0, 250), (1, 220, 230), (1, 0, 210))

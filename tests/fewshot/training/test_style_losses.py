@@ -103,7 +103,7 @@ def test_parts_are_seen_by_the_discriminator_that_starts_anew_or_as_the_bases() 
 
 
 def test_a_grey_recipe_makes_results_grey() -> None:
-    # The drawings are not grey here: the loss alone has to do it.
+    # The drawings are not grey here: the loss alone has to do it, against what maps of places begin with.
     made = trainer(*ALL_OFF, "lambda_style=0.001", "grey=true", "warmup_steps=0")
     first = made.step(0)["grey"]
     for step in range(1, 12):
