@@ -169,6 +169,22 @@ def test_a_part_that_a_drawing_lacks_is_served_by_the_others() -> None:
     assert anything.unique().numel() > 15
 
 
+def test_each_part_may_have_a_drawing_of_its_own() -> None:
+    table = PartTable(torch.tensor([HAIR, SKIN] * 10).expand(3, -1))
+    wanted = torch.tensor([[HAIR] * 40 + [SKIN] * 40] * 2)
+    drawings = torch.zeros(2, len(PARTS), dtype=torch.long)
+    drawings[0, HAIR], drawings[0, SKIN], drawings[1, HAIR], drawings[1, SKIN] = 2, 1, 0, 2
+    of = table.choose(wanted, drawings, generator()) // 20
+    assert torch.equal(of, torch.tensor([[2] * 40 + [1] * 40, [0] * 40 + [2] * 40]))
+    # One drawing for all parts is the same as that drawing for each.
+    alike = torch.tensor([1, 2])
+    whole, parts = (
+        table.choose(wanted, targets, generator())
+        for targets in (alike, alike[:, None].expand(-1, len(PARTS)))
+    )
+    assert torch.equal(whole, parts)
+
+
 def test_a_part_of_one_colour_is_even_whatever_colour_it_is() -> None:
     drawing = in_halves(-0.8, 0.8) + 0.02 * torch.randn(1, 3, 128, 128, generator=generator())
     target = DrawingFeatures(drawing, load_perceptual(), generator(), rows=True, parser=Halves())
