@@ -93,7 +93,9 @@ def test_boft_leaves_alone_what_its_blocks_do_not_divide(base: BaseModel) -> Non
     model = attach_adapter(base.netG_A, method="boft", rank=8, train_norms=False, base_sha256="x")
     turned = touched([name for name, p in model.named_parameters() if p.requires_grad])
     sizes = {n: m.weight[0].numel() for n, m in base.netG_A.named_modules() if isinstance(m, nn.Conv2d)}
-    assert turned == {name for name, size in sizes.items() if size % 8 == 0}
+    # What modulates norms starts at zero, and zero turned is zero.
+    divided = {name for name, size in sizes.items() if size % 8 == 0}
+    assert turned == {name for name in divided if not name.endswith((".film", ".place"))}
     assert 0 < len(turned) < len(sizes)
 
 

@@ -104,7 +104,7 @@ def test_a_run_leaves_a_base_previews_and_a_log(tiny: Any, tmp_path: Path) -> No
     lines = [json.loads(line) for line in (tiny.folder / "log.jsonl").read_text().splitlines()]
     assert [(line["stage"], line["step"]) for line in lines] == [(0, 1), (1, 1)]
     card = (tmp_path / "scan_tiny.test.md").read_text()
-    assert "8,677 parameters" in card
+    assert "8,965 parameters" in card
     assert model.sha256 in card
     assert "CC0" in card
 
