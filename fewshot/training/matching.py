@@ -10,7 +10,6 @@ from torch.nn import functional as F
 
 from eval.colour_edge import rgb_to_lab
 from eval.face_parsing import PARTS, FaceParser
-from fewshot.data.augment import to_float
 from fewshot.training.drawing_features import AROUND
 from fewshot.training.sources import Sources
 
@@ -118,7 +117,7 @@ def _part_colours(pictures: Tensor, parser: FaceParser) -> tuple[Tensor, Tensor]
     """Mean CIELAB of each part `(N, P, 3)`, and whether it is there `(N, P)`."""
     colours, there, device = [], [], next(parser.parameters()).device
     for batch in pictures.split(_BATCH):
-        images = (to_float(batch) + 1) / 2
+        images = batch.float() / 255
         if images.shape[-1] > _LOOK:
             images = F.interpolate(images, (_LOOK, _LOOK), mode="area")
         # Squared, so that what is doubtful counts little.
