@@ -67,6 +67,14 @@ def ablate(
             "give the held-out pictures.",
         ),
     ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="VARIANT",
+            help="Only this one: stage1, one_stage, stacked, no_skip, no_fusion or full; repeat it for "
+            "several [all six].",
+        ),
+    ] = None,
     arch: Arch = _DEFAULT.arch,
     seed: Seed = _DEFAULT.seed,
     batch: Batch = _DEFAULT.batch,
@@ -83,7 +91,7 @@ def ablate(
     cpu: Cpu = False,
     format: TableFormat = "table",
 ) -> None:
-    """Train six variants of an architecture with equal budgets and measure them on held-out pictures.
+    """Train variants of an architecture with equal budgets and measure them on held-out pictures.
 
     Equal in pairs or in minutes: --pairs asks which model learns most from the same pictures, --minutes which
     gets furthest in the same time. Neither is the other; the table tells both for every model.
@@ -109,7 +117,7 @@ def ablate(
     from fewshot.evaluation.base_report import Settings
     from fewshot.training.ablation import Budget
 
-    budget = Budget(pairs or 0, minutes or 0.0)
+    budget, names = Budget(pairs or 0, minutes or 0.0), _variants(model)
     config = replace(
         _DEFAULT,
         seed=seed,
@@ -125,7 +133,7 @@ def ablate(
     template = replace(template, photos=sides[0], drawings=sides[1])
     (shown, indices), (drawn, drawing_indices) = held_out_part(photos), held_out_part(drawings)
     settings = Settings(shown, drawn, indices, drawing_indices, extractor=extractor, weights=weights)
-    rows = run_ablation(template, budget, settings)
+    rows = run_ablation(template, budget, settings, names)
     if format == "json":
         emit(rows, ALL_COLUMNS, "json")
     else:
@@ -174,6 +182,17 @@ def facades(
         emit(rows, ALL_COLUMNS, "json")
     else:
         emit([table_row(row, TEXTS) for row in rows], COLUMNS)
+
+
+def _variants(asked: list[str] | None) -> tuple[str, ...]:
+    """The variants that were asked for, each once, in the order of the table."""
+    from base_models.variants import VARIANTS
+    from fewshot.errors import NotFoundError
+
+    for name in asked or ():
+        if name not in VARIANTS:
+            raise NotFoundError(f"there is no variant {name!r}", f"choose of {', '.join(VARIANTS)}")
+    return tuple(name for name in VARIANTS if not asked or name in asked)
 
 
 def _check_paths(paths: list[Path]) -> None:

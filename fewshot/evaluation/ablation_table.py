@@ -59,8 +59,10 @@ Row = dict[str, Any]
 _SHOWN = 8
 
 
-def run_ablation(template: BaseRun, budget: Budget, settings: Settings) -> list[Row]:
-    """Train the six variants and measure each; one row per variant with the keys of `ALL_COLUMNS`.
+def run_ablation(
+    template: BaseRun, budget: Budget, settings: Settings, names: Sequence[str] = VARIANTS
+) -> list[Row]:
+    """Train variants and measure each; one row per variant with the keys of `ALL_COLUMNS`.
 
     All are compared at the full architecture's size; the result of the lowest stage alone is enlarged to it.
     Rows and a sheet of the first photos are also written to the run folder `ARCH-ablation.TAG`.
@@ -69,6 +71,7 @@ def run_ablation(template: BaseRun, budget: Budget, settings: Settings) -> list[
         template: as for `train_variants`.
         budget: pairs or minutes of training for each variant, all stages together.
         settings: what to measure on; `settings.size` is not used.
+        names: which of `base_models.variants`, in the order of the rows.
 
     Raises:
         As `train_variants` and `measure_base`.
@@ -78,7 +81,7 @@ def run_ablation(template: BaseRun, budget: Budget, settings: Settings) -> list[
     # Before hours of training, so that what cannot be measured fails early.
     photos = gather(settings.photos, size, indices=settings.indices)
     drawings = gather(settings.drawings, size, indices=settings.drawing_indices)
-    folder, trained = train_variants("ablation", template, VARIANTS, budget)
+    folder, trained = train_variants("ablation", template, names, budget)
     rows: list[Row] = []
     results: dict[str, np.ndarray] = {}
     for name, one in trained.items():
@@ -99,9 +102,9 @@ def _beyond_full(
 ) -> list[list[float] | None]:
     """KID of each variant less that of the full one, with intervals that pair results of the same photo.
 
-    None where there are too few pictures for a KID, and for the full one itself.
+    None where there are too few pictures for a KID or no full variant, and for the full one itself.
     """
-    if min(len(drawings), len(photos)) < FEW:
+    if FULL not in results or min(len(drawings), len(photos)) < FEW:
         return [None] * len(results)
     judge = Judge(get_extractor(settings.extractor, weights=settings.weights), drawings, photos, None, 0)
     features = {name: judge.features(pictures) for name, pictures in results.items()}

@@ -68,7 +68,7 @@ class StyleTrainer:
         self.features, self.parser = features, parser
         self.drawings, self.sources = drawings.tensor(), sources
         self.names = [picture.path.name for picture in drawings.pictures]
-        device = accelerator.device
+        device, wholes = accelerator.device, drawings.wholes()
         torch.manual_seed(recipe.seed)
         self.G: PeftModel = attach_adapter(
             base.netG_A,
@@ -98,7 +98,7 @@ class StyleTrainer:
         self.pictures = Pictures(
             self.drawings,
             sources,
-            targets_of(sources, self.drawings, drawings.wholes(), parser) if matched else None,
+            targets_of(sources, self.drawings, wholes, parser) if matched else None,
             self.batch,
             recipe.seed,
             self._parts_of,
@@ -109,7 +109,7 @@ class StyleTrainer:
             features,
             parser,
             self.drawings,
-            drawings.wholes(),
+            wholes,
             sources,
             self.netG_B,
             device,

@@ -11,8 +11,8 @@ from base_models.registry import create_model, list_models
 # weights need new numbers; the same weights must keep theirs.
 DRAWN: dict[str, tuple[str, list[float]]] = {
     "scan_128.anime": (
-        "457543c8f66c",
-        [-0.156, 0.06, -0.08, 0.214, -0.039, -0.147, 0.301, 0.21, 0.221, 0.045, 0.485, 0.308, 0.105],
+        "3cc29132cb1c",
+        [-0.149, 0.01, -0.015, 0.329, -0.09, -0.153, 0.322, 0.284, 0.197, 0.058, 0.495, 0.272, 0.105],
     ),
     "scan_256.anime": (
         "48415f5e73bd",

@@ -160,7 +160,8 @@ def domain(side: int) -> Domain:
 @pytest.mark.parametrize("stage", [0, 1])
 def test_share_of_convolutions(benchmark: Any, stage: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A step of each stage of scan_128, its convolutions alone, and the draw of its pictures alone."""
-    monkeypatch.delenv("ACCELERATE_MIXED_PRECISION", raising=False)
+    for name in ("ACCELERATE_MIXED_PRECISION", "ACCELERATE_USE_CPU"):
+        monkeypatch.delenv(name, raising=False)
     trainer = trainer_of(stage)
     size = ARCHITECTURES["scan_128"].stages[stage].size
     photos, drawings = (domain(round(size * trainer.config.margin)) for _ in range(2))

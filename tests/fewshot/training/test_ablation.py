@@ -4,7 +4,7 @@ import io
 import json
 import shutil
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -104,6 +104,15 @@ def test_one_stage_has_nothing_to_compare(template: BaseRun, monkeypatch: pytest
         train_variants("ablation", replace(template, config=flat), VARIANTS, Budget(pairs=8))
 
 
+def test_of_two_variants_the_table_has_two_rows(template: BaseRun, tmp_path: Path, tar: Tar) -> None:
+    held = tmp_path / "heldout"
+    held.mkdir()
+    settings = Settings(tar(held / "p.tar", 6), tar(held / "d.tar", 7), extractor="colour-edge")
+    rows = run_ablation(template, Budget(pairs=4), settings, (STAGE_1, ONE_STAGE))
+    assert [row["model"] for row in rows] == [STAGE_1, ONE_STAGE]
+    assert all(row["kid_beyond_full"] is None for row in rows)
+
+
 def test_the_table_has_a_row_for_each_variant(template: BaseRun, tmp_path: Path, tar: Tar) -> None:
     held = tmp_path / "heldout"
     held.mkdir()
@@ -192,19 +201,24 @@ def test_with_a_pack_the_sources_only_give_what_is_measured(
         member = tarfile.TarInfo("pack.json")
         member.size = len(index)
         archive.addfile(member, io.BytesIO(index))
-    asked: list[tuple[BaseRun, Budget, Settings]] = []
+    asked: list[tuple[BaseRun, Budget, Settings, Sequence[str]]] = []
 
-    def run(template: BaseRun, budget: Budget, settings: Settings) -> list[dict[str, Any]]:
-        asked.append((template, budget, settings))
+    def run(
+        template: BaseRun, budget: Budget, settings: Settings, names: Sequence[str]
+    ) -> list[dict[str, Any]]:
+        asked.append((template, budget, settings, names))
         return []
 
     monkeypatch.setattr("fewshot.evaluation.ablation_table.run_ablation", run)
     app = typer.Typer()
     app.command()(ablate)
     sources = ["--photos", str(held[0]), "--drawings", str(held[1]), "--pack", str(pack)]
-    result = CliRunner().invoke(app, [*sources, "--pairs", "9", "--name", "t", "--seed", "3", "--lr", "0.1"])
+    chosen = ["--model", FULL, "--model", ONE_STAGE, "--model", FULL]
+    options = ["--pairs", "9", "--name", "t", "--seed", "3", "--lr", "0.1", *chosen]
+    result = CliRunner().invoke(app, [*sources, *options])
     assert result.exit_code == 0, result.output
-    ((template, budget, settings),) = asked
+    ((template, budget, settings, names),) = asked
+    assert names == (ONE_STAGE, FULL)
     assert template.photos == (Source(pack, 2.0, "photos/x"),)
     # The soft ones would be shown to the lower stages alone.
     assert template.drawings == (Source(pack, 2.0, "drawings/x"),)
@@ -218,6 +232,7 @@ def test_with_a_pack_the_sources_only_give_what_is_measured(
     [
         ({"photos": "nowhere"}, NotFoundError, "nowhere does not exist"),
         ({"arch": "scan_1"}, NotFoundError, "scan_1"),
+        ({"model": "ful"}, NotFoundError, "'ful'"),
         ({"name": "a/b"}, UsageError, "contains '/'"),
         ({"pairs": "1"}, UsageError, "--pairs 1"),
         ({"drawings": "photos.tar"}, BadInputError, "held out"),
