@@ -39,10 +39,25 @@ class FaceParsingHead(nn.Module):
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         first, *others = self.norms
-        x = F.relu(first(self.stem(_on_one_grid(maps))))
+        x = F.relu(first(self._stem_of(maps)))
         for convolution, norm in zip(self.body, others, strict=True):
             x = x + F.relu(norm(convolution(x)))
         return self.out(x)
+
+    def _stem_of(self, maps: list[Tensor]) -> Tensor:
+        """The stem of all maps' unit feature vectors and of the cells' places in [-1, 1].
+
+        Each map is scaled to the grid behind its share of the convolution, which costs a third of scaling it
+        before: both are linear, and the convolution leaves fewer channels.
+        """
+        *of_maps, of_places = self.stem.weight.split([*CHANNELS, 2], 1)
+        along = torch.linspace(-1, 1, CELLS, device=maps[0].device, dtype=maps[0].dtype)
+        grid = (CELLS, CELLS)
+        places = torch.stack([along.expand(grid), along[:, None].expand(grid)])
+        x = F.conv2d(places[None], of_places, self.stem.bias)
+        for each, weight in zip(maps, of_maps, strict=True):
+            x = x + _on_grid(F.conv2d(F.normalize(each, dim=1), weight))
+        return x
 
 
 class FaceParser(nn.Module):
@@ -82,16 +97,7 @@ def load_face_parser(features: PerceptualNet | None = None) -> FaceParser:
     return FaceParser(features or load_perceptual(), head).eval()
 
 
-def _on_one_grid(maps: list[Tensor]) -> Tensor:
-    """Unit feature vectors of all maps and the cell's place in [-1, 1], `(B, C, CELLS, CELLS)`."""
-    grid = (CELLS, CELLS)
-    unit = [F.normalize(m, dim=1) for m in maps]
-    on_grid = [
-        F.adaptive_avg_pool2d(m, grid)
-        if min(m.shape[-2:]) > CELLS
-        else F.interpolate(m, grid, mode="bilinear")
-        for m in unit
-    ]
-    along = torch.linspace(-1, 1, CELLS, device=maps[0].device, dtype=maps[0].dtype)
-    places = torch.stack([along.expand(grid), along[:, None].expand(grid)])
-    return torch.cat([*on_grid, places.expand(len(maps[0]), 2, *grid)], 1)
+def _on_grid(each: Tensor) -> Tensor:
+    if min(each.shape[-2:]) > CELLS:
+        return F.adaptive_avg_pool2d(each, (CELLS, CELLS))
+    return F.interpolate(each, (CELLS, CELLS), mode="bilinear")
