@@ -73,7 +73,10 @@ class RandomNet(nn.Module):
                     x.std((0, 2, 3), keepdim=True).clamp_min(1e-6).reciprocal()
                 )
             x = F.relu((x - self.get_buffer(f"shift{i}")) * self.get_buffer(f"scale{i}"))
-            features.append(torch.cat([x.mean((2, 3)), x.flatten(2).std(2, unbiased=False)], 1))
+            mean = x.mean((2, 3), keepdim=True)
+            # Four times as fast on a CPU as `Tensor.std`.
+            deviation = (x - mean).square().mean((2, 3)).sqrt()
+            features.append(torch.cat([mean.flatten(1), deviation], 1))
         return features
 
 
