@@ -12,6 +12,8 @@ from fewshot.samples.raster import Page, Picture, lay
 
 _GRAIN = 3
 """Side of a grain in supersampled pixels: about one of the final picture."""
+_MEANS, _LEAST_AND_MOST = (0.5, 0.11), (0.2, 0.8)
+"""Mean light of selfies, of 1, with its deviation, and its bounds."""
 
 
 def any_colour(rng: np.random.Generator, saturation: float) -> NDArray[np.float32]:
@@ -45,8 +47,18 @@ def exposed(picture: Picture, page: Page, rng: np.random.Generator) -> Picture:
     fall = np.exp(-(((x - centre[0]) ** 2 + (y - centre[1]) ** 2) / reach**2))
     lit = picture * (rng.uniform(0.5, 1.0) + rng.uniform(0.1, 0.7) * fall)[..., None]
     balanced = np.clip(lit * (1 + rng.normal(0, 0.08, 3)), 0, 1) ** rng.uniform(0.75, 1.4)
-    toned = np.clip((balanced - 0.45) * rng.uniform(0.85, 1.35) + 0.45 + rng.normal(0, 0.05), 0, 1)
-    blurred = cv2.GaussianBlur(toned.astype(np.float32), (0, 0), rng.uniform(0.6, 2.6))
+    seen = _metered(balanced, float(np.clip(rng.normal(*_MEANS), *_LEAST_AND_MOST)))
+    toned = np.clip((seen - 0.5) * rng.uniform(1.05, 1.5) + 0.5, 0, 1)
+    blurred = cv2.GaussianBlur(toned.astype(np.float32), (0, 0), rng.uniform(0.8, 3.2))
     grains = rng.standard_normal((page.side // _GRAIN, page.side // _GRAIN, 3), np.float32)
     grains = cv2.resize(grains, (page.side, page.side), interpolation=cv2.INTER_LINEAR)
     return np.clip(blurred + rng.uniform(0.003, 0.03) * grains, 0, 1)
+
+
+def _metered(picture: Picture, mean: float) -> Picture:
+    """As light as a phone would make it, which tells by the mean of what it sees: the gamma that gives it."""
+    low, high = 0.2, 4.0
+    for _ in range(12):
+        gamma = (low * high) ** 0.5
+        low, high = (gamma, high) if (picture**gamma).mean() > mean else (low, gamma)
+    return np.asarray(picture**gamma, np.float32)

@@ -36,9 +36,12 @@ def draw_labelled(
         "fewshot.samples.snapshot" if hand == SNAPSHOT else f"fewshot.samples.hands.{hand}"
     )
     first, again = (np.random.default_rng(seed) for _ in range(2))
-    # A snapshot's proportions are the first thing that it draws.
-    proportions = module.proportions(again) if hand == SNAPSHOT else module.PROPORTIONS
-    return module.draw(plan, first, size), label(lay_out(plan, proportions), size, parts)
+    if hand == SNAPSHOT:
+        # A snapshot's proportions are the first thing that it draws.
+        sketch = lay_out(module.sitter(plan), module.proportions(again))
+    else:
+        sketch = lay_out(plan, module.PROPORTIONS)
+    return module.draw(plan, first, size), label(sketch, size, parts)
 
 
 def label(sketch: Sketch, size: int, parts: tuple[str, ...]) -> NDArray[np.uint8]:

@@ -7,6 +7,8 @@ generator could copy instead of drawing its own.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,11 +30,13 @@ HAIR = (
 IRIS = ((0.22, 0.14, 0.09), (0.30, 0.36, 0.28), (0.30, 0.42, 0.50), (0.14, 0.10, 0.08))
 BLOOD, SOCKET, NOSE = (1.03, 0.86, 0.85), (0.80, 0.72, 0.70), (0.82, 0.74, 0.70)
 """What skin is multiplied by where it is rosy, or in the shade."""
+_HAIR_TONES = (0.25, 0.25, 0.2, 0.1, 0.14, 0.06)
+"""How often each colour of `HAIR` is met: most hair is dark."""
 
 
 def draw(plan: FacePlan, rng: np.random.Generator, size: int) -> NDArray[np.uint8]:
     """(size, size, 3) uint8 RGB picture."""
-    scene = _Scene(plan, rng, Page(size))
+    scene = _Scene(sitter(plan), rng, Page(size))
     sketch = scene.sketch
     scene.hair(sketch.back_hair, behind=True)
     scene.body()
@@ -45,13 +49,35 @@ def draw(plan: FacePlan, rng: np.random.Generator, size: int) -> NDArray[np.uint
     return scene.page.shrink(exposed(scene.picture, scene.page, rng))
 
 
+def sitter(plan: FacePlan) -> FacePlan:
+    """The person as people take pictures of themselves: heads lean, hair is dark and often long and loose."""
+    rng = np.random.default_rng(plan.detail_seed)
+    hair, locks, fringe = plan.hair_back, plan.locks, plan.fringe
+    if plan.beard == "none" and rng.uniform() < 0.6:
+        hair = str(rng.choice(("long", "long", "long", "bob", "tail")))
+        locks = float(rng.uniform(0.7, 1.7)) if rng.uniform() < 0.6 else 0.0
+    if hair not in ("curly", "buzz") and rng.uniform() < 0.6:
+        fringe = str(rng.choice(("centre", "swept", "swept", "back")))
+    return replace(
+        plan,
+        hair_back=hair,
+        locks=locks,
+        fringe=fringe,
+        hair_tone=int(rng.choice(len(HAIR), p=_HAIR_TONES)),
+        tilt=float(np.clip(rng.normal(0, 13), -30, 30)),
+        turn=float(rng.uniform(-1.4, 1.4)),
+        length=float(rng.uniform(-0.2, 1.6)),
+        jaw=plan.jaw - 0.2,
+    )
+
+
 def proportions(rng: np.random.Generator) -> Proportions:
     """Nearer to people than a hand's are, at arm's length or further."""
     return Proportions(
-        scale=float(rng.uniform(0.24, 0.36)),
+        scale=float(rng.uniform(0.22, 0.36)),
         centre_y=float(rng.uniform(0.46, 0.58)),
-        eye_width=float(rng.uniform(0.8, 0.95)),
-        eye_height=float(rng.uniform(0.55, 0.8)),
+        eye_width=float(rng.uniform(0.72, 0.88)),
+        eye_height=float(rng.uniform(0.5, 0.72)),
         iris=0.8,
         neck=float(rng.uniform(0.95, 1.15)),
     )
@@ -117,7 +143,7 @@ class _Scene:
         _, y = page.grid()
         band = float(self.sketch.face[:, 1].min()) + rng.uniform(0, 0.3) * self.u
         shine = rng.uniform(0, 0.5) * np.exp(-(((y - band) / (0.35 * self.u)) ** 2))
-        tone = np.clip(1 + 0.28 * strand + (0 if behind else shine), 0.2, None) * (0.7 if behind else 1)
+        tone = np.clip(1 + 0.2 * strand + (0 if behind else shine), 0.2, None) * (0.7 if behind else 1)
         if not behind:
             self.tint(
                 (0.55,) * 3, np.roll(mask, round(0.08 * self.u * page.side), 0), soft=0.02, strength=0.7
