@@ -121,7 +121,7 @@ def test_two_photos_of_one_name_both_count(selfie: Path) -> None:
 
 def test_the_recipe_is_quick_with_fewer_steps() -> None:
     assert (demo_recipe(2).steps, demo_recipe(2).eval_every, demo_recipe(1).warmup_steps) == (2, 2, 0)
-    assert demo_recipe(None).steps == 300
+    assert demo_recipe(None).steps == 600
     with pytest.raises(UsageError, match="0 steps"):
         demo_recipe(0)
 
