@@ -33,17 +33,21 @@ class Candidate:
     """`key=value` changes of the recipe."""
     minutes: float = 0.0
     """Training time of a rival that trains."""
+    photos: str = ""
+    """Folder or archive of photos that a recipe learns on; empty: what `adapt` learns on when given none."""
 
     @property
     def label(self) -> str:
         """Name for the table."""
-        return " ".join((self.name, *self.overrides))
+        learned_on = ("--photos", Path(self.photos).name) if self.photos else ()
+        return " ".join((self.name, *self.overrides, *learned_on))
 
     @property
     def identity(self) -> str:
         """Changes with everything that changes the result, as far as the candidate knows."""
         if self.kind == RECIPE:
-            return recipe_hash(self.recipe())
+            learned_on = f":{Path(self.photos).name}" if self.photos else ""
+            return recipe_hash(self.recipe()) + learned_on
         return f"{self.name}:{self.minutes:g}" if RIVALS[self.name].trains else self.name
 
     def recipe(self) -> Recipe:
@@ -77,7 +81,14 @@ def draw(
     from fewshot.training.adapt import adapt_style
 
     start = time.monotonic()
-    outcome = adapt_style(drawings, name=style, base=base_name, recipe=candidate.recipe(), overwrite=True)
+    outcome = adapt_style(
+        drawings,
+        name=style,
+        base=base_name,
+        recipe=candidate.recipe(),
+        photos=Path(candidate.photos) if candidate.photos else None,
+        overwrite=True,
+    )
     learned = time.monotonic()
     (results,) = redraw(photos, TorchEngine(base, [(load_style(style), 1.0)]))
     size = sum(path.stat().st_size for path in outcome.adapter.iterdir())
@@ -105,8 +116,15 @@ def _times(start: float, learned: float, photos: int) -> dict[str, float]:
     return {"minutes": (learned - start) / 60, "seconds": (now - learned) / max(1, photos)}
 
 
-def parse_candidates(recipes: Sequence[str], rivals: Sequence[str], minutes: float) -> list[Candidate]:
+def parse_candidates(
+    recipes: Sequence[str], rivals: Sequence[str], minutes: float, photos: Path | None = None
+) -> list[Candidate]:
     """Candidates from what a person writes: `"quick steps=150"` is a recipe with an override.
+
+    Args:
+        recipes, rivals: what is measured.
+        minutes: of rivals that train.
+        photos: what the recipes learn on.
 
     Raises:
         RecipeError: unknown recipes or overrides.
@@ -119,7 +137,7 @@ def parse_candidates(recipes: Sequence[str], rivals: Sequence[str], minutes: flo
     found = []
     for text in recipes:
         name, *overrides = text.split()
-        candidate = Candidate(RECIPE, name, tuple(overrides))
+        candidate = Candidate(RECIPE, name, tuple(overrides), photos=str(photos) if photos else "")
         candidate.recipe()
         found.append(candidate)
     for name in rivals:

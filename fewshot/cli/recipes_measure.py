@@ -23,6 +23,10 @@ def measure(
         list[str] | None,
         typer.Option(metavar="NAME[ KEY=VALUE]", help="A recipe, with changes in quotes; repeat it."),
     ] = None,
+    learn_on: Annotated[
+        Path | None,
+        typer.Option(metavar="PHOTOS", help="Photos that the recipes learn on; none of those to redraw."),
+    ] = None,
     rival: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="A comparison method; repeat it. `all` for all.")
     ] = None,
@@ -52,7 +56,7 @@ def measure(
     from fewshot.evaluation.rivals import RIVALS
 
     rivals = list(RIVALS) if rival and "all" in rival else rival or []
-    candidates = parse_candidates(recipe or [], rivals, minutes)
+    candidates = parse_candidates(recipe or [], rivals, minutes, learn_on)
     if not candidates:
         raise UsageError("nothing to measure", "name a recipe or a method: --recipe quick --rival reinhard")
     found = find_artists(artists)

@@ -25,6 +25,8 @@ from recipes import RecipeError
 Cli = Callable[..., CompletedProcess[str]]
 ROOT = Path(__file__).resolve().parents[3]
 SHORT = "quick steps=1 eval_every=1 warmup_steps=0 batch=2"
+LEARNED = f"{SHORT} --photos train"
+"""What a row is called whose recipe was given photos."""
 
 
 @pytest.fixture
@@ -46,11 +48,24 @@ def test_rows_are_measured_kept_and_not_measured_again(artists: Path, cli: Cli, 
     table = tmp_path / "table.md"
     table.write_text(f"before\n{BEGIN}\nstale words\n{END}\nbetween\n{SHORT_BEGIN}\n{SHORT_END}\nafter\n")
     call = ["recipes", "measure", "artists", "--photos", photos, "--base", "scan_tiny", "--artist", one]
-    call += ["--out", "out", "--rival", "photo", "--recipe", SHORT, "--table", table, "--format", "json"]
+    learned_on = ["--learn-on", artists / sample_hands()[2] / "train"]
+    call += [
+        "--out",
+        "out",
+        "--rival",
+        "photo",
+        "--recipe",
+        SHORT,
+        *learned_on,
+        "--table",
+        table,
+        "--format",
+        "json",
+    ]
     first = cli(*call, FEWSHOT_HOME=str(tmp_path / "home"))
     assert first.returncode == 0, first.stderr
     rows = {row["candidate"]: row for row in json.loads(first.stdout)}
-    assert set(rows) == {"photo", SHORT}
+    assert set(rows) == {"photo", LEARNED}
     for row in rows.values():
         assert row["n"] == {"results": 6, "photos": 6, "views": 1, "drawings": 6}
         assert row["peak_gb"] > 0.1
@@ -60,8 +75,8 @@ def test_rows_are_measured_kept_and_not_measured_again(artists: Path, cli: Cli, 
     # The photos are drawings of another hand here: as they are, each is nearest to itself and to that hand.
     assert rows["photo"]["content"][0] == 1
     assert rows["photo"]["style_top1"][0] < 0.5
-    assert rows[SHORT]["steps"] == 1
-    assert 0 < rows[SHORT]["adapter_mb"] < 2
+    assert rows[LEARNED]["steps"] == 1
+    assert 0 < rows[LEARNED]["adapter_mb"] < 2
     text = table.read_text()
     assert text.startswith("before\n")
     assert text.endswith("after\n")
@@ -104,6 +119,9 @@ def test_artists_are_folders_with_both_kinds_of_drawings(artists: Path) -> None:
 
 
 def test_candidates_are_read_with_their_overrides_and_refused_with_a_suggestion() -> None:
+    (plain,), (fed,) = (parse_candidates(["quick"], [], 3.0, photos) for photos in (None, Path("a/selfies")))
+    assert (plain.label, fed.label) == ("quick", "quick --photos selfies")
+    assert plain.identity != fed.identity
     recipe, rival = parse_candidates(["quick steps=150"], ["reinhard"], 3.0)
     assert (recipe.label, rival.label) == ("quick steps=150", "reinhard")
     assert recipe.recipe().steps == 150
