@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from fewshot.data.pictures import list_pictures
 from fewshot.evaluation.rivals import RIVALS
 from fewshot.home import recipes_folder
 from recipes import Recipe, apply_overrides, load_recipe, recipe_hash
@@ -33,21 +35,20 @@ class Candidate:
     """`key=value` changes of the recipe."""
     minutes: float = 0.0
     """Training time of a rival that trains."""
-    photos: str = ""
+    learn_on: str = ""
     """Folder or archive of photos that a recipe learns on; empty: what `adapt` learns on when given none."""
 
     @property
     def label(self) -> str:
         """Name for the table."""
-        learned_on = ("--photos", Path(self.photos).name) if self.photos else ()
-        return " ".join((self.name, *self.overrides, *learned_on))
+        photos = ("--photos", Path(self.learn_on).resolve().name) if self.learn_on else ()
+        return " ".join((self.name, *self.overrides, *photos))
 
     @property
     def identity(self) -> str:
         """Changes with everything that changes the result, as far as the candidate knows."""
         if self.kind == RECIPE:
-            learned_on = f":{Path(self.photos).name}" if self.photos else ""
-            return recipe_hash(self.recipe()) + learned_on
+            return recipe_hash(self.recipe()) + (f":{_stamp(Path(self.learn_on))}" if self.learn_on else "")
         return f"{self.name}:{self.minutes:g}" if RIVALS[self.name].trains else self.name
 
     def recipe(self) -> Recipe:
@@ -86,7 +87,7 @@ def draw(
         name=style,
         base=base_name,
         recipe=candidate.recipe(),
-        photos=Path(candidate.photos) if candidate.photos else None,
+        photos=Path(candidate.learn_on) if candidate.learn_on else None,
         overwrite=True,
     )
     learned = time.monotonic()
@@ -116,30 +117,44 @@ def _times(start: float, learned: float, photos: int) -> dict[str, float]:
     return {"minutes": (learned - start) / 60, "seconds": (now - learned) / max(1, photos)}
 
 
+def _stamp(photos: Path) -> str:
+    """Of a folder's or an archive's names and sizes: other photos give another."""
+    files = list_pictures(photos) if photos.is_dir() else [photos]
+    listed = [(file.name, file.stat().st_size) for file in files]
+    return hashlib.sha256(repr(listed).encode()).hexdigest()[:12]
+
+
 def parse_candidates(
-    recipes: Sequence[str], rivals: Sequence[str], minutes: float, photos: Path | None = None
+    recipes: Sequence[str], rivals: Sequence[str], minutes: float, learn_on: Path | None = None
 ) -> list[Candidate]:
     """Candidates from what a person writes: `"quick steps=150"` is a recipe with an override.
 
     Args:
         recipes, rivals: what is measured.
         minutes: of rivals that train.
-        photos: what the recipes learn on.
+        learn_on: photos; every recipe is measured once without them and once more with them.
 
     Raises:
         RecipeError: unknown recipes or overrides.
-        UsageError: an unknown rival.
+        UsageError: an unknown rival, or photos and no recipe to learn on them.
+        NotFoundError: no such photos.
     """
     import difflib
 
-    from fewshot.errors import UsageError
+    from fewshot.errors import NotFoundError, UsageError
 
+    if learn_on is not None and not recipes:
+        raise UsageError("photos to learn on, and no recipe", "name one: --recipe quick")
+    if learn_on is not None and not learn_on.exists():
+        raise NotFoundError(f"no photos at {learn_on}", "give a folder or a .tar archive")
     found = []
     for text in recipes:
         name, *overrides = text.split()
-        candidate = Candidate(RECIPE, name, tuple(overrides), photos=str(photos) if photos else "")
+        candidate = Candidate(RECIPE, name, tuple(overrides))
         candidate.recipe()
         found.append(candidate)
+        if learn_on is not None:
+            found.append(replace(candidate, learn_on=str(learn_on)))
     for name in rivals:
         if name not in RIVALS:
             close = difflib.get_close_matches(name, RIVALS, n=1, cutoff=0.5)

@@ -23,6 +23,7 @@ from eval.structure import STRUCTURE
 from eval.style_unseen import unseen_artists
 from fewshot.benchmark.candidates import Candidate, draw
 from fewshot.data.style_set import DrawingCrop
+from fewshot.errors import UsageError
 from fewshot.evaluation.comparison import JUDGES, Comparison, compare
 from fewshot.evaluation.held_out import redraw
 from fewshot.evaluation.sources import Gathered, gather, gather_drawings
@@ -85,6 +86,7 @@ def measure(spec: Spec) -> dict[str, Any]:
     base = create_model(spec.base, folders=(home() / "base",))
     size = base.netG_A.size
     photos = gather(Path(spec.photos), size, indices=spec.indices)
+    learned_on = _learned_on(spec, photos) if spec.candidate.learn_on else None
     faces, wholes = _drawings(spec, size, "face"), _drawings(spec, size, "center")
     drawings = faces[spec.artist]
     training = gather_drawings(Path(spec.train), size)
@@ -114,6 +116,7 @@ def measure(spec: Spec) -> dict[str, Any]:
         "identity": spec.candidate.identity,
         "base": {"name": base.name, "sha256": base.sha256},
         "trained_on": len(training),
+        "photos_learned_on": learned_on,
         **{k: round(v, 4) if isinstance(v, float) else v for k, v in drawn.cost.items()},
         "peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9, 2),
         **numbers(by_faces, spec.artist),
@@ -126,6 +129,17 @@ def measure(spec: Spec) -> dict[str, Any]:
         # In their own places, as the photos are.
         row["truth"] = truth(photos, wholes[spec.artist], before, drawn.results)
     return row
+
+
+def _learned_on(spec: Spec, photos: Gathered) -> int:
+    """How many photos the recipe is given; raises UsageError if it will redraw one of them."""
+    given = gather(Path(spec.candidate.learn_on), photos.pixels.shape[-1]).pixels
+    both = {picture.tobytes() for picture in given} & {picture.tobytes() for picture in photos.pixels}
+    if both:
+        raise UsageError(
+            f"{len(both)} of the photos to redraw are among those to learn on", "give others for one of both"
+        )
+    return len(given)
 
 
 def _drawings(spec: Spec, size: int, crop: DrawingCrop) -> dict[str, Gathered]:

@@ -25,7 +25,10 @@ def measure(
     ] = None,
     learn_on: Annotated[
         Path | None,
-        typer.Option(metavar="PHOTOS", help="Photos that the recipes learn on; none of those to redraw."),
+        typer.Option(
+            metavar="PHOTOS",
+            help="Measure each recipe also with `--photos PHOTOS`: others than those to redraw.",
+        ),
     ] = None,
     rival: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="A comparison method; repeat it. `all` for all.")

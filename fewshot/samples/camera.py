@@ -12,8 +12,8 @@ from fewshot.samples.raster import Page, Picture, lay
 
 _GRAIN = 3
 """Side of a grain in supersampled pixels: about one of the final picture."""
-_MEANS, _LEAST_AND_MOST = (0.5, 0.11), (0.2, 0.8)
-"""Mean light of selfies, of 1, with its deviation, and its bounds."""
+_LIGHT, _DEVIATION, _DARKEST, _LIGHTEST = 0.5, 0.11, 0.2, 0.8
+"""Mean light of selfies, of 1: its mean, its deviation and its bounds."""
 
 
 def any_colour(rng: np.random.Generator, saturation: float) -> NDArray[np.float32]:
@@ -41,13 +41,13 @@ def backdrop(page: Page, rng: np.random.Generator) -> Picture:
 
 
 def exposed(picture: Picture, page: Page, rng: np.random.Generator) -> Picture:
-    """The picture as a camera keeps it: light, white balance, tone curve, blur and grain; in [0, 1]."""
+    """The picture as a camera keeps it: light, balance, exposure, tone curve, blur and grain; in [0, 1]."""
     x, y = page.grid()
     centre, reach = rng.uniform(0, 1, 2), rng.uniform(0.5, 1.5)
     fall = np.exp(-(((x - centre[0]) ** 2 + (y - centre[1]) ** 2) / reach**2))
     lit = picture * (rng.uniform(0.5, 1.0) + rng.uniform(0.1, 0.7) * fall)[..., None]
     balanced = np.clip(lit * (1 + rng.normal(0, 0.08, 3)), 0, 1) ** rng.uniform(0.75, 1.4)
-    seen = _metered(balanced, float(np.clip(rng.normal(*_MEANS), *_LEAST_AND_MOST)))
+    seen = _metered(balanced, float(np.clip(rng.normal(_LIGHT, _DEVIATION), _DARKEST, _LIGHTEST)))
     toned = np.clip((seen - 0.5) * rng.uniform(1.05, 1.5) + 0.5, 0, 1)
     blurred = cv2.GaussianBlur(toned.astype(np.float32), (0, 0), rng.uniform(0.8, 3.2))
     grains = rng.standard_normal((page.side // _GRAIN, page.side // _GRAIN, 3), np.float32)
@@ -56,7 +56,10 @@ def exposed(picture: Picture, page: Page, rng: np.random.Generator) -> Picture:
 
 
 def _metered(picture: Picture, mean: float) -> Picture:
-    """As light as a phone would make it, which tells by the mean of what it sees: the gamma that gives it."""
+    """As light as a phone makes it, which tells by the mean of what it sees.
+
+    Done by a gamma between 0.2 and 4, so that a very dark or light picture only comes near to the mean.
+    """
     low, high = 0.2, 4.0
     for _ in range(12):
         gamma = (low * high) ** 0.5

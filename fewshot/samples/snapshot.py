@@ -30,7 +30,7 @@ HAIR = (
 IRIS = ((0.22, 0.14, 0.09), (0.30, 0.36, 0.28), (0.30, 0.42, 0.50), (0.14, 0.10, 0.08))
 BLOOD, SOCKET, NOSE = (1.03, 0.86, 0.85), (0.80, 0.72, 0.70), (0.82, 0.74, 0.70)
 """What skin is multiplied by where it is rosy, or in the shade."""
-_HAIR_TONES = (0.25, 0.25, 0.2, 0.1, 0.14, 0.06)
+_HAIR_SHARES = (0.25, 0.25, 0.2, 0.1, 0.14, 0.06)
 """How often each colour of `HAIR` is met: most hair is dark."""
 
 
@@ -50,7 +50,10 @@ def draw(plan: FacePlan, rng: np.random.Generator, size: int) -> NDArray[np.uint
 
 
 def sitter(plan: FacePlan) -> FacePlan:
-    """The person as people take pictures of themselves: heads lean, hair is dark and often long and loose."""
+    """The person as people take pictures of themselves: hair is dark and often long and loose, heads lean.
+
+    They turn and lean further than a `FacePlan` of a hand does, and chins are longer and narrower.
+    """
     rng = np.random.default_rng(plan.detail_seed)
     hair, locks, fringe = plan.hair_back, plan.locks, plan.fringe
     if plan.beard == "none" and rng.uniform() < 0.6:
@@ -63,7 +66,7 @@ def sitter(plan: FacePlan) -> FacePlan:
         hair_back=hair,
         locks=locks,
         fringe=fringe,
-        hair_tone=int(rng.choice(len(HAIR), p=_HAIR_TONES)),
+        hair_tone=int(rng.choice(len(HAIR), p=_HAIR_SHARES)),
         tilt=float(np.clip(rng.normal(0, 13), -30, 30)),
         turn=float(rng.uniform(-1.4, 1.4)),
         length=float(rng.uniform(-0.2, 1.6)),

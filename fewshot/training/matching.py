@@ -17,7 +17,7 @@ _CELLS = 4
 """Squares along a side whose mean colours are compared: hair, skin, shoulders, ground."""
 _LEAST = 0.006
 """Share of a picture below which a part is not there."""
-_BALD = 15.0
+_BARE = 15.0
 """Distance in CIELAB below which what the parser takes for hair is a bare head: it tells by the place."""
 _LOOK = 128
 """Side of the pictures that the parser is shown at most, px: it was taught on such."""
@@ -68,7 +68,7 @@ def match_parts(photos: Tensor, drawings: Tensor, wholes: Tensor, parser: FacePa
     As `match_drawings`, part by part and by the part's mean colour, less the mean of all photos or all
     drawings: by how much drawings are lighter does not count, and the order is kept. What a generator is to
     make of a colour is then a smooth function of it, which it can learn. Drawings that lack a part do not
-    stand for it, nor bald heads for hair.
+    stand for it, nor bald heads for hair: those with hair stand for all, be they few.
 
     Args:
         photos: uint8 `(M, 3, S, S)`.
@@ -85,8 +85,10 @@ def match_parts(photos: Tensor, drawings: Tensor, wholes: Tensor, parser: FacePa
     (ours, shown), *both = (_part_colours(pictures, parser) for pictures in (photos, drawings, wholes))
     for part, name in enumerate(PARTS):
         theirs, there = both[name in AROUND]
-        stands = there[:, part] & _has_hair(theirs) if name == "hair" else there[:, part]
-        able = stands.nonzero().flatten()
+        able = there[:, part].nonzero().flatten()
+        if name == "hair":
+            haired = (there[:, part] & ~_bald(theirs, there)).nonzero().flatten()
+            able = haired if len(haired) else able
         if not len(able):
             able = torch.arange(len(drawings))
         seen = shown[:, part]
@@ -98,10 +100,10 @@ def match_parts(photos: Tensor, drawings: Tensor, wholes: Tensor, parser: FacePa
     return matched
 
 
-def _has_hair(colours: Tensor) -> Tensor:
-    """Of part colours `(N, P, 3)`, whether hair has another colour than skin."""
-    hair, skin = (colours[:, PARTS.index(name)] for name in ("hair", "skin"))
-    return (hair - skin).norm(dim=1) > _BALD
+def _bald(colours: Tensor, there: Tensor) -> Tensor:
+    """Whether what passes for hair `(N,)` has the colour of skin; of part colours `(N, P, 3)`."""
+    hair, skin = (PARTS.index(name) for name in ("hair", "skin"))
+    return there[:, skin] & ((colours[:, hair] - colours[:, skin]).norm(dim=1) < _BARE)
 
 
 def _shared_out(cost: Tensor) -> Tensor:

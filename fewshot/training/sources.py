@@ -74,7 +74,7 @@ def make_sources(base: BaseModel, train: StyleSet, fold: StyleSet | None, photos
 
 
 def _snapshots(size: int) -> Tensor:
-    """The shipped snapshots, uint8 `(128, 3, size, size)`, cut as close as selfies are."""
+    """The shipped snapshots, uint8 `(128, 3, size, size)`, cut about the face."""
     cut = []
     for path in list_pictures(snapshot_folder()):
         picture = open_picture(path)

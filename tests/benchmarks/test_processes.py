@@ -1,4 +1,4 @@
-"""One process or two on the same two cores: `quick`'s step on scan_128, the same batch of four either way.
+"""One process or two on the same two cores: a step of `quick` with batch=4 on scan_128, shared or not.
 
 A step of P processes takes c / P + x: computing a share, and exchanging. Each process averages the gradients
 of the adapter's and the discriminator's weights (13 MB of float32 through gloo) and gathers the variances of

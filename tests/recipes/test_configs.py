@@ -77,7 +77,7 @@ def test_a_variant_is_quick_but_for_its_method(name: str) -> None:
     own, quick = (dict(load_recipe(other)) for other in (name, "quick"))
     changed = {field for field in own if own[field] != quick[field]}
     assert own["method"] == name
-    allowed = {"lr"} if name in ("norm-only", "full") else set()
+    allowed = {"norm-only": {"lr"}, "full": {"lr"}, "boft": {"max_minutes"}}.get(name, set())
     assert changed <= {"name", "summary", "method", "rank", "alpha"} | allowed
 
 

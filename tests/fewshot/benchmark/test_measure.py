@@ -13,7 +13,7 @@ import pytest
 from eval.errors import EvalError
 from fewshot.benchmark.artists import find_artists
 from fewshot.benchmark.candidates import Candidate, parse_candidates
-from fewshot.benchmark.row import style_judge
+from fewshot.benchmark.row import Spec, measure, style_judge
 from fewshot.benchmark.run import ROWS, read_rows
 from fewshot.benchmark.table import BEGIN, END, SHORT_BEGIN, SHORT_END, markdown, write_into
 from fewshot.benchmark.truth import truth
@@ -65,7 +65,7 @@ def test_rows_are_measured_kept_and_not_measured_again(artists: Path, cli: Cli, 
     first = cli(*call, FEWSHOT_HOME=str(tmp_path / "home"))
     assert first.returncode == 0, first.stderr
     rows = {row["candidate"]: row for row in json.loads(first.stdout)}
-    assert set(rows) == {"photo", LEARNED}
+    assert set(rows) == {"photo", SHORT, LEARNED}
     for row in rows.values():
         assert row["n"] == {"results": 6, "photos": 6, "views": 1, "drawings": 6}
         assert row["peak_gb"] > 0.1
@@ -76,6 +76,7 @@ def test_rows_are_measured_kept_and_not_measured_again(artists: Path, cli: Cli, 
     assert rows["photo"]["content"][0] == 1
     assert rows["photo"]["style_top1"][0] < 0.5
     assert rows[LEARNED]["steps"] == 1
+    assert rows[LEARNED]["photos_learned_on"] == 6
     assert 0 < rows[LEARNED]["adapter_mb"] < 2
     text = table.read_text()
     assert text.startswith("before\n")
@@ -83,12 +84,31 @@ def test_rows_are_measured_kept_and_not_measured_again(artists: Path, cli: Cli, 
     assert "stale words" not in text
     assert f"| photo | {one} |" in text
     assert f"\n| {one} | 6 / 6 |" in text.split("between")[1]
-    assert len(list((tmp_path / "out" / "sheets").iterdir())) == 2
+    assert len(list((tmp_path / "out" / "sheets").iterdir())) == 3
 
     again = cli(*call, FEWSHOT_HOME=str(tmp_path / "home"))
     assert again.returncode == 0
     assert f"photo on {one}" not in again.stderr
     assert json.loads(again.stdout) == json.loads(first.stdout)
+
+
+def test_photos_that_were_learned_on_are_not_redrawn(artists: Path, tmp_path: Path) -> None:
+    one = sample_hands()[0]
+    photos = artists / sample_hands()[1]
+    spec = Spec(
+        candidate=Candidate("recipe", "quick", ("steps=1",), learn_on=str(photos / "train")),
+        artist=one,
+        train=str(artists / one / "train"),
+        heldout={one: str(artists / one / "heldout")},
+        photos=str(photos / "train"),
+        indices=None,
+        paired=False,
+        base="scan_tiny",
+        sheet=str(tmp_path / "sheet.png"),
+        style="unused",
+    )
+    with pytest.raises(UsageError, match="6 of the photos to redraw are among those to learn on"):
+        measure(spec)
 
 
 def test_a_row_cut_off_by_a_kill_is_passed_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -118,10 +138,20 @@ def test_artists_are_folders_with_both_kinds_of_drawings(artists: Path) -> None:
         find_artists(artists / "empty")
 
 
-def test_candidates_are_read_with_their_overrides_and_refused_with_a_suggestion() -> None:
-    (plain,), (fed,) = (parse_candidates(["quick"], [], 3.0, photos) for photos in (None, Path("a/selfies")))
+def test_candidates_are_read_with_their_overrides_and_refused_with_a_suggestion(tmp_path: Path) -> None:
+    others, same_name = tmp_path / "a" / "selfies", tmp_path / "b" / "selfies"
+    for folder, count in ((others, 2), (same_name, 3)):
+        folder.mkdir(parents=True)
+        for file in sorted(sample_folder("ink").glob("*.webp"))[:count]:
+            shutil.copy(file, folder)
+    plain, fed = parse_candidates(["quick"], [], 3.0, others)
     assert (plain.label, fed.label) == ("quick", "quick --photos selfies")
-    assert plain.identity != fed.identity
+    _, fed_others = parse_candidates(["quick"], [], 3.0, same_name)
+    assert len({plain.identity, fed.identity, fed_others.identity}) == 3
+    with pytest.raises(UsageError, match="no recipe"):
+        parse_candidates([], ["reinhard"], 3.0, others)
+    with pytest.raises(NotFoundError, match="no photos at"):
+        parse_candidates(["quick"], [], 3.0, tmp_path / "nowhere")
     recipe, rival = parse_candidates(["quick steps=150"], ["reinhard"], 3.0)
     assert (recipe.label, rival.label) == ("quick steps=150", "reinhard")
     assert recipe.recipe().steps == 150

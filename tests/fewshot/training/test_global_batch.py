@@ -20,7 +20,7 @@ from fewshot.training.global_batch import GlobalBatch, Join, Rehearsal
 from fewshot.training.launch import _environment, _free_port
 
 # Every loss there is; float32; a low rate, and 10 steps: Adam's first updates turn the last bit of a gradient
-# near zero into a whole step, and what differed by a millionth for a dozen steps then differs by a thousandth.
+# near zero into a whole step, and after a dozen steps what differed by a millionth differs by a thousandth.
 SCRIPT = """
 import json, sys
 from pathlib import Path
