@@ -71,3 +71,20 @@ def test_skin_is_amid_a_real_portrait_and_ground_at_its_corners(shared: Callable
 
 def test_a_head_starts_without_an_opinion_and_has_few_weights() -> None:
     assert sum(p.numel() for p in FaceParsingHead().parameters()) < 300_000
+
+
+@pytest.mark.parametrize("side", [32, 96, 300])
+def test_the_stem_sees_all_maps_on_one_grid_and_where_a_cell_is(side: int) -> None:
+    """Pictures of whose maps some, all or none are smaller than the grid."""
+    head = FaceParsingHead()
+    with torch.no_grad():
+        maps = load_perceptual()(torch.rand(2, 3, side, side))
+        scaled = [
+            F.adaptive_avg_pool2d(m, CELLS)
+            if m.shape[-1] > CELLS
+            else F.interpolate(m, (CELLS, CELLS), mode="bilinear")
+            for m in (F.normalize(m, dim=1) for m in maps)
+        ]
+        along = torch.linspace(-1, 1, CELLS).expand(2, 1, CELLS, CELLS)
+        wanted = head.stem(torch.cat([*scaled, along, along.mT], 1))
+        torch.testing.assert_close(head._stem_of(maps), wanted, rtol=1e-4, atol=1e-5)

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import torch
 from skimage.color import rgb2lab
+from torch.nn import functional as F
 
-from eval.colour_edge import rgb_to_lab
+from eval.colour_edge import _LINE_RADII, _grown, rgb_to_lab
 from eval.distances import kid
 from eval.errors import EvalError, UnknownNameError
 from eval.features import Extractor, extract, get_extractor, list_extractors, takes_file
-from eval.random_features import disc_pictures
+from eval.random_features import RandomNet, disc_pictures
 
 FREE = ["random", "colour-edge"]
 
@@ -141,3 +142,17 @@ def test_kid_between_halves_of_an_artist_is_far_below_kid_between_artists(
     within = [abs(kid(rows[::2], rows[1::2])) for rows in features.values()]
     between = [kid(features[a], features[b]) for a in features for b in features if a < b]
     assert np.median(within) < 0.1 * np.median(between)
+
+
+@pytest.mark.parametrize("radius", _LINE_RADII)
+def test_dilation_is_that_of_a_pooling(radius: int) -> None:
+    surface = torch.rand(2, 1, 21, 34)
+    assert torch.equal(_grown(surface, radius), F.max_pool2d(surface, 2 * radius + 1, 1, radius))
+
+
+def test_random_features_are_means_and_deviations() -> None:
+    net, images = RandomNet(7, 3, (4,)), torch.rand(3, 3, 16, 16)
+    (found,) = net(images)
+    x = F.relu(F.conv2d(F.pad(images, (1,) * 4, mode="reflect"), net.get_buffer("filters0"), stride=2))
+    wanted = torch.cat([x.mean((2, 3)), x.flatten(2).std(2, unbiased=False)], 1)
+    torch.testing.assert_close(found, wanted)

@@ -3,6 +3,7 @@
 import io
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -15,12 +16,13 @@ from PIL import Image
 from eval.face_parsing import PARTS
 from fewshot.data.pictures import list_pictures
 from fewshot.errors import NotFoundError
-from fewshot.samples import SNAPSHOT, sample_folder, sample_hands, snapshot_folder
+from fewshot.samples import SNAPSHOT, sample_folder, sample_hands, snapshot, snapshot_folder
 from fewshot.samples.draw import QUALITY, draw_one
 from fewshot.samples.face import FacePlan
 from fewshot.samples.hands.flat import CLOTH, SKIN
-from fewshot.samples.labels import draw_labelled
+from fewshot.samples.labels import draw_labelled, label
 from fewshot.samples.raster import rgb
+from fewshot.samples.sketch import lay_out
 
 PER_HAND = 24
 # Mean difference in grey levels; another OpenCV build may round a few pixels otherwise before lossy coding.
@@ -100,10 +102,10 @@ def test_colour_and_edges_tell_the_hands_apart() -> None:
     labels = np.repeat(np.arange(len(sample_hands())), PER_HAND)
     features = (features - features.mean(0)) / features.std(0)
     right = 0
-    for k, label in enumerate(labels):
+    for k, hand in enumerate(labels):
         rest = np.arange(len(labels)) != k
         centres = np.stack([features[rest & (labels == c)].mean(0) for c in range(len(sample_hands()))])
-        right += int(np.linalg.norm(centres - features[k], axis=1).argmin() == label)
+        right += int(np.linalg.norm(centres - features[k], axis=1).argmin() == hand)
     assert right / len(labels) >= 0.9
 
 
@@ -127,6 +129,8 @@ def test_snapshots_are_photos_of_other_people_and_hold_no_outline() -> None:
     # Light differs from one to the next as it does between photos.
     light = photos.mean((1, 2, 3))
     assert light.min() < 70 < 150 < light.max()
+    # That of selfies is 124.
+    assert 114 < light.mean() < 134
     # A contour is the darkest thing for a few pixels around; drawings are full of such, photos are not.
     assert dark_lines(photos) < 0.5 * min(dark_lines(shipped(hand)) for hand in ("ink", "riso"))
 
@@ -169,8 +173,25 @@ def test_labels_lie_where_the_parts_are_drawn() -> None:
 
 def test_a_labelled_snapshot_is_the_snapshot() -> None:
     plan = FacePlan.random(np.random.default_rng([1000, 5]))
-    picture, _ = draw_labelled(SNAPSHOT, plan, (1000, 5, 0), 96, PARTS)
+    picture, labels = draw_labelled(SNAPSHOT, plan, (1000, 5, 0), 96, PARTS)
     assert np.array_equal(picture, draw_one(SNAPSHOT, 5, size=96))
+    # The person who is labelled is the one who sits there.
+    proportions = snapshot.proportions(np.random.default_rng((1000, 5, 0)))
+    assert np.array_equal(labels, label(lay_out(snapshot.sitter(plan), proportions), 96, PARTS))
+
+
+def test_sitters_have_dark_and_long_hair_more_often_and_lean() -> None:
+    plans = [FacePlan.random(np.random.default_rng(seed)) for seed in range(300)]
+    sitters = [snapshot.sitter(plan) for plan in plans]
+    assert sitters == [snapshot.sitter(plan) for plan in plans]
+
+    def share(of: list[FacePlan], holds: Callable[[FacePlan], bool]) -> float:
+        return float(np.mean([holds(plan) for plan in of]))
+
+    for holds in (lambda p: p.hair_back == "long", lambda p: p.hair_tone <= 1, lambda p: abs(p.tilt) > 9):
+        assert share(sitters, holds) > share(plans, holds) + 0.1
+    # Beards are not combed away.
+    assert all(s.hair_back == p.hair_back for s, p in zip(sitters, plans, strict=True) if p.beard != "none")
 
 
 def test_importing_the_package_stays_light() -> None:
