@@ -12,7 +12,7 @@ from fewshot.data.packs import load_pack
 from fewshot.samples import snapshot_folder
 from fewshot.training.photo_parser import Settings, overlap, train
 
-SETTINGS = Settings(steps=40, batch=8)
+SETTINGS = Settings(steps=80, batch=8)
 
 
 def test_a_few_steps_come_nearer_to_the_teacher_and_give_the_same_weights_again() -> None:
