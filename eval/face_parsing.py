@@ -98,6 +98,7 @@ def load_face_parser(features: PerceptualNet | None = None) -> FaceParser:
 
 
 def _on_grid(each: Tensor) -> Tensor:
+    """A map `(B, C, h, w)` scaled to the cells."""
     if min(each.shape[-2:]) > CELLS:
         return F.adaptive_avg_pool2d(each, (CELLS, CELLS))
     return F.interpolate(each, (CELLS, CELLS), mode="bilinear")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from fewshot.data.pictures import list_pictures
+from fewshot.data.archives import list_names
 from fewshot.evaluation.rivals import RIVALS
 from fewshot.home import recipes_folder
 from recipes import Recipe, apply_overrides, load_recipe, recipe_hash
@@ -118,9 +118,10 @@ def _times(start: float, learned: float, photos: int) -> dict[str, float]:
 
 
 def _stamp(photos: Path) -> str:
-    """Of a folder's or an archive's names and sizes: other photos give another."""
-    files = list_pictures(photos) if photos.is_dir() else [photos]
-    listed = [(file.name, file.stat().st_size) for file in files]
+    """Of a folder's or an archive's names and sizes, as `adapt` reads it: other photos give another."""
+    names = sorted(list_names(photos))
+    files = [photos / name for name in names] if photos.is_dir() else [photos]
+    listed = names, [file.stat().st_size for file in files]
     return hashlib.sha256(repr(listed).encode()).hexdigest()[:12]
 
 

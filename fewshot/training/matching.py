@@ -85,12 +85,7 @@ def match_parts(photos: Tensor, drawings: Tensor, wholes: Tensor, parser: FacePa
     (ours, shown), *both = (_part_colours(pictures, parser) for pictures in (photos, drawings, wholes))
     for part, name in enumerate(PARTS):
         theirs, there = both[name in AROUND]
-        able = there[:, part].nonzero().flatten()
-        if name == "hair":
-            haired = (there[:, part] & ~_bald(theirs, there)).nonzero().flatten()
-            able = haired if len(haired) else able
-        if not len(able):
-            able = torch.arange(len(drawings))
+        able = _able(part, theirs, there)
         seen = shown[:, part]
         # Where a photo lacks the part it does not matter, and the others are told by their own mean.
         middle = ours[seen, part].mean(0) if seen.any() else ours[:, part].mean(0)
@@ -98,6 +93,15 @@ def match_parts(photos: Tensor, drawings: Tensor, wholes: Tensor, parser: FacePa
         drawing_side = theirs[able, part] - theirs[able, part].mean(0)
         matched[:, part] = able[_shared_out(torch.cdist(photo_side, drawing_side).square())]
     return matched
+
+
+def _able(part: int, colours: Tensor, there: Tensor) -> Tensor:
+    """Indices of the drawings that stand for a part; if none shows it all do, if all heads are bare those."""
+    shown = there[:, part]
+    choices = [shown, torch.ones_like(shown)]
+    if PARTS[part] == "hair":
+        choices.insert(0, shown & ~_bald(colours, there))
+    return next(choice for choice in choices if choice.any()).nonzero().flatten()
 
 
 def _bald(colours: Tensor, there: Tensor) -> Tensor:

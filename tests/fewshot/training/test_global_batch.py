@@ -48,7 +48,7 @@ for name, (overrides, at_once, steps, pictures) in json.loads(trainings).items()
     job.trainer.pictures.seed = pictures
     first = job.validation.score(0, job.trainer.redraw(job.sources.held))
     losses = [job.trainer.step(step) for step in range(steps)]
-    last = job.validation.score(20, job.trainer.redraw(job.sources.held))
+    last = job.validation.score(steps, job.trainer.redraw(job.sources.held))
     told = dict(losses=losses, first=first, last=last, processes=world_size(accelerator))
     told["adapter"] = {name: t.double().sum().item() for name, t in job.trainer.adapter_tensors().items()}
     if accelerator.is_main_process:

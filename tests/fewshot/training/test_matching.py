@@ -60,9 +60,11 @@ def test_with_a_parser_each_part_has_a_drawing(drawings: StyleSet, sources: Sour
     own = len(sources.pairs)
     assert targets.shape == (len(sources.photos), len(PARTS))
     assert torch.equal(targets[:own], torch.arange(own)[:, None].expand(-1, len(PARTS)))
-    for part in (GROUND, SKIN):
+    for part in (GROUND, HAIR, SKIN):
         uses = torch.bincount(targets[own:, part], minlength=own)
-        assert uses.max() <= -(-(len(targets) - own) // own)
+        # Only hair is not every drawing's: where its colour is that of skin.
+        able = int((uses > 0).sum()) if part == HAIR else own
+        assert uses.max() <= -(-(len(targets) - own) // able)
 
 
 def test_photos_find_drawings_of_their_colours_mirrored_or_not() -> None:
@@ -115,3 +117,9 @@ def test_what_has_the_colour_of_skin_does_not_stand_for_hair() -> None:
     # Where all heads are bare each is as good as any other.
     bare = match_parts(photos, drawn[[0, 2]], drawn[[0, 2]], Thirds())[:, HAIR]
     assert sorted(set(bare.tolist())) == [0, 1]
+    # A bare head still has more of it than a head that shows none.
+    none = pictures((1, 240, 250), (1, 0, 230))
+    assert match_parts(photos, none, none, Thirds())[:, HAIR].tolist() == [0, 0, 0]
+    # Without skin to tell it from, hair is hair.
+    alone = pictures((1, 5, 0), (1, 250, 240))
+    assert match_parts(photos, alone, alone, Thirds())[:, HAIR].tolist() == [0, 0, 0]
