@@ -3,6 +3,7 @@
 import importlib.util
 import io
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ import torch
 
 from eval.errors import MissingWeightsError
 from eval.weight_files import WeightFile, ways
+from fewshot.samples import sample_folder
 
 if not torch.cuda.is_available():
     # Before anything imports Triton: without a GPU its kernels are tested in its interpreter.
@@ -30,6 +32,7 @@ LONGEST = (
 """Files that start first: one that came last would keep one core busy and leave the others idle."""
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
+Drawings = Callable[..., Path]
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,23 @@ def cli(tmp_path: Path) -> Cli:
         )
 
     return run
+
+
+@pytest.fixture
+def drawings(tmp_path: Path) -> Drawings:
+    """`drawings(count, hand)`: a folder of a hand's first sample drawings, less than what ships and quicker.
+
+    As photos, ten leave two for scoring, where the shipped snapshots would leave more than twenty.
+    """
+
+    def make(count: int = 6, hand: str = "ink") -> Path:
+        folder = tmp_path / f"{hand}-{count}"
+        folder.mkdir(exist_ok=True)
+        for path in sorted(sample_folder(hand).glob("*.webp"))[:count]:
+            shutil.copy(path, folder)
+        return folder
+
+    return make
 
 
 @pytest.fixture

@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import fewshot.samples
-
 Make = Callable[..., Path]
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -121,14 +119,15 @@ def test_a_damaged_file_is_named_and_refused(
 
 
 def test_adapt_on_two_processes_puts_what_it_learned_into_the_catalogue_once(
-    cli: Cli, fewshot_home: Path, tmp_path: Path
+    cli: Cli, fewshot_home: Path, tmp_path: Path, drawings: Callable[..., Path]
 ) -> None:
-    drawings = Path(fewshot.samples.__file__).parent / "pictures" / "flat"
+    flat, photos = drawings(8, "flat"), str(drawings(10, "ink"))
     quickly = "steps=2 warmup_steps=1 by_parts=false crop=center eval_every=2 batch=2 --processes 2".split()
-    learned = cli("adapt", str(drawings), "--name", "flat", "--base", "scan_tiny", *quickly, "--catalog")
+    where = ["--name", "flat", "--base", "scan_tiny", "--photos", photos, "--catalog"]
+    learned = cli("adapt", str(flat), *where, *quickly)
     ok(learned)
     assert learned.stderr.count("added flat@1") == 1
-    drawn = next(iter(sorted(drawings.iterdir())))
+    drawn = next(iter(sorted(flat.iterdir())))
     (first, *_) = json.loads(ok(cli("catalog", "search", "--picture", str(drawn), "--format", "json")))
     assert (first["name"], first["version"]) == ("flat", 1)
     assert first["similarity"] > 0.5

@@ -1,7 +1,6 @@
 """Tiny studies: scan_tiny, a few steps, the shipped sample drawings."""
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -9,24 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fewshot.samples import sample_folder
-
-SHORT = ("steps=4", "eval_every=2", "batch=2", "warmup_steps=1", "patience=0")
+SHORT = "steps=4 eval_every=2 batch=2 warmup_steps=1 by_parts=false crop=center patience=0".split()
 """A training of seconds: two looks, so two rungs."""
-
-
-@pytest.fixture
-def drawings(tmp_path: Path) -> Callable[..., Path]:
-    """A folder of the first sample drawings of a hand."""
-
-    def make(count: int = 6, hand: str = "ink") -> Path:
-        folder = tmp_path / f"{hand}-{count}"
-        folder.mkdir(exist_ok=True)
-        for path in sorted(sample_folder(hand).glob("*.webp"))[:count]:
-            shutil.copy(path, folder)
-        return folder
-
-    return make
 
 
 @pytest.fixture

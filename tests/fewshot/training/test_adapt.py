@@ -259,7 +259,8 @@ def test_ctrl_c_saves_and_resume_finishes(tmp_path: Path, fewshot_home: Path) ->
             "--base",
             "scan_tiny",
         ],
-        *["steps=100000", "eval_every=2", "batch=2", "patience=0", "--processes", "2"],
+        *["steps=100000", "eval_every=2", "batch=2", "by_parts=false", "crop=center", "patience=0"],
+        *["--processes", "2"],
     ]
     env = os.environ | {"FEWSHOT_HOME": str(fewshot_home), "OMP_NUM_THREADS": "1"}
     state = run_folder("mine") / "state" / "state.pt"

@@ -40,7 +40,7 @@ accelerator = make_accelerator("no", cpu=True)
 drawings = StyleSet.from_folder(sample_folder("flat"), size=32, limit=8, crop="face")
 base = create_model("scan_tiny")
 # Even paint has a comparison of its own below, over few steps.
-fixed = ["batch=4", "lr=1e-4", "lr_d=2e-5", "warmup_steps=1", "lambda_even=0"]
+fixed = ["batch=5", "lr=1e-4", "lr_d=2e-5", "warmup_steps=1", "lambda_even=0"]
 for name, (overrides, at_once, steps, pictures) in json.loads(trainings).items():
     recipe = apply_overrides(load_recipe("quick"), [*fixed, *overrides])
     job = Adaptation(drawings, base, recipe, None, Path(folder), accelerator)
@@ -130,17 +130,13 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return train(tmp_path_factory.mktemp("two"), 2, {"every loss": Training(ALL), **todo})
 
 
-def test_processes_that_share_a_batch_train_what_one_does(
-    alone: dict[str, Any], two: dict[str, Any], tmp_path: Path
-) -> None:
+def test_processes_that_share_a_batch_train_what_one_does(alone: dict[str, Any], two: dict[str, Any]) -> None:
+    """Three pictures are the first one's, and two the other's."""
     one = alone["every loss"]
     named = {"style", "swd", "outlier", "gan", "pair", "identity", "cycle", "D_patch"}
     assert set(one["losses"][0]) > named
     assert_equal(one, two["every loss"])
-    # Batches of four do not come out even among three.
-    three = train(tmp_path, 3, {"every loss": Training(ALL, steps=8)})["every loss"]
-    assert [told["processes"] for told in (one, two["every loss"], three)] == [1, 2, 3]
-    assert_losses_equal(one["losses"][:8], three["losses"])
+    assert [told["processes"] for told in (one, two["every loss"])] == [1, 2]
 
 
 def test_pieces_of_a_batch_train_what_the_whole_does(alone: dict[str, Any]) -> None:

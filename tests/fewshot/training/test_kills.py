@@ -18,7 +18,6 @@ from PIL import Image
 from safetensors import safe_open
 
 from fewshot.adapters.adapter import read_adapter
-from fewshot.samples import sample_folder
 
 MOST_KILLS = 1 if "SOAK_COUNT" not in os.environ else 6
 SHORT = "steps=12 eval_every=2 batch=2 warmup_steps=1 patience=0 by_parts=false crop=center".split()
@@ -42,7 +41,8 @@ class Case:
 
 
 def adapt(pictures: Path) -> list[str]:
-    return ["adapt", str(sample_folder("ink")), "--name", "mine", *TINY, *SHORT]
+    photos = ["--photos", str(pictures / "flat-10")]
+    return ["adapt", str(pictures / "ink-8"), "--name", "mine", *TINY, *photos, *SHORT]
 
 
 def adapter(home: Path) -> Any:
@@ -65,9 +65,9 @@ def base(home: Path) -> Any:
 
 
 def select(pictures: Path) -> list[str]:
-    photos = ["--photos", str(sample_folder("flat"))]
+    photos = ["--photos", str(pictures / "flat-10")]
     study = ["--study", "s", "--folds", "2", "--rungs", "2", "--recipes", "quick", "--name", "mine", *photos]
-    return ["select", str(sample_folder("ink")), *TINY, *study, "steps=6", *SHORT[1:]]
+    return ["select", str(pictures / "ink-8"), *TINY, *study, "steps=6", *SHORT[1:]]
 
 
 def study(home: Path) -> Any:
@@ -91,14 +91,16 @@ CASES = {
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    """Folders of made photos and drawings."""
+def pictures(tmp_path: Path, drawings: Callable[..., Path]) -> Path:
+    """Folders of made photos and drawings, and of a few samples."""
     rng = np.random.default_rng(0)
     for side in ("photos", "drawings"):
         (tmp_path / "pictures" / side).mkdir(parents=True)
         for number in range(6):
             coarse = rng.integers(0, 256, (5, 5, 3), dtype=np.uint8)
             Image.fromarray(coarse).resize((40, 40)).save(tmp_path / "pictures" / side / f"{number}.png")
+    for folder in (drawings(8, "ink"), drawings(10, "flat")):
+        folder.rename(tmp_path / "pictures" / folder.name)
     return tmp_path / "pictures"
 
 

@@ -4,20 +4,22 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from fewshot.adapters.adapter import read_adapter
-from fewshot.samples import sample_folder
 from fewshot.training.launch import _environment, _free_port
 
+Drawings = Callable[..., Path]
 SHORT = "steps=4 eval_every=2 batch=2 warmup_steps=1 patience=0 by_parts=false crop=center".split()
 
 
-def test_two_agents_train_one_adapter(tmp_path: Path) -> None:
+def test_two_agents_train_one_adapter(tmp_path: Path, drawings: Drawings) -> None:
     port = _free_port()
-    command = ["adapt", str(sample_folder("flat")), "--name", "two", "--base", "scan_tiny", *SHORT]
+    photos = ["--photos", str(drawings(10, "riso"))]
+    command = ["adapt", str(drawings(8)), "--name", "two", "--base", "scan_tiny", *photos, *SHORT]
     agents = [
         subprocess.Popen(
             [
@@ -42,7 +44,9 @@ def test_two_agents_train_one_adapter(tmp_path: Path) -> None:
     assert [json.loads(line)["step"] for line in (run / "log.jsonl").read_text().splitlines()] == [2, 4]
 
 
-def test_what_two_processes_began_one_ends_as_if_it_had_been_alone(tmp_path: Path) -> None:
+def test_what_two_processes_began_one_ends_as_if_it_had_been_alone(
+    tmp_path: Path, drawings: Drawings
+) -> None:
     """Same pictures in the same order: the numbers of every look agree with those of one process."""
     script = (
         "from fewshot.training.adaptation import Adaptation as A; look = A._look\n"
@@ -50,7 +54,8 @@ def test_what_two_processes_began_one_ends_as_if_it_had_been_alone(tmp_path: Pat
         "A._look = stop\nfrom fewshot.cli.main import run; run()"
     )
     own = ["steps=6", "lr=1e-4", "lr_d=2e-5", "eval_every=2", *SHORT[2:]]
-    command = ["adapt", str(sample_folder("flat")), "--base", "scan_tiny", *own]
+    photos = ["--photos", str(drawings(10, "riso"))]
+    command = ["adapt", str(drawings(8)), "--base", "scan_tiny", *photos, *own]
     plain = os.environ | {"FEWSHOT_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
     port = _free_port()
     pair = [

@@ -5,7 +5,7 @@ import os
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +21,17 @@ SHORT = "steps=6 warmup_steps=1 eval_every=2 batch=2 patience=0 by_parts=false c
 BLOCK, HEAD = 32768, 7
 
 
-def adapt(home: Path, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [
-        sys.executable,
-        "-m",
-        "fewshot.cli.main",
-        "adapt",
-        str(sample_folder("flat")),
-        "--name",
-        "mine",
-    ]
+@pytest.fixture
+def pictures(drawings: Callable[..., Path]) -> list[str]:
+    """What to learn from, as the command line takes it."""
+    return [str(drawings(8, "ink")), "--photos", str(drawings(10, "flat"))]
+
+
+def adapt(home: Path, pictures: Sequence[str], *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "fewshot.cli.main", "adapt", *pictures, "--name", "mine"]
     # As in a shell where nobody has set anything up, and where no server can be reached.
     plain = {k: v for k, v in os.environ.items() if not k.startswith("WANDB")}
-    plain |= {"FEWSHOT_HOME": str(home), "HOME": str(home), "OMP_NUM_THREADS": "1", **environment}
+    plain |= {"FEWSHOT_HOME": str(home), "HOME": str(home), "OMP_NUM_THREADS": "1"}
     return subprocess.run(
         [*command, "--base", "scan_tiny", *SHORT, *options],
         env=plain, capture_output=True, text=True, timeout=120, check=False,
@@ -76,7 +74,7 @@ def told(folder: Path) -> dict[str, Any]:
     return found
 
 
-def test_a_run_that_is_stopped_and_resumed_is_told_as_one(tmp_path: Path) -> None:
+def test_a_run_that_is_stopped_and_resumed_is_told_as_one(tmp_path: Path, pictures: list[str]) -> None:
     script = (
         "import sys; from fewshot.training.adaptation import Adaptation as A; look = A._look\n"
         "def stop(self):\n    look(self)\n    if self.at.step == 4: import os; os.kill(os.getpid(), 15)\n"
@@ -85,12 +83,12 @@ def test_a_run_that_is_stopped_and_resumed_is_told_as_one(tmp_path: Path) -> Non
     plain = {k: v for k, v in os.environ.items() if not k.startswith("WANDB")}
     plain |= {"FEWSHOT_HOME": str(tmp_path), "HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
     both = ("--track", "wandb", "--track", "tensorboard")
-    command = ["adapt", str(sample_folder("flat")), "--name", "mine", "--base", "scan_tiny", *SHORT, *both]
+    command = ["adapt", *pictures, "--name", "mine", "--base", "scan_tiny", *SHORT, *both]
     stopped = subprocess.run(
         [sys.executable, "-c", script, *command], env=plain, capture_output=True, text=True, check=False
     )
     assert stopped.returncode == 130, stopped.stderr
-    done = adapt(tmp_path, *both, "--resume")
+    done = adapt(tmp_path, pictures, *both, "--resume")
     assert done.returncode == 0, done.stderr
     assert "wandb sync" in done.stderr
     run = tmp_path / "runs" / "mine"
@@ -117,11 +115,11 @@ def test_a_run_that_is_stopped_and_resumed_is_told_as_one(tmp_path: Path) -> Non
     assert len(board.Images("previews")) == 4
 
 
-def test_unknown_trackers_are_refused(tmp_path: Path) -> None:
+def test_unknown_trackers_are_refused(tmp_path: Path, pictures: list[str]) -> None:
     assert check_trackers(["wandb", "wandb"]) == ("wandb",)
     with pytest.raises(UsageError, match="mlflow"):
         check_trackers(["mlflow"])
-    refused = adapt(tmp_path, "--track", "mlflow")
+    refused = adapt(tmp_path, pictures, "--track", "mlflow")
     assert refused.returncode == 2
     assert not (tmp_path / "runs").exists()
 
@@ -130,18 +128,20 @@ def test_a_base_in_training_is_tracked_by_the_pairs_it_has_seen(tmp_path: Path) 
     photos, drawings = str(sample_folder("flat")), str(sample_folder("ink"))
     plain = {k: v for k, v in os.environ.items() if not k.startswith("WANDB")}
     plain |= {"FEWSHOT_HOME": str(tmp_path), "HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
-    command = [
-        sys.executable,
-        "-m",
-        "fewshot.cli.main",
-        "base",
-        "train",
-        "--name",
-        "t",
+    command = [sys.executable, "-m", "fewshot.cli.main", "base", "train", "--name", "t"]
+    command += [
         "--arch",
         "scan_tiny",
+        "--photos",
+        photos,
+        "--drawings",
+        drawings,
+        "--steps",
+        "3,2",
+        "--batch",
+        "2",
+        "--cpu",
     ]
-    command += ["--photos", photos, "--drawings", drawings, "--steps", "3,2", "--batch", "2", "--cpu"]
     done = subprocess.run(
         [*command, "--track", "wandb"], env=plain, capture_output=True, text=True, check=False
     )
