@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -15,38 +14,32 @@ from eval.perceptual import style_statistics
 from fewshot.data.draws import Rng, randint, shared
 from fewshot.training.global_batch import ALONE, Join
 from fewshot.training.part_table import PartTable
+from fewshot.training.sampled_rows import PATCH, Sampled, sample_rows
 
 Features = Callable[[Tensor], list[Tensor]]
 """RGB `(B, 3, H, W)` in [0, 1] to maps."""
 
 AROUND = ("ground", "clothes")
 """Parts that are hardly seen where a face fills the picture, and there often something else."""
-PATCH = 5
-"""Side of the pixel patches that are compared beside the features, px: a line and both its edges."""
 ROWS = 512
 """Positions of each result that are compared on each layer."""
 DIRECTIONS = 32
 """Random directions of each step."""
 _HUES = 8
 """The same for the differences of colours."""
-_STORED = 1024
-"""Positions of each drawing that are kept for each layer."""
+_STORED = 512
+"""Positions of each drawing, and as many of its mirror image, that are kept for each layer."""
 _BATCH = 16
 _LEAST_SPREAD = 0.1
 """Of a layer's root mean square: a few drawings agree by chance, and one drawing has no spread at all."""
 
 
-class Sampled(NamedTuple):
-    """Values at random positions of a batch of pictures, on one layer."""
-
-    rows: Tensor
-    """`(B, count, C)`."""
-    parts: Tensor | None
-    """Number of the part of the face that each lies in `(B, count)`, on the CPU."""
-
-
 class DrawingFeatures:
-    """Statistics and samples of the drawings' features.
+    """Statistics and samples of the features of the drawings and of their mirror images.
+
+    Photos are shown mirrored as often as not. An artist whose heads all look one way has the near ear and the
+    far contour on the same side in each drawing, and results were to have them there whichever way a photo
+    looks: an eye on that side filled with ink.
 
     Args:
         drawings: float `(N, 3, S, S)` in [-1, 1] on the device that the losses will be on.
@@ -68,6 +61,8 @@ class DrawingFeatures:
         wholes: Tensor | None = None,
     ) -> None:
         statistics, sampled, parts = [], [], []
+        drawings = _and_mirrored(drawings)
+        wholes = None if wholes is None else _and_mirrored(wholes)
         with torch.no_grad():
             for start in range(0, len(drawings), _BATCH):
                 batch = slice(start, start + _BATCH)
@@ -83,8 +78,8 @@ class DrawingFeatures:
         per_drawing = [torch.cat(layer) for layer in zip(*statistics, strict=True)]
         self.statistics = [layer.mean(0) for layer in per_drawing]
         self.spreads = [_spread(layer) for layer in per_drawing]
-        self.rows = [torch.cat(layer) for layer in zip(*sampled, strict=True)]
-        self.tables = [PartTable(torch.cat(layer)) for layer in zip(*parts, strict=True)]
+        self.rows = [_pooled(torch.cat(layer)) for layer in zip(*sampled, strict=True)]
+        self.tables = [PartTable(_pooled(torch.cat(layer))) for layer in zip(*parts, strict=True)]
 
     def style_loss(self, maps: list[Tensor], join: Join = ALONE) -> Tensor:
         """`base_models.losses.style_loss` of the results' maps, over the whole batch."""
@@ -173,6 +168,15 @@ def _variance(rows: Tensor, join: Join) -> Tensor:
     return (means.var(0, correction=0) + variances.mean(0)) * count / (count - 1)
 
 
+def _and_mirrored(drawings: Tensor) -> Tensor:
+    return torch.cat([drawings, drawings.flip(-1)])
+
+
+def _pooled(rows: Tensor) -> Tensor:
+    """Rows of N drawings and then of their mirror images `(2N, R, ...)` to the drawings' `(N, 2R, ...)`."""
+    return torch.cat(rows.chunk(2), 1)
+
+
 def _sample(
     drawings: Tensor, maps: list[Tensor], generator: torch.Generator, parser: FaceParser | None
 ) -> list[Sampled]:
@@ -200,45 +204,3 @@ def _spread(statistics: Tensor) -> Tensor:
     size = statistics.mean(0).square().mean().sqrt()
     spread = statistics.std(0, correction=0)
     return (spread.square() + (_LEAST_SPREAD * size).square()).sqrt()
-
-
-def sample_rows(
-    images: Tensor,
-    maps: list[Tensor],
-    count: int,
-    rng: Rng,
-    parts: Tensor | None = None,
-) -> list[Sampled]:
-    """Pixel patches and features at random positions of each picture.
-
-    Args:
-        images: `(B, 3, S, S)`.
-        maps: `(B, C, h, w)` each.
-        count: positions on each layer of each picture.
-        rng: chooses the positions.
-        parts: probabilities of parts `(B, P, h, w)` of the pictures.
-
-    Returns:
-        Rows `(B, count, PATCH**2 * 3)`, then `(B, count, C)` per map, float32.
-    """
-    batch, _, height, width = images.shape
-    tops, lefts = (randint(rng, side - PATCH + 1, batch, count, 1, 1) for side in (height, width))
-    along, which = torch.arange(PATCH), torch.arange(batch)[:, None, None, None]
-    places = [index.to(images.device) for index in (which, tops + along[:, None], lefts + along)]
-    patches = images[places[0], :, places[1], places[2]].flatten(2).float()
-    centres = (tops + PATCH // 2) * width + lefts + PATCH // 2
-    sampled = [Sampled(patches, _part_at(parts, (height, width), centres.view(batch, count)))]
-    for each in maps:
-        flat = each.permute(0, 2, 3, 1).flatten(1, 2)
-        chosen = randint(rng, flat.shape[1], batch, count)
-        rows = flat[which[..., 0].to(flat.device).view(batch, 1), chosen.to(flat.device)].float()
-        sampled.append(Sampled(rows, _part_at(parts, each.shape[-2:], chosen)))
-    return sampled
-
-
-def _part_at(parts: Tensor | None, grid: Sequence[int], chosen: Tensor) -> Tensor | None:
-    """Most probable part at places `(B, count)` of a flattened grid, on the CPU."""
-    if parts is None:
-        return None
-    fitted = F.interpolate(parts, (int(grid[0]), int(grid[1])), mode="bilinear").argmax(1)
-    return fitted.flatten(1).cpu().gather(1, chosen)

@@ -2,12 +2,14 @@
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from eval.face_parsing import PARTS, FaceParser, FaceParsingHead
 from eval.perceptual import load_perceptual, style_statistics
 from eval.random_features import disc_pictures
-from fewshot.training.drawing_features import PATCH, DrawingFeatures, sample_rows
+from fewshot.training.drawing_features import DrawingFeatures
 from fewshot.training.part_table import PartTable
+from fewshot.training.sampled_rows import PATCH, sample_rows
 
 GROUND, HAIR, SKIN = (PARTS.index(name) for name in ("ground", "hair", "skin"))
 
@@ -16,10 +18,11 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def test_statistics_are_those_of_all_drawings_however_they_are_batched() -> None:
+def test_statistics_are_those_of_all_drawings_and_their_mirror_images_however_they_are_batched() -> None:
     net = load_perceptual()
-    drawings = disc_pictures(18, 64) * 2 - 1
+    drawings = disc_pictures(9, 64) * 2 - 1
     target = DrawingFeatures(drawings, net, generator(), rows=False)
+    drawings = torch.cat([drawings, drawings.flip(-1)])
     with torch.no_grad():
         whole = style_statistics(net((drawings + 1) / 2))
     for ours, expected in zip(target.statistics, whole, strict=True):
@@ -81,6 +84,22 @@ def test_a_result_is_nearest_to_the_drawing_that_it_is() -> None:
     assert own < 0.1 * others
 
 
+def test_a_drawing_and_its_mirror_image_are_one() -> None:
+    """Whichever way the artist's heads look, results may look either way."""
+    net = load_perceptual()
+    slope = torch.linspace(-1, 1, 64).view(1, 1, 1, 64).expand(1, 3, 64, 64)
+    target = DrawingFeatures(slope, net, generator(), rows=True)
+    with torch.no_grad():
+        one, other, upright = (
+            float(target.swd(x, net((x + 1) / 2), generator(1), torch.tensor([0])))
+            for x in (slope, slope.flip(-1), slope.transpose(2, 3))
+        )
+    assert other == pytest.approx(one, rel=0.1)
+    assert upright > 1.5 * one
+    styles = [target.style_loss(net((x + 1) / 2)) for x in (slope, slope.flip(-1))]
+    assert float(styles[0]) == pytest.approx(float(styles[1]), rel=1e-3)
+
+
 def in_halves(left: float, right: float) -> torch.Tensor:
     """A picture of two flat grounds."""
     picture = torch.full((1, 3, 128, 128), left)
@@ -96,20 +115,25 @@ def halves(left: int, right: int) -> torch.Tensor:
     return parts
 
 
-class Halves(FaceParser):
-    """Finds hair on the left and skin on the right, whatever the picture shows."""
+class Paint(FaceParser):
+    """Finds a part where the paint is between two values of [0, 1], and skin elsewhere."""
 
-    def __init__(self) -> None:
+    def __init__(self, part: int = HAIR, low: float = 0, high: float = 0.5) -> None:
         super().__init__(load_perceptual(), FaceParsingHead())
+        self.part, self.low, self.high = part, low, high
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return halves(HAIR, SKIN).expand(len(images), -1, -1, -1)
+        grey = F.adaptive_avg_pool2d(images.mean(1), 32)
+        parts = torch.zeros(len(images), len(PARTS), 32, 32)
+        parts[:, self.part] = ((grey > self.low) & (grey < self.high)).float()
+        parts[:, SKIN] = 1 - parts[:, self.part]
+        return parts
 
 
 def test_by_parts_a_result_is_near_where_each_part_has_the_drawings_colour() -> None:
     net = load_perceptual()
     drawing = in_halves(-0.8, 0.8)
-    target = DrawingFeatures(drawing, net, generator(), rows=True, parser=Halves())
+    target = DrawingFeatures(drawing, net, generator(), rows=True, parser=Paint())
 
     def distance(result: torch.Tensor, parts: torch.Tensor) -> float:
         with torch.no_grad():
@@ -133,13 +157,10 @@ def test_by_parts_a_result_is_near_where_each_part_has_the_drawings_colour() -> 
 
 
 def test_what_lies_around_a_face_is_taken_from_the_whole_drawing() -> None:
-    class Grounded(Halves):
-        def forward(self, images: torch.Tensor) -> torch.Tensor:
-            return halves(GROUND, SKIN).expand(len(images), -1, -1, -1)
-
     net = load_perceptual()
     face, whole = in_halves(-0.8, 0.8), in_halves(0.3, -0.9)
-    target = DrawingFeatures(face, net, generator(), True, Grounded(), whole)
+    # Skin is 0.9 in the face, and 0.05 in the whole drawing.
+    target = DrawingFeatures(face, net, generator(), True, Paint(GROUND, 0.08, 0.7), whole)
 
     def distance(result: torch.Tensor) -> float:
         with torch.no_grad():
@@ -187,7 +208,7 @@ def test_each_part_may_have_a_drawing_of_its_own() -> None:
 
 def test_a_part_of_one_colour_is_even_whatever_colour_it_is() -> None:
     drawing = in_halves(-0.8, 0.8) + 0.02 * torch.randn(1, 3, 128, 128, generator=generator())
-    target = DrawingFeatures(drawing, load_perceptual(), generator(), rows=True, parser=Halves())
+    target = DrawingFeatures(drawing, load_perceptual(), generator(), rows=True, parser=Paint())
 
     def uneven(result: torch.Tensor) -> float:
         parts = halves(HAIR, SKIN)
