@@ -42,10 +42,10 @@ if TYPE_CHECKING:
     from recipes import Recipe
 
 MAX_BYTES = 2_000_000
-_OTHER_BYTES = 900_000
-"""What preview, features and texts of a folder may take."""
-PREVIEW_BYTES = 450_000
-"""Of those, what the preview may take: with sixty drawings' features and the texts it stays below."""
+_OTHER_BYTES = 150_000
+"""What a folder's texts, the features of sixty drawings and the names of the tensors take at most."""
+_PREVIEW_BYTES = 150_000, 450_000
+"""What the preview may take where the weights leave little room, and where they leave much."""
 PACKAGES = ("fewshot-style", "torch", "peft", "safetensors", "numpy", "pillow")
 
 
@@ -136,13 +136,19 @@ def check_fits(trainable: int, recipe: Recipe) -> None:
     Raises:
         BadInputError: they take more than the folder has room for, even as float16.
     """
-    room = MAX_BYTES - _OTHER_BYTES
+    room = MAX_BYTES - _OTHER_BYTES - _PREVIEW_BYTES[0]
     if recipe.method != "full" and 2 * trainable > room:
         raise BadInputError(
             f"rank {recipe.rank} makes an adapter of {2 * trainable / 1e6:.1f} MB as float16, "
             f"expected at most {room / 1e6:.1f} MB",
-            "take a lower rank, such as rank=8",
+            f"take a lower rank and alpha, such as rank={recipe.rank // 2} alpha={recipe.alpha / 2:g}",
         )
+
+
+def preview_bytes(trainable: int) -> int:
+    """How large the preview of an adapter with that many parameters may be."""
+    least, most = _PREVIEW_BYTES
+    return min(most, max(least, MAX_BYTES - _OTHER_BYTES - 2 * trainable))
 
 
 def _state_and_config(

@@ -28,7 +28,7 @@ def adapt(
     photos: Annotated[
         Path | None,
         typer.Option(
-            help="Folder or .tar of photos to learn on. Without: rendered ones, and some made of drawings."
+            help="Photos to learn on, a folder or .tar; rendered ones join few, or take their place."
         ),
     ] = None,
     minutes: Annotated[

@@ -55,7 +55,7 @@ def select(
     photos: Annotated[
         Path | None,
         typer.Option(
-            help="Folder or .tar of photos to learn on; some are kept for scoring. Or rendered ones."
+            help="Photos to learn on, a folder or .tar, some kept for scoring; rendered ones join few."
         ),
     ] = None,
     base: Annotated[str, typer.Option(help="Base model; `fewshot base ls` lists them.")] = "scan_128.anime",

@@ -12,7 +12,7 @@ import torch
 
 from base_models.registry import create_model
 from eval.features import extract, get_extractor
-from fewshot.adapters.folder import PREVIEW_BYTES, write_adapter
+from fewshot.adapters.folder import preview_bytes, write_adapter
 from fewshot.consent import UNKNOWN, Consent
 from fewshot.data.check import check_folder
 from fewshot.data.style_set import StyleSet
@@ -85,7 +85,7 @@ def finish(job: Adaptation, *, name: str, licence: str, consent: Consent, overwr
         steps=job.at.best_step,
         reference_hashes=job.drawings.hashes,
         metrics=metrics,
-        preview_png=png_bytes(job.sheet(after), PREVIEW_BYTES),
+        preview_png=png_bytes(job.sheet(after), preview_bytes(job.trainer.trainable)),
         style_features=features,
         extractor_sha256=extractor.sha256,
         licence=licence,

@@ -47,20 +47,16 @@ class Sources:
 def make_sources(base: BaseModel, train: StyleSet, fold: StyleSet | None, photos: Path | None) -> Sources:
     """Collect the source photos.
 
-    With a folder or archive of photos, every fifth is kept for validation. Without, they are what netG_B
-    makes of the artist's drawings, and the shipped snapshots, which have the light, the grain and the
-    backgrounds of photos and no outline to copy; the validation photos are other snapshots and then what
-    netG_B makes of the fold, 32 in all. People come first and are never left out for drawings, however
-    large the fold: they are what a style is for, and what previews show.
+    With a folder or archive of photos, every fifth is kept for validation; the shipped snapshots, which have
+    the light, the grain and the backgrounds of photos and no outline to copy, take the places that a few
+    photos leave empty. Without photos, they are those snapshots and what netG_B makes of the artist's
+    drawings; the validation photos are other snapshots and then what netG_B makes of the fold, 32 in all.
+    People come first and are never left out for drawings, however large the fold: they are what a style is
+    for, and what previews show.
     """
-    pairs = pseudo_photos(base, train.tensor())
+    pairs, snapshots = pseudo_photos(base, train.tensor()), _snapshots(train.size)
     if photos is not None:
-        pixels = torch.from_numpy(load_pack(photos, train.size, limit=_MAX_PHOTOS).pixels)
-        if len(pixels) == 1:
-            return Sources(pixels, pairs, pixels, f"one photo of {photos.name}")
-        held = torch.arange(len(pixels)) % 5 == 4 if len(pixels) >= 5 else torch.arange(len(pixels)) == 0
-        return Sources(pixels[~held], pairs, pixels[held][:_HELD], f"{len(pixels)} photos of {photos.name}")
-    snapshots = _snapshots(train.size)
+        return _of_user(photos, pairs, snapshots)
     held_parts = [snapshots[-_HELD_SNAPSHOTS:]]
     if fold is not None:
         held_parts.append(_as_photos(pseudo_photos(base, fold.tensor())))
@@ -71,6 +67,23 @@ def make_sources(base: BaseModel, train: StyleSet, fold: StyleSet | None, photos
         f"{len(snapshots)} rendered snapshots, {len(pairs)} pseudo-photos by netG_B",
         made=len(pairs),
     )
+
+
+def _of_user(photos: Path, pairs: Tensor, snapshots: Tensor) -> Sources:
+    """The user's photos, and snapshots in the places that they leave empty."""
+    size = pairs.shape[-1]
+    own = torch.from_numpy(load_pack(photos, size, limit=_MAX_PHOTOS).pixels)
+    number = torch.arange(len(own))
+    held = number % 5 == 4 if len(own) >= 5 else number == 0
+    # One alone is both learned on and looked at.
+    shown, kept = own[~held] if len(own) > 1 else own, own[held][:_HELD]
+    joined = [
+        torch.cat([mine, others[len(mine) :]])
+        for mine, others in ((shown, snapshots[:-_HELD_SNAPSHOTS]), (kept, snapshots[-_HELD_SNAPSHOTS:]))
+    ]
+    rendered = sum(map(len, joined)) - len(shown) - len(kept)
+    origin = f"{len(own)} photo{'s' * (len(own) > 1)} of {photos.name}"
+    return Sources(joined[0], pairs, joined[1], origin + f", {rendered} rendered snapshots" * (rendered > 0))
 
 
 def _snapshots(size: int) -> Tensor:

@@ -33,11 +33,12 @@ def test_a_sheet_is_made_smaller_until_it_fits() -> None:
 def test_what_stands_beside_the_largest_adapter_fits_for_the_largest_set() -> None:
     """Sixty drawings whose preview compresses badly: a training must not fail at its end for lack of room."""
     from eval.features import get_extractor
-    from fewshot.training.validation import STEERING
 
     most = signature(StyleSet.from_folder).parameters["limit"].default
-    rows = torch.zeros(most + 32, get_extractor(STEERING[0]).dim)
+    rows = torch.zeros(most + 32, get_extractor("style").dim)
     features = folder._features({"references": rows[:most], "results": rows[most:]}, "0" * 64)
-    texts = 40_000
-    preview = png_bytes(noisy_sheet(), folder.PREVIEW_BYTES)
-    assert len(features) + len(preview) + texts < folder._OTHER_BYTES
+    texts, names_of_tensors = 40_000, 40_000
+    assert len(features) + texts + names_of_tensors < folder._OTHER_BYTES
+    for trainable in (10_000, 600_000, 850_000):
+        preview = png_bytes(noisy_sheet(), folder.preview_bytes(trainable))
+        assert 80_000 < len(preview) <= folder.MAX_BYTES - folder._OTHER_BYTES - 2 * trainable

@@ -19,10 +19,11 @@ from fewshot.adapters import folder as folder_module
 from fewshot.adapters.adapter import Adapter, read_adapter
 from fewshot.adapters.attach import METHODS, adapter_state, attach_adapter
 from fewshot.adapters.files import seal
-from fewshot.adapters.folder import MAX_BYTES
+from fewshot.adapters.folder import MAX_BYTES, check_fits
 from fewshot.adapters.swap import replacing_folder
 from fewshot.consent import Consent
 from fewshot.errors import BadInputError, ConflictError, IntegrityError, NotFoundError, UsageError
+from recipes import list_recipes, load_recipe
 
 FILES = {
     "adapter_model.safetensors",
@@ -245,6 +246,26 @@ def test_a_large_adapter_is_stored_as_float16_within_the_limit(
     shutil.copytree(tmp_path / "ink", tmp_path / "copy")
     loaded = PeftModel.from_pretrained(copy.deepcopy(large.netG_A), str(tmp_path / "copy"))
     assert {parameter.dtype for parameter in loaded.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize("recipe", [file.name for file in list_recipes()])
+def test_every_recipe_fits_the_largest_base(recipe: str) -> None:
+    base, asked = create_model("scan_256"), load_recipe(recipe)
+    model = attach_adapter(
+        base.netG_A,
+        method=asked.method,
+        rank=asked.rank,
+        alpha=asked.alpha,
+        train_norms=asked.train_norms,
+        base_sha256=base.sha256,
+    )
+    check_fits(sum(p.numel() for p in model.parameters() if p.requires_grad), asked)
+
+
+def test_what_no_folder_can_hold_is_refused_before_training() -> None:
+    with pytest.raises(BadInputError, match=r"makes an adapter of 1\.8 MB as float16") as caught:
+        check_fits(900_000, load_recipe("quick"))
+    assert "rank=6 alpha=6" in caught.value.hint
 
 
 def test_an_adapter_over_the_limit_is_refused(tmp_path: Path, write: Callable[..., Adapter]) -> None:

@@ -41,9 +41,23 @@ def test_without_photos_they_are_pseudo_photos_and_snapshots(drawings: tuple[Sty
     assert torch.equal(both[:24], snapshots)
 
 
-def test_photos_that_are_given_are_all_there_is(drawings: tuple[StyleSet, StyleSet], tmp_path: Path) -> None:
-    for number in range(10):
+@pytest.mark.parametrize(("count", "to_learn", "kept"), [(1, 1, 1), (4, 3, 1), (10, 8, 2), (200, 160, 32)])
+def test_a_few_photos_are_joined_by_snapshots(
+    drawings: tuple[StyleSet, StyleSet], tmp_path: Path, count: int, to_learn: int, kept: int
+) -> None:
+    for number in range(count):
         pixels = np.random.default_rng(number).integers(0, 255, (48, 48, 3), np.uint8)
-        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
-    sources = make_sources(create_model("scan_tiny"), *drawings, tmp_path)
-    assert (len(sources.photos), len(sources.held), sources.made) == (8, 2, 0)
+        Image.fromarray(pixels).save(tmp_path / f"{number:03d}.png")
+    base = create_model("scan_tiny")
+    sources, without = (make_sources(base, *drawings, photos) for photos in (tmp_path, None))
+    snapshots = without.photos[without.made :]
+    assert sources.made == 0
+    assert len(sources.photos) == max(to_learn, len(snapshots))
+    assert torch.equal(sources.photos[to_learn:], snapshots[to_learn:])
+    assert len(sources.held) == max(kept, 24)
+    assert torch.equal(sources.held[kept:24], without.held[kept:24])
+    mine = {photo.numpy().tobytes() for photo in sources.photos[:to_learn]}
+    assert len(mine) == to_learn
+    assert not mine & {photo.numpy().tobytes() for photo in snapshots}
+    assert (mine & {photo.numpy().tobytes() for photo in sources.held} != set()) == (count == 1)
+    assert ("snapshots" in sources.origin) == (count < 200)
