@@ -163,11 +163,17 @@ def _download(wanted: WeightFile, path: Path, timeout: float) -> None:
         os.replace(temporary, path)
     except (OSError, urllib.error.URLError) as error:
         raise MissingWeightsError(
-            f"{wanted.name} is not here and cannot be fetched: {error}", ways(wanted)
+            f"{wanted.name} is not here and cannot be fetched: {_in_words(error)}", ways(wanted)
         ) from None
     finally:
         if temporary:
             Path(temporary).unlink(missing_ok=True)
+
+
+def _in_words(error: OSError) -> str:
+    """Why, without the names and numbers of Python's errors."""
+    reason = getattr(error, "reason", error)
+    return str(getattr(reason, "strerror", None) or reason)
 
 
 def read_state(path: Path) -> dict[str, Tensor]:

@@ -14,14 +14,15 @@ from typing import IO, Any
 
 from fewshot.errors import BadInputError, ConflictError
 
+_ELSEWHERE = "write elsewhere, such as with -o; FEWSHOT_HOME moves styles and studies"
 _REASONS = {
     errno.ENOSPC: ("the disk is full", "free some space and run the same command again"),
     errno.EDQUOT: ("the disk quota is used up", "free some space and run the same command again"),
-    errno.EROFS: ("the file system is read-only", "choose another folder with -o, or set FEWSHOT_HOME"),
-    errno.EACCES: ("writing there is not allowed", "choose another folder with -o, or set FEWSHOT_HOME"),
-    errno.EPERM: ("writing there is not allowed", "choose another folder with -o, or set FEWSHOT_HOME"),
-    errno.EEXIST: ("a file is where a folder should be", "move it away, or choose another folder with -o"),
-    errno.ENOTDIR: ("a part of the path is a file, not a folder", "choose another folder with -o"),
+    errno.EROFS: ("the file system is read-only", _ELSEWHERE),
+    errno.EACCES: ("writing there is not allowed", _ELSEWHERE),
+    errno.EPERM: ("writing there is not allowed", _ELSEWHERE),
+    errno.EEXIST: ("a file is where a folder should be", "move it away, or write elsewhere"),
+    errno.ENOTDIR: ("a part of the path is a file, not a folder", _ELSEWHERE),
 }
 
 

@@ -16,10 +16,17 @@ _DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt"
 
 
 def home() -> Path:
-    """Return the toolkit's folder: `FEWSHOT_HOME` when set, else the platform's user data folder."""
+    """Return the toolkit's folder: `FEWSHOT_HOME` when set, else the platform's user data folder.
+
+    Raises:
+        UsageError: `FEWSHOT_HOME` names a file.
+    """
     chosen = os.environ.get("FEWSHOT_HOME", "").strip()
     if chosen:
-        return Path(chosen).expanduser().absolute()
+        folder = Path(chosen).expanduser().absolute()
+        if folder.is_file():
+            raise UsageError(f"FEWSHOT_HOME is {folder}, which is a file", "let it name a folder, new or old")
+        return folder
     from platformdirs import user_data_path
 
     return user_data_path("fewshot", appauthor=False)

@@ -128,6 +128,8 @@ class Progress:
         self.start = start
         self.done = start
         self.numbers = ""
+        self.most: float | None = None
+        """Seconds after which the job will stop, however far it came; None: when it is done."""
         self._began = time.monotonic()
 
     def update(self, done: int, **numbers: float | int | str) -> None:
@@ -142,7 +144,9 @@ class Progress:
         steps = self.done - self.start
         if steps <= 0:
             return None
-        return (time.monotonic() - self._began) / steps * max(self.total - self.done, 0)
+        gone = time.monotonic() - self._began
+        left = gone / steps * max(self.total - self.done, 0)
+        return left if self.most is None else min(left, max(0.0, self.most - gone))
 
     def _draw(self) -> None:
         raise NotImplementedError

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
+_MARK = "contact sheet by fewshot"
 _GAP = 4
 _CAPTION = 92
 _LINE = 16
@@ -48,15 +51,28 @@ def contact_sheet(
             if image.width != cell:
                 image = image.resize((cell, cell), Image.Resampling.LANCZOS)
             sheet.paste(image, (_CAPTION + _GAP + column * (cell + _GAP), top))
+    sheet.info["Comment"] = _MARK
     return sheet
+
+
+def is_sheet(path: Path) -> bool:
+    """Whether a file is a contact sheet that `png_bytes` made, which a new one may replace."""
+    try:
+        with Image.open(path) as image:
+            return image.format == "PNG" and image.info.get("Comment") == _MARK
+    except (OSError, ValueError, SyntaxError):
+        return False
 
 
 def png_bytes(image: Image.Image, limit: int | None = None) -> bytes:
     """The picture as a PNG file, made smaller until it has at most `limit` bytes."""
+    told = PngInfo()
+    if "Comment" in image.info:
+        told.add_text("Comment", image.info["Comment"])
     while True:
         buffer = io.BytesIO()
         # Four times as slow for a hundredth of the bytes: only where bytes are counted.
-        image.save(buffer, format="PNG", optimize=limit is not None)
+        image.save(buffer, format="PNG", optimize=limit is not None, pnginfo=told)
         data = buffer.getvalue()
         if limit is None or len(data) <= limit or min(image.size) < _SMALLEST:
             return data

@@ -40,7 +40,7 @@ A small adapter that makes the base model `{base}` draw photos in one artist's s
 
 ## Use
 
-With fewshot-style:
+`./{name}` stands for this folder. With fewshot-style:
 
 ```
 fewshot stylize photo.jpg --style ./{name} -o drawing.png
@@ -121,8 +121,11 @@ def _method(config: Mapping[str, Any]) -> str:
 def _metrics_table(metrics: Mapping[str, Any]) -> str:
     if not metrics:
         return "Not measured."
+    # A list is a curve, which metrics.json has.
     rows = {
-        key: dict(value) if isinstance(value, Mapping) else {"value": value} for key, value in metrics.items()
+        key: dict(value) if isinstance(value, Mapping) else {"value": value}
+        for key, value in metrics.items()
+        if not isinstance(value, list)
     }
     seen = list(dict.fromkeys(column for row in rows.values() for column in row))
     columns = [c for c in _FIRST_COLUMNS if c in seen] + [c for c in seen if c not in _FIRST_COLUMNS]

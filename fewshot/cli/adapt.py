@@ -1,7 +1,10 @@
 """`fewshot adapt`: learn one artist's style from a folder of drawings."""
 
+import contextlib
 import os
+import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +14,7 @@ from fewshot.cli.catalog_options import add_to_catalog, check_catalog
 from fewshot.cli.memory_option import MemoryLimit, limit_of
 from fewshot.cli.rights_options import ConsentBy, ConsentExpires, ConsentStatus, Licence, consent_of
 from fewshot.cli.track_option import Track
+from fewshot.errors import Interrupted
 from fewshot.output import Format, emit, format_seconds, notice, warn
 
 
@@ -73,7 +77,14 @@ def adapt(
     most = limit_of(memory_limit)
     name, rights = check_name(name), consent_of(consent, consent_by, consent_expires)
     # A dry run replaces nothing.
-    check_request(drawings, name, resume=resume, overwrite=overwrite or dry_run, track=track or ())
+    check_request(
+        drawings,
+        name,
+        photos=photos,
+        resume=resume,
+        overwrite=overwrite or dry_run,
+        track=track or (),
+    )
     if dry_run:
         from fewshot.training.plan import plan_adaptation
 
@@ -98,20 +109,21 @@ def adapt(
         check_catalog()
     from fewshot.training.adapt import adapt_style
 
-    outcome = adapt_style(
-        drawings,
-        name=name,
-        base=base,
-        recipe=chosen,
-        photos=photos,
-        resume=resume,
-        overwrite=overwrite,
-        max_minutes=minutes,
-        licence=licence,
-        consent=rights,
-        track=track or (),
-        memory_limit=most,
-    )
+    with _told_how_to_go_on():
+        outcome = adapt_style(
+            drawings,
+            name=name,
+            base=base,
+            recipe=chosen,
+            photos=photos,
+            resume=resume,
+            overwrite=overwrite,
+            max_minutes=minutes,
+            licence=licence,
+            consent=rights,
+            track=track or (),
+            memory_limit=most,
+        )
     notice(
         f"{outcome.steps} steps in {format_seconds(outcome.seconds)}, previews in {outcome.run / 'samples'}"
     )
@@ -138,3 +150,14 @@ def adapt(
         add_to_catalog(outcome.adapter, licence, rights)
     if format == "table":
         notice(f"now: fewshot stylize me.jpg --style {name} -o me.png")
+
+
+@contextlib.contextmanager
+def _told_how_to_go_on() -> Iterator[None]:
+    """Put the whole command that goes on into the hint of an interruption."""
+    try:
+        yield
+    except Interrupted as stopped:
+        words = [word for word in sys.argv[1:] if word not in ("--resume", "--overwrite")]
+        command = shlex.join(["fewshot", *words, "--resume"])
+        raise Interrupted(str(stopped), f"to go on: {command}") from None

@@ -44,13 +44,16 @@ def adapter(
 
     Under five photos or drawings there is no KID, only style rank and content.
 
+    Numbers and a sheet of an earlier call are replaced, other files never.
+
     Exit code 3: pictures that cannot be used. 4: no such style or folder.
-    6: a damaged style, or one without consent.
+    5: another file is in the way. 6: a damaged style, or one without consent.
     """
     from fewshot.evaluation.comparison import JUDGES
-    from fewshot.evaluation.held_out import measure_style
+    from fewshot.evaluation.held_out import check_outputs, measure_style
     from fewshot.evaluation.record import COLUMNS
 
+    check_outputs(out, sheet)
     measured = measure_style(
         style,
         drawings,

@@ -6,6 +6,7 @@ rotation tag, a 16-bit scan and a transparent PNG mean the same thing everywhere
 
 import contextlib
 import ctypes
+import difflib
 import hashlib
 import io
 import logging
@@ -109,6 +110,16 @@ def read_picture(
     return OpenedPicture(rgb, tuple(changes), notices)
 
 
+def spelling(path: Path) -> str:
+    """What to try in place of a path that does not exist."""
+    try:
+        beside = [entry.name for entry in path.parent.iterdir()]
+    except OSError:
+        beside = []
+    near = difflib.get_close_matches(path.name, beside, n=1, cutoff=0.7)
+    return f"Did you mean '{path.parent / near[0]}'?" if near else "Check the spelling of the path."
+
+
 def list_pictures(folder: str | Path) -> list[Path]:
     """The picture files directly inside `folder`, in natural order (`2.png` before `10.png`).
 
@@ -120,9 +131,7 @@ def list_pictures(folder: str | Path) -> list[Path]:
     """
     folder = Path(folder)
     if not folder.exists():
-        raise NotFoundError(
-            f"{folder}: no such folder; expected a folder of pictures", "Check the spelling of the path."
-        )
+        raise NotFoundError(f"{folder}: no such folder; expected a folder of pictures", spelling(folder))
     if not folder.is_dir():
         raise BadInputError(
             f"{folder}: is a file; expected a folder of pictures", f"Give its folder: '{folder.parent}'"

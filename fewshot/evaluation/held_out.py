@@ -13,6 +13,7 @@ from PIL import Image
 
 from base_models.registry import create_model
 from fewshot.data.style_set import DrawingCrop
+from fewshot.errors import ConflictError, UsageError
 from fewshot.evaluation.comparison import JUDGES, Comparison, compare
 from fewshot.evaluation.sources import Crop, Gathered, gather, gather_drawings, gather_others
 from fewshot.files import atomic_write_bytes, atomic_write_text
@@ -20,7 +21,7 @@ from fewshot.home import home
 from fewshot.inference.engine import Engine, base_of
 from fewshot.inference.torch_engine import TorchEngine
 from fewshot.output import progress
-from fewshot.sheets import contact_sheet, png_bytes
+from fewshot.sheets import contact_sheet, is_sheet, png_bytes
 from fewshot.styles import load_style, parse_style
 
 if TYPE_CHECKING:
@@ -78,6 +79,29 @@ class HeldOut:
             (self.style.name, self.after),
         ]
         return contact_sheet([(caption, pictures[:columns]) for caption, pictures in rows])
+
+
+def check_outputs(numbers: Path | None, sheet: Path | None) -> None:
+    """Refuse, before anything is measured, what would replace a file that was made otherwise.
+
+    Raises:
+        UsageError: a sheet that does not end in .png.
+        ConflictError: another file is there.
+    """
+    if sheet is not None and sheet.suffix.lower() != ".png":
+        raise UsageError(f"a sheet is a PNG file, and {sheet} does not end in .png", "name it sheet.png")
+    if sheet is not None and sheet.exists() and not is_sheet(sheet):
+        raise ConflictError(f"{sheet} is there and is no contact sheet", "write to another file")
+    if numbers is not None and numbers.exists() and not _holds_numbers(numbers):
+        raise ConflictError(f"{numbers} is there and holds no such numbers", "write to another file with -o")
+
+
+def _holds_numbers(path: Path) -> bool:
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return False
+    return isinstance(found, dict) and {"style", "base", "photos", "drawings"} <= found.keys()
 
 
 def measure_style(

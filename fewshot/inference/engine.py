@@ -88,12 +88,15 @@ def load_blend(styles: Sequence[str], base: str | None) -> tuple[BaseArrays, lis
     the name or file of a base.
 
     Raises:
-        UsageError: neither style nor base, or a weight that cannot be read.
+        UsageError: neither style nor base, a style twice, or a weight that cannot be read.
         NotFoundError: no such style.
         IntegrityError: styles of different bases, or damaged ones.
         CheckpointError: no such base, or a damaged one.
     """
     parsed = [parse_style(text) for text in styles]
+    twice = [ref for number, (ref, _) in enumerate(parsed) if ref in [other for other, _ in parsed[:number]]]
+    if twice:
+        raise UsageError(f"--style {twice[0]} is given twice", f"give a weight: --style {twice[0]}:2")
     adapters = [(load_style(ref), weight) for ref, weight in parsed]
     if base is None:
         base = _common_base([adapter for adapter, _ in adapters])

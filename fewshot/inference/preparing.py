@@ -108,6 +108,16 @@ def cut_out(job: Job, image: Image.Image, size: int, framing: Framing, faces: Se
     return Prepared(job, pixels.transpose(2, 0, 1), found)
 
 
+def check_drawable(job: Job, framing: Framing, faces: Sequence[FaceBox]) -> None:
+    """Raise BadInputError for a whole picture of which nothing would be drawn."""
+    if framing.background != "stylize" and not faces:
+        raise BadInputError(
+            f"{job.source}: no face was found, and with --background {framing.background} nothing else is "
+            "drawn",
+            "leave --background out; with YuNet more faces are found: --detector FILE",
+        )
+
+
 def resized(
     job: Job, image: Image.Image, faces: Sequence[FaceBox], size: int | None
 ) -> tuple[Image.Image, list[FaceBox]]:

@@ -15,7 +15,7 @@ from PIL import Image
 from fewshot.errors import FewshotError
 from fewshot.files import atomic_write
 from fewshot.inference.outputs import FORMATS, STREAM, Failure, Job, Plan, plan_outputs
-from fewshot.inference.preparing import Framing, Prepared, cut_out, open_job, resized
+from fewshot.inference.preparing import Framing, Prepared, check_drawable, cut_out, open_job, resized
 from fewshot.inference.whole import draw_whole
 
 if TYPE_CHECKING:
@@ -96,6 +96,7 @@ def run_plan(
                 faces = framing.find(image)
                 whole = framing.takes_whole(image, faces)
                 if whole:
+                    check_drawable(job, framing, faces)
                     image, faces = resized(job, image, faces, size)
                 else:
                     prepared.append(cut_out(job, image, engine.size, framing, faces))

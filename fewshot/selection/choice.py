@@ -86,7 +86,9 @@ def pareto_front(candidates: Sequence[Candidate]) -> tuple[int, ...]:
 
 
 def recommend(
-    candidates: Sequence[Candidate], tied: Callable[[Candidate, Candidate], bool] | None = None
+    candidates: Sequence[Candidate],
+    tied: Callable[[Candidate, Candidate], bool] | None = None,
+    last: int | None = None,
 ) -> Choice:
     """Choose among the candidates that were trained furthest.
 
@@ -96,6 +98,7 @@ def recommend(
     Args:
         candidates: at least one.
         tied: whether the difference of two candidates is within its interval; None: only equal scores are.
+        last: rung at which a training is at its end; None: the one that the furthest came to.
 
     Raises:
         ValueError: no candidates.
@@ -117,25 +120,28 @@ def recommend(
     ties = sorted((c for c in sound if c is not best and same(c, best)), key=lambda c: c.number)
     cheaper = [c for c in ties if c.seconds < CHEAPER * best.seconds]
     taken = min(cheaper, key=lambda c: (c.seconds, c.objective, c.number)) if cheaper else best
-    reason = _reason(taken, best, ties, sound)
+    trained = "trained to the end" if last in (None, taken.rung) else "that came furthest, none to the end,"
+    reason = _reason(taken, best, ties, sound, trained)
     return Choice(taken.number, best.number, tuple(sorted(c.number for c in ties)), front, reason)
 
 
-def _reason(taken: Candidate, best: Candidate, ties: list[Candidate], sound: list[Candidate]) -> str:
+def _reason(
+    taken: Candidate, best: Candidate, ties: list[Candidate], sound: list[Candidate], trained: str
+) -> str:
     scores = (
         f"{taken.left:.0%} of the base's distance to the drawings is left, the artist's is the nearest hand "
         f"for {taken.style:.0%} of the results, and {taken.content:.0%} of them are found to be their own "
         "photo's"
     )
     if len(sound) == 1:
-        return f"{taken.label}: the only recipe trained to the end that keeps the photos' content; {scores}"
+        return f"{taken.label}: the only recipe {trained} that keeps the photos' content; {scores}"
     if taken is not best:
         times = best.seconds / max(taken.seconds, 1e-9)
         return (
             f"{taken.label}: as good as the best, {best.label}, within the interval of their difference, "
             f"which takes {times:.1f} times as long; {scores}"
         )
-    among = f"of {_count(sound)} trained to the end that keep the photos' content"
+    among = f"of {_count(sound)} {trained} that keep the photos' content"
     if ties:
         among += f"; {', '.join(c.label for c in ties)} within its interval, but not cheaper"
     return f"{taken.label}: the best score {among}; {scores}"

@@ -175,7 +175,8 @@ def _choose(study: Study, bench: Bench) -> Choice:
             "repeat the command with more --minutes: it goes on from there",
         )
     comparison = Comparison(study.store, bench)
-    return recommend(candidates, lambda a, b: comparison.tied(tried[a.number], tried[b.number]))
+    last = study.limits.rungs - 1
+    return recommend(candidates, lambda a, b: comparison.tied(tried[a.number], tried[b.number]), last)
 
 
 def _trials(asked: int | None, space: Space, exhaustive: bool) -> int:

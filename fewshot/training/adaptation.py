@@ -35,7 +35,7 @@ from fewshot.training.run_log import RunLog
 from fewshot.training.runs import state_file
 from fewshot.training.signals import StopRequest
 from fewshot.training.sources import Sources, make_sources
-from fewshot.training.state import load_state, save_state
+from fewshot.training.state import check_same, load_state, save_state
 from fewshot.training.style_trainer import StyleTrainer
 from fewshot.training.tracking import Tracking
 from fewshot.training.validation import Validation
@@ -117,7 +117,7 @@ class Adaptation:
         if at.step == 0:
             self._look()
         with StopRequest() as stop, progress("adapting", recipe.steps, start=at.step) as bar:
-            clock = time.monotonic()
+            clock, bar.most = time.monotonic(), limit - at.seconds
             while not self._is_over(limit):
                 losses = self.trainer.step(at.step)
                 if not all(map(math.isfinite, losses.values())):
@@ -178,6 +178,7 @@ class Adaptation:
         if self.accelerator.is_main_process:
             state: dict[str, Any] = {
                 "settings": self._settings(),
+                "recipe": dict(vars(self.recipe)),
                 "at": dict(vars(self.at)),
                 "best": self.best,
             }
@@ -208,13 +209,7 @@ class Adaptation:
         if state is None:
             notice("nothing to resume: starting anew")
             return False
-        settings = self._settings()
-        changed = [key for key, value in settings.items() if state["settings"].get(key) != value]
-        if changed:
-            raise ConflictError(
-                f"the unfinished run in {self.run} has other {' and '.join(changed)}",
-                "repeat the first command with --resume, or start over with --overwrite",
-            )
+        check_same(self.run, state, self._settings(), vars(self.recipe))
         self.trainer.load_state_dict(state["trainer"])
         self.at = Progressed(**state["at"])
         self.best = state["best"]

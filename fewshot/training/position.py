@@ -54,9 +54,9 @@ def why_it_ended(at: Progressed, recipe: Recipe, last_step: int, limit: float) -
         last_step: that it was to go to.
         limit: seconds that it might take.
     """
-    best = f"kept step {at.best_step}"
+    best = f"kept step {at.best_step}, with the best score or within {TIE:.0%} of it (lower is better)"
     if at.seconds >= limit:
-        return f"stopped at step {at.step}: {limit / 60:.0f} minutes are over; {best}"
+        return f"stopped at step {at.step}: {limit / 60:.3g} minutes are over; {best}"
     if out_of_patience(at, recipe):
         return f"stopped at step {at.step}: no better score for {recipe.patience} looks; {best}"
     if at.step < last_step:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
-from fewshot.data.pictures import list_pictures
-from fewshot.errors import ConflictError
+from fewshot.data.pictures import list_pictures, spelling
+from fewshot.errors import ConflictError, NotFoundError
 from fewshot.home import run_folder
 from fewshot.training.tracking import check_trackers
 
@@ -38,12 +39,18 @@ def is_finished(run: Path) -> bool:
 
 
 def check_request(
-    drawings: Path, name: str, *, resume: bool = False, overwrite: bool = False, track: Sequence[str] = ()
+    drawings: Path,
+    name: str,
+    *,
+    photos: Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    track: Sequence[str] = (),
 ) -> None:
     """Refuse early the commonest of what `adapt_style` refuses once all that trains is loaded.
 
     Raises:
-        NotFoundError, BadInputError: no folder with pictures in it.
+        NotFoundError, BadInputError: no folder with pictures in it; no photos; no such run to go on with.
         UsageError: no name for a style; an unknown tracker, or one that is not installed.
         ConflictError: the run exists.
     """
@@ -53,6 +60,15 @@ def check_request(
         return
     may_replace(run, resume=resume, overwrite=overwrite)
     list_pictures(drawings)
+    if photos is not None and not photos.exists():
+        raise NotFoundError(f"{photos} does not exist", spelling(photos))
+    if resume and not run.exists():
+        begun = sorted(path.name for path in run.parent.glob("*") if is_unfinished(path))
+        near = difflib.get_close_matches(run.name, begun, n=1)
+        raise NotFoundError(
+            f"there is no run {run.name!r} to go on with",
+            f"did you mean {near[0]}?" if near else "leave --resume out to begin one",
+        )
 
 
 def may_replace(run: Path, *, resume: bool, overwrite: bool) -> bool:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from fewshot.errors import IntegrityError
+from fewshot.errors import ConflictError, IntegrityError
 from fewshot.files import temporary_beside
 from fewshot.output import warn
 from fewshot.training.runs import state_before
@@ -71,6 +71,33 @@ def load_state(
             f"{path} is damaged: it does not match its own checksum", "delete it to start this run anew"
         )
     return None
+
+
+def check_same(
+    run: Path, state: Mapping[str, Any], settings: Mapping[str, Any], recipe: Mapping[str, Any]
+) -> None:
+    """Refuse to go on with what was begun with other pictures, another base or another recipe.
+
+    Args:
+        run: folder of the run.
+        state: its saved state: `settings` and `recipe` as they were.
+        settings, recipe: as they are now.
+
+    Raises:
+        ConflictError: they differ; it says in what.
+    """
+    changed = [key for key, value in settings.items() if state["settings"].get(key) != value]
+    if not changed:
+        return
+    before = state["recipe"]
+    values = [
+        f"{key}={before[key]} (now {value})" for key, value in recipe.items() if before.get(key) != value
+    ]
+    told = ["other " + key for key in changed if key != "recipe"]
+    raise ConflictError(
+        f"the unfinished run in {run} was begun with {', '.join([*told, *values])}",
+        "repeat the first command with --resume, or start over with --overwrite",
+    )
 
 
 def clear_state(path: Path) -> None:

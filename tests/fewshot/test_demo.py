@@ -74,6 +74,15 @@ def measure_the_style(tmp_path: Path, home: Path) -> None:
     code, _, err = fewshot("eval", "adapter", "demo-ink:0", *judged)
     assert code == 0, err
     assert json.loads(written.read_text())["measures"][0]["ratio"]["high"] == 1
+    # Of what others made nothing is replaced, and nothing is measured first.
+    photo = tmp_path / "me.png"
+    Image.open(sample_folder("flat") / "000.webp").save(photo)
+    before = photo.read_bytes()
+    for option in ("--sheet", "--out"):
+        code, _, err = fewshot("eval", "adapter", "demo-ink", *judged, option, photo)
+        assert (code, err.count("error:")) == (5, 1)
+    code, _, err = fewshot("eval", "adapter", "demo-ink", *judged, "--sheet", tmp_path / "sheet.jpg")
+    assert (code, photo.read_bytes()) == (2, before)
     code, _, err = fewshot("eval", "adapter", "demo-inc", *judged)
     assert (code, err.count("error:")) == (4, 1)
     assert "did you mean demo-ink" in err

@@ -18,6 +18,13 @@ def test_home_is_the_variable_when_set(fewshot_home: Path) -> None:
     assert recipes_folder() == fewshot_home / "recipes"
 
 
+def test_a_file_is_no_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("FEWSHOT_HOME", str(tmp_path / "file"))
+    with pytest.raises(UsageError, match="which is a file"):
+        home()
+
+
 def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("FEWSHOT_HOME", " ")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))

@@ -52,6 +52,27 @@ def test_json_tells_drawings_and_failures(
     assert "gone.png" in second["error"]
 
 
+def test_where_nothing_would_be_drawn_nothing_is_written(
+    cli: Cli, make_photo: MakePhoto, make_style: MakeStyle, tmp_path: Path
+) -> None:
+    """Noise has no face, and all but faces is kept."""
+    make_style("ink")
+    make_photo("a.png")
+    done = cli("stylize", "a.png", "--style", "ink", "--whole", "--background", "keep", "-o", "out.png")
+    assert done.returncode == 3, done.stderr
+    assert "a.png: no face was found" in done.stderr
+    assert "leave --background out" in done.stderr
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_a_style_given_twice_is_refused(cli: Cli, make_photo: MakePhoto, make_style: MakeStyle) -> None:
+    make_style("ink")
+    make_photo("a.png")
+    done = cli("stylize", "a.png", "--style", "ink", "--style", "ink:0.5", "-o", "out.png")
+    assert done.returncode == 2, done.stderr
+    assert "--style ink is given twice" in done.stderr
+
+
 def flip_a_byte(adapter: Adapter) -> None:
     path = adapter.folder / "adapter_model.safetensors"
     content = bytearray(path.read_bytes())

@@ -50,13 +50,14 @@ def _in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def make_two(make_style: Make, make_photo: Make) -> None:
+def make_styles(make_style: Make, make_photo: Make) -> None:
     make_style("ink", seed=1)
     make_style("flat", seed=2)
+    make_style("riso", seed=3)
     make_photo("a.png")
 
 
-@pytest.mark.usefixtures("make_two")
+@pytest.mark.usefixtures("make_styles")
 def test_one_style_is_a_row_from_the_base_to_an_exaggeration() -> None:
     for name in ("sheet.png", "again.png"):
         done = stylize("a.png", "--style", "ink", "--sweep", "-o", name)
@@ -74,7 +75,7 @@ def test_one_style_is_a_row_from_the_base_to_an_exaggeration() -> None:
     assert columns == tuple(columns[0] + step * i for i in (0, 2, 4, 6))
 
 
-@pytest.mark.usefixtures("make_two")
+@pytest.mark.usefixtures("make_styles")
 def test_two_styles_are_a_grid_with_each_style_alone_at_its_edges() -> None:
     done = stylize("a.png", "--style", "ink", "--style", "flat", "--sweep", "-o", "sheet.png")
     assert done.exit_code == 0, done.stderr
@@ -118,7 +119,7 @@ def test_every_photo_of_a_folder_gets_a_sheet_and_the_others_are_named(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--style", "ink", "--style", "flat", "--style", "ink"), ("3 styles", "one or two")),
+        (("--style", "ink", "--style", "flat", "--style", "riso"), ("3 styles", "one or two")),
         (("--base", "scan_tiny"), ("no styles", "--style NAME")),
         (("--style", "ink:0.5"), ("ink:0.5", "leave the weight out")),
         (("--style", "ink", "--crop", "none"), ("squares", "--crop face")),
@@ -126,7 +127,7 @@ def test_every_photo_of_a_folder_gets_a_sheet_and_the_others_are_named(
     ],
     ids=["three", "none", "a weight", "whole pictures", "too large"],
 )
-@pytest.mark.usefixtures("make_two")
+@pytest.mark.usefixtures("make_styles")
 def test_what_cannot_be_swept_is_said_in_words(arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
     done = stylize("a.png", *arguments, "--sweep", "-o", "sheet.png")
     assert done.exit_code == 2, done.stderr

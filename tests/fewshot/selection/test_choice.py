@@ -99,8 +99,10 @@ def test_the_reason_gives_the_numbers() -> None:
     early = replace(good, number=2, label="early", left=0.05, rung=1)
     choice = recommend([lossy, good, early])
     assert (choice.number, choice.pareto) == (0, (2,))
-    for words in ("bold", "40%", "75%", "90%", "the only recipe"):
+    for words in ("bold", "40%", "75%", "90%", "the only recipe trained to the end"):
         assert words in choice.reason
+    # Where the time was up before, it says so.
+    assert "the only recipe that came furthest, none to the end," in recommend([good], last=3).reason
 
 
 def test_nothing_to_choose_from_is_an_error() -> None:

@@ -19,13 +19,14 @@ from base_models.registry import create_model
 from fewshot.adapters.adapter import read_adapter
 from fewshot.consent import Consent
 from fewshot.data.style_set import StyleSet
-from fewshot.errors import BadInputError, ConflictError, IntegrityError, UsageError
+from fewshot.errors import BadInputError, ConflictError, IntegrityError, NotFoundError, UsageError
 from fewshot.home import run_folder
 from fewshot.inference.torch_engine import TorchEngine
 from fewshot.samples import sample_folder
 from fewshot.training.adapt import AdaptOutcome, adapt_style
 from fewshot.training.adaptation import Adaptation
 from fewshot.training.position import TIE
+from fewshot.training.runs import check_request
 from fewshot.training.sources import pseudo_photos
 from recipes import Recipe, RecipeError, apply_overrides, load_recipe
 
@@ -143,7 +144,7 @@ def test_a_few_drawings_have_no_fold_and_still_work(tmp_path: Path, count: int) 
 
 def test_photos_of_the_user_are_used(tmp_path: Path) -> None:
     outcome = adapt(drawings(tmp_path, 6), photos=drawings(tmp_path, 10, "flat"))
-    assert outcome.metrics["photos"] == "10 photos of flat 10"
+    assert outcome.metrics["photos"].startswith("10 photos of flat 10, ")
 
 
 @pytest.mark.parametrize(
@@ -195,7 +196,7 @@ def test_resume_refuses_another_recipe(tmp_path: Path) -> None:
     first = job(tmp_path)
     first._save()
     other = job(tmp_path, "lambda_style=3")
-    with pytest.raises(ConflictError, match="recipe"):
+    with pytest.raises(ConflictError, match=r"begun with lambda_style=2\.0 \(now 3\.0\)"):
         other.train_style(resume=True)
 
 
@@ -230,6 +231,23 @@ def test_an_unfinished_run_is_not_lost_by_repeating_the_command(tmp_path: Path) 
     run._save()
     with pytest.raises(ConflictError, match="unfinished"):
         adapt(drawings(tmp_path, 6))
+
+
+def test_what_cannot_be_gone_on_with_is_told_at_once(tmp_path: Path) -> None:
+    folder = drawings(tmp_path, 6)
+    with pytest.raises(NotFoundError, match="no run 'mine' to go on with") as caught:
+        check_request(folder, "mine", resume=True)
+    assert "leave --resume out" in caught.value.hint
+    unfinished = job(tmp_path)
+    unfinished.run = run_folder("mine")
+    unfinished._save()
+    check_request(folder, "mine", resume=True)
+    with pytest.raises(NotFoundError) as caught:
+        check_request(folder, "mime", resume=True)
+    assert caught.value.hint == "did you mean mine?"
+    with pytest.raises(NotFoundError, match="does not exist") as caught:
+        check_request(folder, "other", photos=folder.with_name("inc 6"))
+    assert "ink 6" in caught.value.hint
 
 
 def test_mistakes_leave_nothing_behind(tmp_path: Path) -> None:
