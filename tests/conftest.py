@@ -127,8 +127,6 @@ def cli(tmp_path: Path) -> Cli:
 @pytest.fixture
 def drawings(tmp_path: Path) -> Drawings:
     """`drawings(count, hand)`: a folder of a hand's first sample drawings, less than what ships and quicker.
-
-    As photos, ten leave two for scoring, where the shipped snapshots would leave more than twenty.
     """
 
     def make(count: int = 6, hand: str = "ink") -> Path:

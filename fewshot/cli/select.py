@@ -14,7 +14,8 @@ from fewshot.output import Format, emit, notice
 if TYPE_CHECKING:
     from fewshot.selection import Selection
 
-COLUMNS = ["recipe", "state", "steps", "left", "KID", "interval", "FID", "style", "content", "seconds"]
+COLUMNS = ["recipe", "state", "steps", "left", "KID", "FID", "style", "content", "seconds"]
+"""Of the table, which fits 80 columns; the report has the intervals."""
 
 
 def select(
@@ -132,8 +133,8 @@ def select(
     if format == "path":
         emit([{"path": str(found.adapter or found.report)}], ["path"], "path")
         return
-    columns = [*COLUMNS, "recommended", "pareto", "path"] if format == "json" else COLUMNS
-    emit(rows_of(found, format), columns, format)
+    more = ["interval", "recommended", "pareto", "path"] if format == "json" else []
+    emit(rows_of(found, format), [*COLUMNS, *more], format, whole=COLUMNS[1:])
     if format == "table" and found.adapter is not None:
         notice(f"now: fewshot stylize me.jpg --style {name} -o me.png")
 
@@ -160,7 +161,7 @@ def rows_of(found: "Selection", format: Format) -> list[dict[str, Any]]:
                 "steps": max(score.step for score in one.scores),
                 "left": summary.left.value,
                 "KID": kid.value,
-                "interval": [kid.low, kid.high] if format == "json" else f"[{kid.low:.3g}, {kid.high:.3g}]",
+                "interval": [kid.low, kid.high],
                 "FID": summary.fid,
                 "style": summary.style.value,
                 "content": summary.content.value,

@@ -137,7 +137,7 @@ def stylize(
     )
     if not plan.jobs and len(plan.failures) == 1:
         raise plan.failures[0].error
-    from fewshot.inference.detection import open_detector
+    from fewshot.inference.detection import CascadeDetector, open_detector
     from fewshot.inference.engine import load_blend, open_engine
     from fewshot.inference.preparing import Framing
     from fewshot.inference.stylize import run_plan
@@ -168,7 +168,7 @@ def stylize(
         notice("nothing is left to draw; --overwrite draws all again")
         return
     if out != STREAM:
-        _print(summary, format)
+        _print(summary, format, yunet=not isinstance(framing.detector, CascadeDetector))
     if len(inputs) == len(summary.failures) == 1 and not summary.drawn:
         raise summary.failures[0].error
     for failure in summary.failures:
@@ -185,7 +185,7 @@ def stylize(
         raise typer.Exit(3)
 
 
-def _print(summary: "Summary", format: Format) -> None:
+def _print(summary: "Summary", format: Format, *, yunet: bool) -> None:
     rows: list[dict[str, object]] = [
         {
             "photo": drawn.source,
@@ -198,9 +198,11 @@ def _print(summary: "Summary", format: Format) -> None:
         }
         for drawn in summary.drawn
     ]
-    for drawn in summary.drawn:
-        if drawn.found_face is False and not drawn.whole:
-            notice(f"{drawn.source}: no face found, the middle was drawn; --whole draws all of it")
+    missed = [drawn for drawn in summary.drawn if drawn.found_face is False and not drawn.whole]
+    for drawn in missed:
+        notice(f"{drawn.source}: no face found, the middle was drawn; --whole draws all of it")
+    if missed and not yunet:
+        notice("hint: YuNet finds more faces than OpenCV's cascades do; --detector takes its .onnx file")
     if format == "json":
         rows += [_failed(failure) for failure in summary.failures]
     if rows or format == "json":

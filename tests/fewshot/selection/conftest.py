@@ -14,7 +14,7 @@ SHORT = "steps=4 eval_every=2 batch=2 warmup_steps=1 by_parts=false crop=center 
 
 @pytest.fixture
 def command(drawings: Callable[..., Path]) -> Callable[..., list[str]]:
-    """`fewshot select FOLDER ...` on scan_tiny with short trainings, scored on two photos."""
+    """`fewshot select FOLDER ...` on scan_tiny with short trainings."""
 
     def make(folder: Path, *arguments: str, short: Sequence[str] = SHORT) -> list[str]:
         program = [sys.executable, "-m", "fewshot.cli.main", "select", str(folder), *short]

@@ -88,7 +88,7 @@ def test_two_processes_share_a_study_and_do_nothing_twice(
         assert [trial["state"] for trial in record["trials"]] == ["complete"] * 3
         # Pictures of the trials that the other one trained are in its report too.
         report = (folder / "studies" / "s" / "report.html").read_text()
-        assert report.count("data:image/webp") == (2 + 3) * 4
+        assert report.count("data:image/webp") == (2 + 3) * 6
 
 
 @pytest.mark.slow

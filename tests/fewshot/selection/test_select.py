@@ -19,7 +19,7 @@ Drawings = Callable[..., Path]
 
 @pytest.fixture
 def photos(drawings: Drawings) -> Path:
-    """Ten, of which two are kept for scoring: a look at two is much cheaper than at the usual 32."""
+    """Ten, of which two are kept for scoring, beside 22 snapshots."""
     return drawings(10, "flat")
 
 
@@ -117,7 +117,7 @@ def test_a_few_drawings_have_no_folds_and_it_says_so(
 
 def test_photos_of_the_user_are_kept_for_scoring(drawings: Drawings, photos: Path) -> None:
     found = study(drawings(5), rungs=1, photos=photos)
-    assert found.tried[0].scores[0].content.n_y == 2
+    assert found.tried[0].scores[0].content.n_y == 24
     assert record(found)["settings"]["photos"]
     # A study of that name about something else is not continued.
     with pytest.raises(ConflictError, match="other drawings and photos"):
