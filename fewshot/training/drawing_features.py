@@ -13,6 +13,7 @@ from eval.face_parsing import PARTS, FaceParser
 from eval.perceptual import style_statistics
 from fewshot.data.draws import Rng, randint, shared
 from fewshot.training.global_batch import ALONE, Join
+from fewshot.training.mistaken_parts import without_mistaken
 from fewshot.training.part_table import PartTable
 from fewshot.training.sampled_rows import PATCH, Sampled, sample_rows
 
@@ -180,7 +181,7 @@ def _pooled(rows: Tensor) -> Tensor:
 def _sample(
     drawings: Tensor, maps: list[Tensor], generator: torch.Generator, parser: FaceParser | None
 ) -> list[Sampled]:
-    found = None if parser is None else parser((drawings + 1) / 2)
+    found = None if parser is None else without_mistaken(parser((drawings + 1) / 2), drawings)
     return sample_rows(drawings, maps, _STORED, generator, found)
 
 

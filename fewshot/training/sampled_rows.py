@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from eval.face_parsing import PARTS
 from fewshot.data.draws import Rng, randint
 
 PATCH = 5
@@ -21,7 +22,7 @@ class Sampled(NamedTuple):
     rows: Tensor
     """`(B, count, C)`."""
     parts: Tensor | None
-    """Number of the part of the face that each lies in `(B, count)`, on the CPU."""
+    """Number of the part of the face that each lies in `(B, count)`, or -1, on the CPU."""
 
 
 def sample_rows(
@@ -38,7 +39,7 @@ def sample_rows(
         maps: `(B, C, h, w)` each.
         count: positions on each layer of each picture.
         rng: chooses the positions.
-        parts: probabilities of parts `(B, P, h, w)` of the pictures.
+        parts: probabilities of parts `(B, P, h, w)` of the pictures, and perhaps of none behind them.
 
     Returns:
         Rows `(B, count, PATCH**2 * 3)`, then `(B, count, C)` per map, float32.
@@ -59,8 +60,9 @@ def sample_rows(
 
 
 def _part_at(parts: Tensor | None, grid: Sequence[int], chosen: Tensor) -> Tensor | None:
-    """Most probable part at places `(B, count)` of a flattened grid, on the CPU."""
+    """Most probable part at places `(B, count)` of a flattened grid, or -1 for none, on the CPU."""
     if parts is None:
         return None
     fitted = F.interpolate(parts, (int(grid[0]), int(grid[1])), mode="bilinear").argmax(1)
+    fitted = torch.where(fitted < len(PARTS), fitted, -1)
     return fitted.flatten(1).cpu().gather(1, chosen)

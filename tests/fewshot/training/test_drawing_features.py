@@ -8,6 +8,7 @@ from eval.face_parsing import PARTS, FaceParser, FaceParsingHead
 from eval.perceptual import load_perceptual, style_statistics
 from eval.random_features import disc_pictures
 from fewshot.training.drawing_features import DrawingFeatures
+from fewshot.training.mistaken_parts import without_mistaken
 from fewshot.training.part_table import PartTable
 from fewshot.training.sampled_rows import PATCH, sample_rows
 
@@ -130,6 +131,17 @@ class Paint(FaceParser):
         return parts
 
 
+class Fixed(FaceParser):
+    """Finds hair in the darker half of a picture and skin in the other, whatever lies in them."""
+
+    def __init__(self) -> None:
+        super().__init__(load_perceptual(), FaceParsingHead())
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        left_is_darker = (images[..., :64].mean((1, 2, 3)) < images[..., 64:].mean((1, 2, 3))).tolist()
+        return torch.cat([halves(HAIR, SKIN) if left else halves(SKIN, HAIR) for left in left_is_darker])
+
+
 def test_by_parts_a_result_is_near_where_each_part_has_the_drawings_colour() -> None:
     net = load_perceptual()
     drawing = in_halves(-0.8, 0.8)
@@ -171,6 +183,27 @@ def test_what_lies_around_a_face_is_taken_from_the_whole_drawing() -> None:
     right = distance(in_halves(0.3, 0.8))
     for left, rest in ((-0.8, 0.8), (0.3, -0.9), (-0.8, -0.9)):
         assert right < 0.3 * distance(in_halves(left, rest))
+
+
+def test_paint_that_passes_for_skin_is_taken_from_no_part() -> None:
+    """A dark lock in the light half, and a line; the parser calls all of that half skin."""
+    drawing = in_halves(-0.8, 0.8)
+    drawing[..., 40:72, 96:112] = -0.6
+    drawing[..., 100:102, 64:] = -1
+    found = without_mistaken(halves(HAIR, SKIN), drawing)
+    assert found.shape == (1, len(PARTS) + 1, 32, 32)
+    mistaken = found[0].argmax(0) == len(PARTS)
+    assert mistaken[10:18, 24:28].all()
+    assert int(mistaken.sum()) == 8 * 4
+    # Nothing is drawn like it, wherever it is asked for.
+    wanted = in_halves(-0.8, 0.8)
+    target = DrawingFeatures(drawing, load_perceptual(), generator(), rows=True, parser=Fixed())
+    whole = DrawingFeatures(wanted, load_perceptual(), generator(), rows=True, parser=Fixed())
+    skin = torch.full((1, 4000), SKIN)
+    for known in (target, whole):
+        rows = known.rows[0].flatten(0, 1)[known.tables[0].choose(skin, torch.tensor([0]), generator())]
+        dark = (rows.float().mean(-1) < 0).float().mean()
+        assert dark < 0.05, float(dark)
 
 
 def test_a_part_that_a_drawing_lacks_is_served_by_the_others() -> None:
