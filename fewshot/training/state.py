@@ -89,11 +89,13 @@ def check_same(
     changed = [key for key, value in settings.items() if state["settings"].get(key) != value]
     if not changed:
         return
-    before = state["recipe"]
+    before = state.get("recipe", {})
     values = [
-        f"{key}={before[key]} (now {value})" for key, value in recipe.items() if before.get(key) != value
+        f"{key}={before[key]} (now {recipe[key]})"
+        for key in recipe
+        if before.get(key, recipe[key]) != recipe[key]
     ]
-    told = ["other " + key for key in changed if key != "recipe"]
+    told = ["other " + key for key in changed if key != "recipe" or not values]
     raise ConflictError(
         f"the unfinished run in {run} was begun with {', '.join([*told, *values])}",
         "repeat the first command with --resume, or start over with --overwrite",
