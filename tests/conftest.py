@@ -126,7 +126,7 @@ def cli(tmp_path: Path) -> Cli:
 
 @pytest.fixture
 def drawings(tmp_path: Path) -> Drawings:
-    """`drawings(count, hand)`: a folder of a hand's first sample drawings, less than what ships and quicker."""
+    """`drawings(count, hand)`: a folder of a hand's first sample drawings, quicker than all that ship."""
 
     def make(count: int = 6, hand: str = "ink") -> Path:
         folder = tmp_path / f"{hand}-{count}"

@@ -56,21 +56,24 @@ def test_what_two_processes_began_one_ends_as_if_it_had_been_alone(
     own = ["steps=6", "lr=1e-4", "lr_d=2e-5", "eval_every=2", *SHORT[2:]]
     photos = ["--photos", str(drawings(10, "riso"))]
     command = ["adapt", str(drawings(8)), "--base", "scan_tiny", *photos, *own]
-    plain = os.environ | {"FEWSHOT_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    home = {"FEWSHOT_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
     port = _free_port()
     pair = [
         subprocess.Popen(
             [sys.executable, "-c", script, *command, "--name", "shared"],
-            env=plain | _environment(rank, 2, port, cpu=True),
+            env=_environment(rank, 2, port, cpu=True) | home,
             stderr=subprocess.PIPE,
         )
         for rank in range(2)
     ]
     errors = [process.communicate(timeout=150)[1] for process in pair]
     assert [process.returncode for process in pair] == [130, 130], errors
+    assert (tmp_path / "runs" / "shared" / "state" / "state.pt").exists()
     main = [sys.executable, "-m", "fewshot.cli.main", *command]
     for options in (["--name", "shared", "--resume"], ["--name", "alone"]):
-        done = subprocess.run([*main, *options], env=plain, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [*main, *options], env=os.environ | home, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stderr
     logs = [(tmp_path / "runs" / name / "log.jsonl").read_text() for name in ("shared", "alone")]
     shared, alone = ([json.loads(line) for line in log.splitlines()] for log in logs)
