@@ -48,7 +48,9 @@ def check(
     _summary(report, fixing=fix is not None)
     if fix is not None:
         written = fix_folder(report, fix)
-        notice(f"{len(written)} pictures written to {fix}")
+        named = sum(picture.verdict != "ok" for picture in report.usable)
+        kept = f"; {named} of them with a warning above" if named else ""
+        notice(f"{len(written)} pictures written to {fix}{kept}")
     elif not report.usable or any(picture.hash is None for picture in report.pictures):
         raise typer.Exit(3)
 

@@ -9,9 +9,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from base_models.losses import evenness_loss, outlier_loss, projected_wasserstein, style_loss
-from eval.face_parsing import PARTS, FaceParser
+from eval.face_parsing import PARTS
 from eval.perceptual import style_statistics
 from fewshot.data.draws import Rng, randint, shared
+from fewshot.training.drawing_parser import DrawingParser
 from fewshot.training.global_batch import ALONE, Join
 from fewshot.training.mistaken_parts import without_mistaken
 from fewshot.training.part_table import PartTable
@@ -58,7 +59,7 @@ class DrawingFeatures:
         features: Features,
         generator: torch.Generator,
         rows: bool,
-        parser: FaceParser | None = None,
+        parser: DrawingParser | None = None,
         wholes: Tensor | None = None,
     ) -> None:
         statistics, sampled, parts = [], [], []
@@ -179,9 +180,11 @@ def _pooled(rows: Tensor) -> Tensor:
 
 
 def _sample(
-    drawings: Tensor, maps: list[Tensor], generator: torch.Generator, parser: FaceParser | None
+    drawings: Tensor, maps: list[Tensor], generator: torch.Generator, parser: DrawingParser | None
 ) -> list[Sampled]:
-    found = None if parser is None else without_mistaken(parser((drawings + 1) / 2), drawings)
+    found = None
+    if parser is not None:
+        found = without_mistaken(parser((drawings + 1) / 2), (drawings + 1) / 2)
     return sample_rows(drawings, maps, _STORED, generator, found)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
@@ -9,22 +12,24 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from eval.colour_edge import rgb_to_lab
-from eval.face_parsing import PARTS, FaceParser
+from eval.face_parsing import PARTS
 from fewshot.training.drawing_features import AROUND
+from fewshot.training.drawing_parser import LEAST_HAIR, DrawingParser
+from fewshot.training.mistaken_parts import without_mistaken
 from fewshot.training.sources import Sources
 
 _CELLS = 4
 """Squares along a side whose mean colours are compared: hair, skin, shoulders, ground."""
 _LEAST = 0.006
 """Share of a picture below which a part is not there."""
-_BARE = 15.0
-"""Distance in CIELAB below which what the parser takes for hair is a bare head: it tells by the place."""
+_MOST = 4
+"""How many times its share one drawing's hair may be used."""
 _LOOK = 128
 """Side of the pictures that the parser is shown at most, px: it was taught on such."""
 _BATCH = 16
 
 
-def targets_of(sources: Sources, drawings: Tensor, wholes: Tensor, parser: FaceParser | None) -> Tensor:
+def targets_of(sources: Sources, drawings: Tensor, wholes: Tensor, parser: DrawingParser | None) -> Tensor:
     """The drawing of each source photo, or with a parser that of each part of its face.
 
     Args:
@@ -62,13 +67,17 @@ def match_drawings(photos: Tensor, pairs: Tensor) -> Tensor:
     return _shared_out(cost.square())
 
 
-def match_parts(photos: Tensor, drawings: Tensor, wholes: Tensor, parser: FaceParser) -> Tensor:
+def match_parts(photos: Tensor, drawings: Tensor, wholes: Tensor, parser: DrawingParser) -> Tensor:
     """A drawing for each part of each photo's face: dark hair for dark hair, whatever the skin beside it is.
 
     As `match_drawings`, part by part and by the part's mean colour, less the mean of all photos or all
     drawings: by how much drawings are lighter does not count, and the order is kept. What a generator is to
     make of a colour is then a smooth function of it, which it can learn. Drawings that lack a part do not
     stand for it, nor bald heads for hair: those with hair stand for all, be they few.
+
+    Hair is taken as it is, and a drawing's may be used up to `_MOST` times its share. People's hair is black
+    and brown, and that of drawings often of every colour: in equal shares brown hair is to be blue, pink or
+    white by differences that nobody sees, and a generator gives all of it their mean, which is the ground's.
 
     Args:
         photos: uint8 `(M, 3, S, S)`.
@@ -82,32 +91,41 @@ def match_parts(photos: Tensor, drawings: Tensor, wholes: Tensor, parser: FacePa
     matched = torch.zeros(len(photos), len(PARTS), dtype=torch.long)
     if not len(photos):
         return matched
-    (ours, shown), *both = (_part_colours(pictures, parser) for pictures in (photos, drawings, wholes))
+    device = next(parser.parameters()).device
+    ours, shares = _part_colours(photos, parser.parser, device)
+    both = [_part_colours(pictures, partial(_drawn_parts, parser), device) for pictures in (drawings, wholes)]
     for part, name in enumerate(PARTS):
-        theirs, there = both[name in AROUND]
-        able = _able(part, theirs, there)
-        seen = shown[:, part]
-        # Where a photo lacks the part it does not matter, and the others are told by their own mean.
-        middle = ours[seen, part].mean(0) if seen.any() else ours[:, part].mean(0)
-        photo_side = torch.where(seen[:, None], ours[:, part] - middle, 0.0)
-        drawing_side = theirs[able, part] - theirs[able, part].mean(0)
-        matched[:, part] = able[_shared_out(torch.cdist(photo_side, drawing_side).square())]
+        theirs, drawn = both[name in AROUND]
+        able = _able(drawn[:, part], LEAST_HAIR if name == "hair" else _LEAST)
+        wanted, offered = _where_seen(ours[:, part], shares[:, part] > _LEAST), theirs[able, part]
+        if name == "hair":
+            chosen = _nearest(_distances(wanted, offered), _MOST)
+        else:
+            chosen = _shared_out(_distances(wanted - wanted.mean(0), offered - offered.mean(0)))
+        matched[:, part] = able[chosen]
     return matched
 
 
-def _able(part: int, colours: Tensor, there: Tensor) -> Tensor:
-    """Indices of the drawings that stand for a part; if none shows it all do, if all heads are bare those."""
-    shown = there[:, part]
-    choices = [shown, torch.ones_like(shown)]
-    if PARTS[part] == "hair":
-        choices.insert(0, shown & ~_bald(colours, there))
-    return next(choice for choice in choices if choice.any()).nonzero().flatten()
+def _where_seen(colours: Tensor, seen: Tensor) -> Tensor:
+    """Colours `(M, 3)`, and the mean of them where a photo lacks the part: there it does not matter."""
+    return torch.where(seen[:, None], colours, colours[seen if seen.any() else ~seen].mean(0))
 
 
-def _bald(colours: Tensor, there: Tensor) -> Tensor:
-    """Whether what passes for hair `(N,)` has the colour of skin; of part colours `(N, P, 3)`."""
-    hair, skin = (PARTS.index(name) for name in ("hair", "skin"))
-    return there[:, skin] & ((colours[:, hair] - colours[:, skin]).norm(dim=1) < _BARE)
+def _distances(ours: Tensor, theirs: Tensor) -> Tensor:
+    return torch.cdist(ours, theirs).square()
+
+
+def _able(shares: Tensor, least: float) -> Tensor:
+    """Indices of the drawings of which a part takes at least so much; if none shows it, of all."""
+    shown = shares > least
+    return (shown if shown.any() else torch.ones_like(shown)).nonzero().flatten()
+
+
+def _nearest(cost: Tensor, most: int) -> Tensor:
+    """A column for each row such that costs `(M, N)` add up to least, none above `most` times its share."""
+    rows, columns = cost.shape
+    _, chosen = linear_sum_assignment(np.tile(cost.numpy(), most * -(-rows // columns)))
+    return torch.from_numpy(chosen % columns)
 
 
 def _shared_out(cost: Tensor) -> Tensor:
@@ -127,18 +145,26 @@ def _colours(pictures: Tensor) -> Tensor:
     return rgb_to_lab(F.adaptive_avg_pool2d(pictures.float() / 255, _CELLS))
 
 
+def _drawn_parts(parser: DrawingParser, images: Tensor) -> Tensor:
+    """What the losses take for the parts of drawings: nothing where paint is mistaken for a part."""
+    found = without_mistaken(parser(images), images)
+    return found[:, : len(PARTS)] * (found[:, len(PARTS) :] == 0)
+
+
 @torch.no_grad()
-def _part_colours(pictures: Tensor, parser: FaceParser) -> tuple[Tensor, Tensor]:
-    """Mean CIELAB of each part `(N, P, 3)`, and whether it is there `(N, P)`."""
-    colours, there, device = [], [], next(parser.parameters()).device
+def _part_colours(
+    pictures: Tensor, parse: Callable[[Tensor], Tensor], device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Mean CIELAB of each part `(N, P, 3)`, and how much of the picture it surely takes `(N, P)`."""
+    colours, shares = [], []
     for batch in pictures.split(_BATCH):
         images = batch.float() / 255
         if images.shape[-1] > _LOOK:
             images = F.interpolate(images, (_LOOK, _LOOK), mode="area")
         # Squared, so that what is doubtful counts little.
-        sure = parser(images.to(device)).float().cpu().square()
+        sure = parse(images.to(device)).float().cpu().square()
         lab = F.interpolate(rgb_to_lab(images), sure.shape[-2:], mode="area")
         sums = sure.flatten(2) @ lab.flatten(2).transpose(1, 2)
         colours.append(sums / sure.sum((2, 3)).clamp_min(1e-3)[..., None])
-        there.append(sure.mean((2, 3)) > _LEAST)
-    return torch.cat(colours), torch.cat(there)
+        shares.append(sure.mean((2, 3)))
+    return torch.cat(colours), torch.cat(shares)

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from eval.colour_edge import rgb_to_lab
 from eval.face_parsing import PARTS
+from fewshot.training.drawing_parser import paint
 
 _ONE_COLOUR = ("skin", "hair")
 """Parts of one colour in a drawing. What lies around a face has many, and eyes and mouths are too small."""
-_FLAT = 8.0
-"""Deviation in CIELAB within a cell up to which it is paint; more is a line, which belongs to a part."""
 _FAR = 30.0
 """Distance in CIELAB to the part's median from which paint is another part's."""
 
@@ -26,21 +23,18 @@ def without_mistaken(parts: Tensor, drawings: Tensor) -> Tensor:
 
     Args:
         parts: `(B, P, h, w)`, as `eval.face_parsing` finds them.
-        drawings: float `(B, 3, S, S)` in [-1, 1].
+        drawings: float `(B, 3, S, S)` in [0, 1].
 
     Returns:
         `(B, P + 1, h, w)`.
     """
-    lab = rgb_to_lab((drawings.float() + 1) / 2)
-    height, width = parts.shape[-2:]
-    mean, square = (F.adaptive_avg_pool2d(x, (height, width)) for x in (lab, lab.square()))
-    flat = (square - mean.square()).clamp_min(0).sum(1).sqrt() < _FLAT
+    mean, flat = paint(drawings, parts.shape[-2:])
     found, mistaken = parts.argmax(1), torch.zeros_like(flat)
     for number in map(PARTS.index, _ONE_COLOUR):
-        for index, paint in enumerate(flat & (found == number)):
-            if paint.any():
-                colours = mean[index][:, paint]
+        for index, painted in enumerate(flat & (found == number)):
+            if painted.any():
+                colours = mean[index][:, painted]
                 away = (colours - colours.median(1, keepdim=True).values).norm(dim=0)
-                mistaken[index][paint] = away > _FAR
+                mistaken[index][painted] = away > _FAR
     # More than any probability, so that a place between two cells goes with the nearer one.
     return torch.cat([parts, mistaken[:, None] * 2.0], 1)

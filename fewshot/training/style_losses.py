@@ -9,11 +9,12 @@ from torch.nn import functional as F
 
 from base_models.discriminators import FeatureDiscriminator
 from base_models.losses import content_loss, cycle_loss, lsgan_generator, tone_loss, total_variation
-from eval.face_parsing import PARTS, FaceParser
+from eval.face_parsing import PARTS
 from eval.perceptual import PerceptualNet
 from fewshot.data.augment import differentiable, to_float
 from fewshot.data.draws import Draws
 from fewshot.training.drawing_features import DrawingFeatures
+from fewshot.training.drawing_parser import DrawingParser
 from fewshot.training.global_batch import ALONE, Join
 from fewshot.training.known_answers import KnownAnswers
 from fewshot.training.sources import Sources
@@ -38,7 +39,7 @@ class StyleLosses:
     Args:
         recipe: the weights.
         features: frozen network, RGB in [0, 1] to four maps, as `eval.perceptual`.
-        parser: finds the parts of a face, so that parts are compared with each other; None: they are not.
+        parser: finds the parts of drawings, so that parts are compared with each other; None: they are not.
         drawings: training drawings, uint8 `(N, 3, S, S)`.
         wholes: the same before their faces were cut out.
         sources: pseudo-photos of those drawings.
@@ -51,7 +52,7 @@ class StyleLosses:
         self,
         recipe: Recipe,
         features: PerceptualNet,
-        parser: FaceParser | None,
+        parser: DrawingParser | None,
         drawings: Tensor,
         wholes: Tensor,
         sources: Sources,

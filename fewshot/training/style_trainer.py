@@ -18,6 +18,7 @@ from fewshot.data.augment import differentiable, to_float, to_uint8
 from fewshot.data.draws import Draws
 from fewshot.data.style_set import StyleSet
 from fewshot.evaluation.features import gather_rows
+from fewshot.training.drawing_parser import DrawingParser
 from fewshot.training.global_batch import ALONE, Choice, GlobalBatch, Join, Rehearsal
 from fewshot.training.matching import targets_of
 from fewshot.training.memory import fit_memory
@@ -65,8 +66,8 @@ class StyleTrainer:
         accelerator: Any,
     ) -> None:
         self.recipe, self.accelerator = recipe, accelerator
-        self.features, self.parser = features, parser
-        self.drawings, self.sources = drawings.tensor(), sources
+        self.drawings, self.sources, self.features = drawings.tensor(), sources, features
+        self.parser = None if parser is None else DrawingParser(parser, self.drawings)
         self.names = [picture.path.name for picture in drawings.pictures]
         device, wholes = accelerator.device, drawings.wholes()
         torch.manual_seed(recipe.seed)
@@ -98,23 +99,15 @@ class StyleTrainer:
         self.pictures = Pictures(
             self.drawings,
             sources,
-            targets_of(sources, self.drawings, wholes, parser) if matched else None,
+            targets_of(sources, self.drawings, wholes, self.parser) if matched else None,
             self.batch,
             recipe.seed,
             self._parts_of,
             device,
         )
-        self.losses = StyleLosses(
-            recipe,
-            features,
-            parser,
-            self.drawings,
-            wholes,
-            sources,
-            self.netG_B,
-            device,
-            step_generator(recipe.seed),
-        )
+        drawn = (self.drawings, wholes, sources)
+        once = step_generator(recipe.seed)
+        self.losses = StyleLosses(recipe, features, self.parser, *drawn, self.netG_B, device, once)
 
     @property
     def trainable(self) -> int:
@@ -212,11 +205,12 @@ class StyleTrainer:
         return losses
 
     @torch.no_grad()
-    def _parts_of(self, images: Tensor) -> Tensor | None:
+    def _parts_of(self, images: Tensor, drawn: bool) -> Tensor | None:
         if self.parser is None:
             return None
+        find = self.parser if drawn else self.parser.parser
         with self.accelerator.autocast():
-            return torch.cat([self.parser((images[piece] + 1) / 2) for piece in self.batch.pieces()])
+            return torch.cat([find((images[piece] + 1) / 2) for piece in self.batch.pieces()])
 
     @torch.no_grad()
     def redraw(self, photos: Tensor, batch: int = 8) -> Tensor:

@@ -153,11 +153,12 @@ def test_verb_prints_data_on_stdout_and_the_rest_on_stderr(tmp_path: Path, maker
     app.command()(check)
     makers.fill_drawings(tmp_path / "in", 6)
     (tmp_path / "in" / "bad [red].png").write_text("no")
+    Image.new("RGB", (300, 300), "orange").save(tmp_path / "in" / "odd.png")
     run = CliRunner().invoke(app, [str(tmp_path / "in"), "--format", "json"])
     rows = json.loads(run.stdout)
     assert run.exit_code == 3
-    assert [row["verdict"] for row in rows] == ["unreadable"] + ["ok"] * 6
-    assert "6 of 7 pictures can be used" in run.stderr
+    assert [row["verdict"] for row in rows] == ["unreadable"] + ["ok"] * 6 + ["odd-one-out"]
+    assert "7 of 8 pictures can be used" in run.stderr
     table = CliRunner().invoke(app, [str(tmp_path / "in")], env={"COLUMNS": "80"})
     assert max(map(len, table.stdout.splitlines())) <= 80
     assert "bad [red].png" in table.stdout
@@ -166,7 +167,10 @@ def test_verb_prints_data_on_stdout_and_the_rest_on_stderr(tmp_path: Path, maker
     arguments = [str(tmp_path / "in"), "--fix", str(tmp_path / "out"), "--format", "path"]
     fixed = CliRunner().invoke(app, arguments)
     assert fixed.exit_code == 0
-    assert len(fixed.stdout.splitlines()) == len(list((tmp_path / "out").iterdir())) == 6
+    assert len(fixed.stdout.splitlines()) == len(list((tmp_path / "out").iterdir())) == 7
+    # What is odd is kept, and that is said.
+    assert f"7 pictures written to {tmp_path / 'out'}; 1 of them with a warning above" in fixed.stderr
+    (tmp_path / "out" / "odd.png").unlink()
     clean = CliRunner().invoke(app, [str(tmp_path / "out")])
     assert (clean.exit_code, clean.stdout) == (0, "")
     assert "6 of 6 pictures can be used, nothing stands out" in clean.stderr

@@ -8,6 +8,7 @@ from eval.face_parsing import PARTS, FaceParser, FaceParsingHead
 from eval.perceptual import load_perceptual, style_statistics
 from eval.random_features import disc_pictures
 from fewshot.training.drawing_features import DrawingFeatures
+from fewshot.training.drawing_parser import DrawingParser
 from fewshot.training.mistaken_parts import without_mistaken
 from fewshot.training.part_table import PartTable
 from fewshot.training.sampled_rows import PATCH, sample_rows
@@ -142,10 +143,15 @@ class Fixed(FaceParser):
         return torch.cat([halves(HAIR, SKIN) if left else halves(SKIN, HAIR) for left in left_is_darker])
 
 
+def knowing(drawings: torch.Tensor, parser: FaceParser) -> DrawingParser:
+    """A parser for drawings in [-1, 1]."""
+    return DrawingParser(parser, ((drawings + 1) * 127.5).to(torch.uint8))
+
+
 def test_by_parts_a_result_is_near_where_each_part_has_the_drawings_colour() -> None:
     net = load_perceptual()
     drawing = in_halves(-0.8, 0.8)
-    target = DrawingFeatures(drawing, net, generator(), rows=True, parser=Paint())
+    target = DrawingFeatures(drawing, net, generator(), rows=True, parser=knowing(drawing, Paint()))
 
     def distance(result: torch.Tensor, parts: torch.Tensor) -> float:
         with torch.no_grad():
@@ -172,7 +178,7 @@ def test_what_lies_around_a_face_is_taken_from_the_whole_drawing() -> None:
     net = load_perceptual()
     face, whole = in_halves(-0.8, 0.8), in_halves(0.3, -0.9)
     # Skin is 0.9 in the face, and 0.05 in the whole drawing.
-    target = DrawingFeatures(face, net, generator(), True, Paint(GROUND, 0.08, 0.7), whole)
+    target = DrawingFeatures(face, net, generator(), True, knowing(face, Paint(GROUND, 0.08, 0.7)), whole)
 
     def distance(result: torch.Tensor) -> float:
         with torch.no_grad():
@@ -190,15 +196,15 @@ def test_paint_that_passes_for_skin_is_taken_from_no_part() -> None:
     drawing = in_halves(-0.8, 0.8)
     drawing[..., 40:72, 96:112] = -0.6
     drawing[..., 100:102, 64:] = -1
-    found = without_mistaken(halves(HAIR, SKIN), drawing)
+    found = without_mistaken(halves(HAIR, SKIN), (drawing + 1) / 2)
     assert found.shape == (1, len(PARTS) + 1, 32, 32)
     mistaken = found[0].argmax(0) == len(PARTS)
     assert mistaken[10:18, 24:28].all()
     assert int(mistaken.sum()) == 8 * 4
     # Nothing is drawn like it, wherever it is asked for.
     wanted = in_halves(-0.8, 0.8)
-    target = DrawingFeatures(drawing, load_perceptual(), generator(), rows=True, parser=Fixed())
-    whole = DrawingFeatures(wanted, load_perceptual(), generator(), rows=True, parser=Fixed())
+    target = DrawingFeatures(drawing, load_perceptual(), generator(), True, knowing(drawing, Fixed()))
+    whole = DrawingFeatures(wanted, load_perceptual(), generator(), True, knowing(wanted, Fixed()))
     skin = torch.full((1, 4000), SKIN)
     for known in (target, whole):
         rows = known.rows[0].flatten(0, 1)[known.tables[0].choose(skin, torch.tensor([0]), generator())]
@@ -241,7 +247,9 @@ def test_each_part_may_have_a_drawing_of_its_own() -> None:
 
 def test_a_part_of_one_colour_is_even_whatever_colour_it_is() -> None:
     drawing = in_halves(-0.8, 0.8) + 0.02 * torch.randn(1, 3, 128, 128, generator=generator())
-    target = DrawingFeatures(drawing, load_perceptual(), generator(), rows=True, parser=Paint())
+    target = DrawingFeatures(
+        drawing, load_perceptual(), generator(), rows=True, parser=knowing(drawing, Paint())
+    )
 
     def uneven(result: torch.Tensor) -> float:
         parts = halves(HAIR, SKIN)

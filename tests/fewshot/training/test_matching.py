@@ -9,6 +9,7 @@ from eval.face_parsing import PARTS, FaceParser, FaceParsingHead
 from eval.perceptual import load_perceptual
 from fewshot.data.style_set import StyleSet
 from fewshot.samples import sample_folder
+from fewshot.training.drawing_parser import DrawingParser
 from fewshot.training.matching import match_drawings, match_parts, targets_of
 from fewshot.training.sources import Sources, make_sources
 
@@ -27,6 +28,10 @@ class Thirds(FaceParser):
             parts[:, part, :, 2 * place : 2 * place + 2] = 1
         shown = torch.nn.functional.adaptive_avg_pool2d(images.amax(1, keepdim=True), 6) > 0
         return parts * shown
+
+
+def of(drawings: torch.Tensor) -> DrawingParser:
+    return DrawingParser(Thirds(), drawings)
 
 
 def pictures(*thirds: tuple[int, int, int]) -> torch.Tensor:
@@ -56,15 +61,14 @@ def test_each_pseudo_photo_is_matched_with_its_own_drawing(drawings: StyleSet, s
 
 
 def test_with_a_parser_each_part_has_a_drawing(drawings: StyleSet, sources: Sources) -> None:
-    targets = targets_of(sources, drawings.tensor(), drawings.wholes(), Thirds())
+    targets = targets_of(sources, drawings.tensor(), drawings.wholes(), of(drawings.tensor()))
     own = len(sources.pairs)
     assert targets.shape == (len(sources.photos), len(PARTS))
     assert torch.equal(targets[:own], torch.arange(own)[:, None].expand(-1, len(PARTS)))
     for part in (GROUND, HAIR, SKIN):
         uses = torch.bincount(targets[own:, part], minlength=own)
-        # Only hair is not every drawing's: where its colour is that of skin.
-        able = int((uses > 0).sum()) if part == HAIR else own
-        assert uses.max() <= -(-(len(targets) - own) // able)
+        # Only hair is not every drawing's, nor equally often.
+        assert uses.max() <= -(-(len(targets) - own) // own) * (4 if part == HAIR else 1)
 
 
 def test_photos_find_drawings_of_their_colours_mirrored_or_not() -> None:
@@ -82,10 +86,21 @@ def test_parts_are_matched_in_the_order_of_their_own_colours() -> None:
     photos = pictures((10, 60, 90), (40, 30, 70), (70, 20, 80))
     drawn = pictures((1, 120, 250), (1, 140, 230), (1, 160, 210))
     wholes = pictures((150, 1, 1), (130, 1, 1), (170, 1, 1))
-    matched = match_parts(photos, drawn, wholes, Thirds())
+    matched = match_parts(photos, drawn, wholes, of(drawn))
     assert matched[:, GROUND].tolist() == [1, 0, 2]
-    assert matched[:, HAIR].tolist() == [2, 1, 0]
     assert matched[:, SKIN].tolist() == [0, 2, 1]
+
+
+def test_hair_is_matched_as_it_is_and_no_drawing_is_used_more_than_four_times_its_share() -> None:
+    black, grey, white = (1, 10, 250), (1, 120, 250), (1, 240, 230)
+    drawn = pictures(black, grey, white)
+    photos = pictures((5, 20, 90), (6, 110, 90), (7, 15, 90), (8, 30, 90))
+    matched = match_parts(photos, drawn, drawn, of(drawn))
+    assert matched[:, HAIR].tolist() == [0, 1, 0, 0]
+    # Ten drawings for twenty dark heads: the black one stands for eight.
+    drawn = pictures(black, *[(1, 60 + 5 * i, 250) for i in range(9)])
+    matched = match_parts(photos[:1].repeat(20, 1, 1, 1), drawn, drawn, of(drawn))
+    assert torch.bincount(matched[:, HAIR]).tolist() == [8, 8, 4]
 
 
 @pytest.mark.parametrize(("photos", "drawings"), [(4, 3), (104, 24), (2, 5), (6, 3), (1, 1)])
@@ -101,25 +116,25 @@ def test_each_drawing_is_used_equally_often_or_once_more(photos: int, drawings: 
 def test_a_drawing_without_a_part_does_not_stand_for_it() -> None:
     photos = pictures((10, 60, 90), (40, 30, 70), (70, 20, 80))
     bald = pictures((1, 0, 250), (1, 120, 230), (1, 0, 210))
-    matched = match_parts(photos, bald, bald, Thirds())
+    matched = match_parts(photos, bald, bald, of(bald))
     assert matched[:, HAIR].tolist() == [1, 1, 1]
     assert sorted(matched[:, SKIN].tolist()) == [0, 1, 2]
     # Nobody has hair: then it does not matter, and nothing breaks.
-    assert match_parts(photos, bald[[0, 2]], bald[[0, 2]], Thirds()).shape == (3, len(PARTS))
-    assert match_parts(photos[:0], bald, bald, Thirds()).shape == (0, len(PARTS))
+    assert match_parts(photos, bald[[0, 2]], bald[[0, 2]], of(bald[[0, 2]])).shape == (3, len(PARTS))
+    assert match_parts(photos[:0], bald, bald, of(bald)).shape == (0, len(PARTS))
 
 
 def test_what_has_the_colour_of_skin_does_not_stand_for_hair() -> None:
     """The parser tells hair by its place, and finds it on a bare head as well."""
     photos = pictures((10, 60, 90), (40, 30, 70), (70, 20, 80))
     drawn = pictures((1, 240, 250), (1, 120, 230), (1, 205, 210))
-    assert match_parts(photos, drawn, drawn, Thirds())[:, HAIR].tolist() == [1, 1, 1]
-    # Where all heads are bare each is as good as any other.
-    bare = match_parts(photos, drawn[[0, 2]], drawn[[0, 2]], Thirds())[:, HAIR]
-    assert sorted(set(bare.tolist())) == [0, 1]
+    assert match_parts(photos, drawn, drawn, of(drawn))[:, HAIR].tolist() == [1, 1, 1]
+    # Where all heads are bare they are what there is.
+    bare = match_parts(photos, drawn[[0, 2]], drawn[[0, 2]], of(drawn[[0, 2]]))[:, HAIR]
+    assert bare.tolist() == [1, 1, 1]
     # A bare head still has more of it than a head that shows none.
     none = pictures((1, 240, 250), (1, 0, 230))
-    assert match_parts(photos, none, none, Thirds())[:, HAIR].tolist() == [0, 0, 0]
+    assert match_parts(photos, none, none, of(none))[:, HAIR].tolist() == [0, 0, 0]
     # Without skin to tell it from, hair is hair.
     alone = pictures((1, 5, 0), (1, 250, 240))
-    assert match_parts(photos, alone, alone, Thirds())[:, HAIR].tolist() == [0, 0, 0]
+    assert match_parts(photos, alone, alone, of(alone))[:, HAIR].tolist() == [0, 0, 0]

@@ -38,7 +38,7 @@ def trainer(*overrides: str) -> StyleTrainer:
 def losses(of: StyleTrainer, step: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
     draws = Draws(step_generator(0, step), 2)
     photos = (of.sources.photos[:2].float() / 127.5 - 1).contiguous()
-    parts = None if of.parser is None else of.parser((photos + 1) / 2)
+    parts = None if of.parser is None else of.parser.parser((photos + 1) / 2)
     return of.losses.of(of.G, of.D, photos, draws, parts=parts)
 
 
