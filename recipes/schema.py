@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Method = Literal["lora", "rslora", "lokr", "loha", "boft", "norm-only", "full"]
 Augmentation = Literal["shift", "brightness", "cutout", "flip"]
+Coloured = Literal["hair", "skin"]
 Rate = Annotated[float, Field(gt=0, le=0.1)]
 Weight = Annotated[float, Field(ge=0, le=1000)]
 
@@ -112,6 +113,13 @@ class Recipe(BaseModel):
         False,
         description="Whether lambda_swd compares hair with hair, skin with skin and ground with ground, and "
         "the patch discriminator sees where they are; a small shipped network finds them in portraits.",
+    )
+    own_colours: tuple[Coloured, ...] = Field(
+        ("hair",),
+        max_length=2,
+        description="Parts whose colour the photo decides (with swd_target=matched and by_parts): dark hair "
+        "is matched with dark hair, a drawing up to four times its share. Of other parts only the order "
+        "counts, and all drawings stand equally often: the artist's colours in their shares.",
     )
     lambda_even: Weight = Field(
         0.0,
@@ -231,5 +239,10 @@ RULES = (
     ),
     Rule(
         ("augment",), lambda r: len(set(r.augment)) == len(r.augment), "augment names one augmentation twice"
+    ),
+    Rule(
+        ("own_colours",),
+        lambda r: len(set(r.own_colours)) == len(r.own_colours),
+        "own_colours names one part twice",
     ),
 )

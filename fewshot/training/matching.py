@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -23,13 +23,19 @@ _CELLS = 4
 _LEAST = 0.006
 """Share of a picture below which a part is not there."""
 _MOST = 4
-"""How many times its share one drawing's hair may be used."""
+"""How many times its share a drawing stands for a part that is taken in its own colours."""
 _LOOK = 128
 """Side of the pictures that the parser is shown at most, px: it was taught on such."""
 _BATCH = 16
 
 
-def targets_of(sources: Sources, drawings: Tensor, wholes: Tensor, parser: DrawingParser | None) -> Tensor:
+def targets_of(
+    sources: Sources,
+    drawings: Tensor,
+    wholes: Tensor,
+    parser: DrawingParser | None,
+    own_colours: Sequence[str] = (),
+) -> Tensor:
     """The drawing of each source photo, or with a parser that of each part of its face.
 
     Args:
@@ -38,6 +44,7 @@ def targets_of(sources: Sources, drawings: Tensor, wholes: Tensor, parser: Drawi
         drawings: training drawings, uint8 `(N, 3, S, S)`.
         wholes: the same before their faces were cut out.
         parser: finds the parts; None: whole pictures are matched.
+        own_colours: see `match_parts`.
 
     Returns:
         Indices of drawings, int64 `(M,)`, or `(M, P)` with a parser.
@@ -45,7 +52,8 @@ def targets_of(sources: Sources, drawings: Tensor, wholes: Tensor, parser: Drawi
     own, others = torch.arange(sources.made), sources.photos[sources.made :]
     if parser is None:
         return torch.cat([own, match_drawings(others, sources.pairs)])
-    return torch.cat([own[:, None].expand(-1, len(PARTS)), match_parts(others, drawings, wholes, parser)])
+    matched = match_parts(others, drawings, wholes, parser, own_colours)
+    return torch.cat([own[:, None].expand(-1, len(PARTS)), matched])
 
 
 def match_drawings(photos: Tensor, pairs: Tensor) -> Tensor:
@@ -67,7 +75,9 @@ def match_drawings(photos: Tensor, pairs: Tensor) -> Tensor:
     return _shared_out(cost.square())
 
 
-def match_parts(photos: Tensor, drawings: Tensor, wholes: Tensor, parser: DrawingParser) -> Tensor:
+def match_parts(
+    photos: Tensor, drawings: Tensor, wholes: Tensor, parser: DrawingParser, own_colours: Sequence[str] = ()
+) -> Tensor:
     """A drawing for each part of each photo's face: dark hair for dark hair, whatever the skin beside it is.
 
     As `match_drawings`, part by part and by the part's mean colour, less the mean of all photos or all
@@ -75,15 +85,17 @@ def match_parts(photos: Tensor, drawings: Tensor, wholes: Tensor, parser: Drawin
     make of a colour is then a smooth function of it, which it can learn. Drawings that lack a part do not
     stand for it, nor bald heads for hair: those with hair stand for all, be they few.
 
-    Hair is taken as it is, and a drawing's may be used up to `_MOST` times its share. People's hair is black
-    and brown, and that of drawings often of every colour: in equal shares brown hair is to be blue, pink or
-    white by differences that nobody sees, and a generator gives all of it their mean, which is the ground's.
+    Some parts are taken in their own colours, and a drawing may stand for up to `_MOST` times its share.
+    People's hair is black and brown, and that of drawings often of every colour: in equal shares brown hair
+    is to be blue, pink or white by differences that nobody sees, and a generator gives all of it their mean,
+    which is the ground's.
 
     Args:
         photos: uint8 `(M, 3, S, S)`.
         drawings: uint8 `(N, 3, S, S)`.
         wholes: the same before their faces were cut out, which show what the artist puts around a face.
         parser: finds the parts.
+        own_colours: names of the parts whose colours are taken as they are.
 
     Returns:
         Indices of drawings, int64 `(M, P)`.
@@ -98,7 +110,7 @@ def match_parts(photos: Tensor, drawings: Tensor, wholes: Tensor, parser: Drawin
         theirs, drawn = both[name in AROUND]
         able = _able(drawn[:, part], LEAST_HAIR if name == "hair" else _LEAST)
         wanted, offered = _where_seen(ours[:, part], shares[:, part] > _LEAST), theirs[able, part]
-        if name == "hair":
+        if name in own_colours:
             chosen = _nearest(_distances(wanted, offered), _MOST)
         else:
             chosen = _shared_out(_distances(wanted - wanted.mean(0), offered - offered.mean(0)))

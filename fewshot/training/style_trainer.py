@@ -94,12 +94,14 @@ class StyleTrainer:
             for weights, lr in ((grouped(self.G), recipe.lr), (judging, recipe.lr_d))
         )
         self.ema = WeightAverage(self.G, recipe.ema)
-        matched = recipe.lambda_swd and recipe.swd_target == "matched"
+        targets = None
+        if recipe.lambda_swd and recipe.swd_target == "matched":
+            targets = targets_of(sources, self.drawings, wholes, self.parser, recipe.own_colours)
         self.batch = GlobalBatch(accelerator, recipe.batch)
         self.pictures = Pictures(
             self.drawings,
             sources,
-            targets_of(sources, self.drawings, wholes, self.parser) if matched else None,
+            targets,
             self.batch,
             recipe.seed,
             self._parts_of,

@@ -42,6 +42,7 @@ def test_every_field_says_what_it_is_for() -> None:
         ("gan_mode", "wgan"),
         ("d_start", "warm"),
         ("augment", ["spin"]),
+        ("own_colours", ["eyes"]),
         ("augment", "shift"),
         ("ema", 1.0),
         ("validation_fraction", 0.6),
@@ -68,6 +69,7 @@ def test_a_value_out_of_range_is_refused_by_name(field: str, value: Any) -> None
         ({"method": "boft", "rank": 1}, "set rank to 2 or more"),
         ({"lambda_gan": 0.0, "lambda_style": 0.0}, "no loss pulls towards the drawings"),
         ({"augment": ["flip", "flip"]}, "one augmentation twice"),
+        ({"own_colours": ["hair", "hair"]}, "one part twice"),
     ],
 )
 def test_fields_that_do_not_agree_are_refused(values: dict[str, Any], message: str) -> None:

@@ -27,6 +27,7 @@ def recipes(draw: st.DrawFn) -> Recipe:
         lambda_gan=draw(st.floats(0.001, 1000)),
         lambda_tv=draw(weights),
         augment=tuple(draw(st.sets(st.sampled_from(["shift", "brightness", "cutout", "flip"])))),
+        own_colours=tuple(draw(st.sets(st.sampled_from(["hair", "skin"])))),
         ema=draw(st.floats(0, 1, exclude_max=True)),
         eval_every=draw(st.integers(1, 100)),
         seed=draw(st.integers(0, 2**31 - 1)),
