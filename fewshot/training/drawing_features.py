@@ -150,6 +150,29 @@ class DrawingFeatures:
         wanted = differences(theirs).float()
         return evenness_loss(differences(ours.rows).float(), wanted, groups[:, 1:], _variance(wanted, join))
 
+    def fringes(
+        self, results: Tensor, rng: Rng, targets: Tensor, parts: Tensor, join: Join = ALONE
+    ) -> Tensor:
+        """`base_models.losses.evenness_loss` of how places differ in hue from what lies around them.
+
+        A seam of cyan beside a black line has hardly any weight in a patch, and none in its mean. Measured in
+        the drawings' differences of lightness, since those of ink on paper have no hue at all.
+        """
+        (ours,) = sample_rows(results, [], ROWS, rng, parts)
+        assert ours.parts is not None
+        theirs = self._like(0, ours, rng, targets)
+        hues = torch.randn(3, _HUES, generator=shared(rng))
+        hues = F.normalize(hues - hues.mean(0), dim=0).to(theirs.device)
+
+        def beside(rows: Tensor) -> Tensor:
+            patches = rows.unflatten(2, (PATCH**2, 3))
+            return (patches[:, :, PATCH**2 // 2] - patches.mean(2)).float()
+
+        wanted = beside(theirs)
+        variance = _variance(wanted.mean(2, keepdim=True), join)
+        groups = ours.parts.to(theirs.device)
+        return evenness_loss(beside(ours.rows) @ hues, wanted @ hues, groups, variance)
+
     def _like(self, layer: int, ours: Sampled, rng: Rng, targets: Tensor | None) -> Tensor:
         """As many stored rows of the drawings, `(B, count, C)`; of the same parts where they are known."""
         stored = self.rows[layer]

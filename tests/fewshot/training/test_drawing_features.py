@@ -258,3 +258,26 @@ def test_a_part_of_one_colour_is_even_whatever_colour_it_is() -> None:
     shade = torch.linspace(-0.5, 0.5, 128).view(1, 1, 128, 1)
     others = in_halves(0.1, -0.4) + 0.02 * torch.randn(1, 3, 128, 128, generator=generator(2))
     assert uneven(others) < 0.2 * uneven(in_halves(-0.8, 0.8) + shade)
+
+
+def test_a_seam_of_colour_beside_a_line_is_no_part_of_an_ink_drawing() -> None:
+    def inked(seam: bool) -> torch.Tensor:
+        picture = torch.full((1, 3, 128, 128), 0.9)
+        picture[..., 8:, ::16] = picture[..., 8:, 1::16] = -0.9
+        if seam:
+            # Cyan in place of white to the right of each line.
+            picture[:, 0, 8:, 2::16] = -0.9
+        return picture
+
+    drawing = inked(False)
+    target = DrawingFeatures(
+        drawing, load_perceptual(), generator(), rows=True, parser=knowing(drawing, Paint())
+    )
+
+    def hued(result: torch.Tensor) -> float:
+        return float(target.fringes(result, generator(1), torch.tensor([0]), halves(SKIN, SKIN)))
+
+    assert hued(drawing) < 1e-4
+    assert hued(inked(True)) > 0.02
+    # Lines that are elsewhere, or of another number, are none of its business.
+    assert hued(drawing.flip(-1).roll(5, -1)) < 1e-4
