@@ -117,9 +117,9 @@ def evenness_loss(ours: Tensor, theirs: Tensor, groups: Tensor, variance: Tensor
     """Wasserstein-1 distance of differences within a picture (arXiv 2006.07229, eq. 4, without the square).
 
     Args:
-        ours, theirs: differences between two places of one group, projected `(B, N, P)`.
+        ours, theirs: differences between two places, such as two of one group, projected `(B, N, P)`.
         groups: whole numbers `(B, N)` of both, which are compared group by group.
-        variance: of theirs on each direction `(P,)`.
+        variance: what is called large, `(P,)` or `(1,)`: of theirs on each direction.
 
     `sliced_wasserstein` sees which values there are; a shade from one end of a face to the other has the same
     as two flat faces have. Differences tell them apart. Not squared, since those of flat paint are small.

@@ -124,8 +124,8 @@ class Recipe(BaseModel):
     lambda_even: Weight = Field(
         0.0,
         description="Weight of how even the colour of each part is: differences between random places of one "
-        "part, against those of the drawing; flat paint stays flat. lambda_content and lambda_tone then "
-        "count a tenth around the face. Needs swd_target=matched and by_parts.",
+        "part, and in hue from what is around a place, as in the drawing: flat paint without seams. Then "
+        "content and tone count a tenth around the face. Needs swd_target=matched and by_parts.",
     )
     lambda_content: Weight = Field(
         2.0, description="Weight of the feature cosine to `content_from`: the same person."

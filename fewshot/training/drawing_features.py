@@ -132,46 +132,20 @@ class DrawingFeatures:
 
     def evenness(
         self, results: Tensor, rng: Rng, targets: Tensor, parts: Tensor, join: Join = ALONE
-    ) -> Tensor:
-        """`base_models.losses.evenness_loss` of the mean colours of patches; as `swd` of the pixels."""
-        (ours,) = sample_rows(results, [], ROWS, rng, parts)
-        assert ours.parts is not None
-        theirs = self._like(0, ours, rng, targets)
-        # Neighbours in the order of the parts are places drawn at random from one part.
-        order = ours.parts.argsort(dim=1, stable=True).to(theirs.device)
-        groups = ours.parts.to(theirs.device).gather(1, order)
-        same = (groups[:, 1:] == groups[:, :-1])[..., None]
-        directions = F.normalize(torch.randn(3, _HUES, generator=shared(rng)), dim=0).to(theirs.device)
+    ) -> tuple[Tensor, Tensor]:
+        """`base_models.losses.evenness_loss` by parts, of two differences of pixels; arguments as of `swd`.
 
-        def differences(rows: Tensor) -> Tensor:
-            colours = rows.unflatten(2, (PATCH**2, 3)).mean(2).gather(1, order[..., None].expand(-1, -1, 3))
-            return (colours.diff(dim=1) * same) @ directions
-
-        wanted = differences(theirs).float()
-        return evenness_loss(differences(ours.rows).float(), wanted, groups[:, 1:], _variance(wanted, join))
-
-    def fringes(
-        self, results: Tensor, rng: Rng, targets: Tensor, parts: Tensor, join: Join = ALONE
-    ) -> Tensor:
-        """`base_models.losses.evenness_loss` of how places differ in hue from what lies around them.
-
-        A seam of cyan beside a black line has hardly any weight in a patch, and none in its mean. Measured in
-        the drawings' differences of lightness, since those of ink on paper have no hue at all.
+        Returns:
+            The loss of the mean colours of patches at random places, and that of how a pixel differs in hue
+            from the patch around it. A seam of cyan beside a black line has little weight in a patch, and
+            little in its mean.
         """
         (ours,) = sample_rows(results, [], ROWS, rng, parts)
         assert ours.parts is not None
         theirs = self._like(0, ours, rng, targets)
-        hues = torch.randn(3, _HUES, generator=shared(rng))
-        hues = F.normalize(hues - hues.mean(0), dim=0).to(theirs.device)
-
-        def beside(rows: Tensor) -> Tensor:
-            patches = rows.unflatten(2, (PATCH**2, 3))
-            return (patches[:, :, PATCH**2 // 2] - patches.mean(2)).float()
-
-        wanted = beside(theirs)
-        variance = _variance(wanted.mean(2, keepdim=True), join)
-        groups = ours.parts.to(theirs.device)
-        return evenness_loss(beside(ours.rows) @ hues, wanted @ hues, groups, variance)
+        groups, generator = ours.parts.to(theirs.device), shared(rng)
+        patches = [rows.unflatten(2, (PATCH**2, 3)).float() for rows in (ours.rows, theirs)]
+        return _of_places(patches, groups, generator, join), _of_hues(patches, groups, generator, join)
 
     def _like(self, layer: int, ours: Sampled, rng: Rng, targets: Tensor | None) -> Tensor:
         """As many stored rows of the drawings, `(B, count, C)`; of the same parts where they are known."""
@@ -184,6 +158,37 @@ class DrawingFeatures:
         else:
             chosen = randint(rng, len(stored) * kept, len(ours.rows), count)
         return stored.flatten(0, 1)[chosen.to(stored.device)].float()
+
+
+def _of_places(patches: list[Tensor], groups: Tensor, generator: torch.Generator, join: Join) -> Tensor:
+    """Evenness of the mean colours of patches `(B, N, P * P, 3)` at neighbouring places of one part."""
+    # Neighbours in the order of the parts are places drawn at random from one part.
+    order = groups.argsort(dim=1, stable=True)
+    groups = groups.gather(1, order)
+    same = (groups[:, 1:] == groups[:, :-1])[..., None]
+    directions = F.normalize(torch.randn(3, _HUES, generator=generator), dim=0).to(groups.device)
+
+    def differences(side: Tensor) -> Tensor:
+        colours = side.mean(2).gather(1, order[..., None].expand(-1, -1, 3))
+        return ((colours.diff(dim=1) * same) @ directions).float()
+
+    ours, theirs = map(differences, patches)
+    return evenness_loss(ours, theirs, groups[:, 1:], _variance(theirs, join))
+
+
+def _of_hues(patches: list[Tensor], groups: Tensor, generator: torch.Generator, join: Join) -> Tensor:
+    """Evenness of how the middle of each patch differs in hue from its mean.
+
+    As a share of the differences in lightness: those of ink on paper have no hue at all.
+    """
+    directions = F.normalize(torch.randn(3, _HUES, generator=generator), dim=0).to(groups.device)
+    ours, theirs = (side[:, :, PATCH**2 // 2] - side.mean(2) for side in patches)
+    light = [side.mean(2, keepdim=True) for side in (ours, theirs)]
+    # Lightness is taken off before the product, which may have few digits.
+    ours, theirs = (
+        ((side - grey) @ directions).float() for side, grey in zip((ours, theirs), light, strict=True)
+    )
+    return evenness_loss(ours, theirs, groups, _variance(light[1], join))
 
 
 def _variance(rows: Tensor, join: Join) -> Tensor:

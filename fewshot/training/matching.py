@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 import numpy as np
 import torch
@@ -105,7 +104,10 @@ def match_parts(
         return matched
     device = next(parser.parameters()).device
     ours, shares = _part_colours(photos, parser.parser, device)
-    both = [_part_colours(pictures, partial(_drawn_parts, parser), device) for pictures in (drawings, wholes)]
+    both = [
+        _part_colours(pictures, lambda images: without_mistaken(parser(images), images), device)
+        for pictures in (drawings, wholes)
+    ]
     for part, name in enumerate(PARTS):
         theirs, drawn = both[name in AROUND]
         able = _able(drawn[:, part], LEAST_HAIR if name == "hair" else _LEAST)
@@ -157,26 +159,25 @@ def _colours(pictures: Tensor) -> Tensor:
     return rgb_to_lab(F.adaptive_avg_pool2d(pictures.float() / 255, _CELLS))
 
 
-def _drawn_parts(parser: DrawingParser, images: Tensor) -> Tensor:
-    """What the losses take for the parts of drawings: nothing where paint is mistaken for a part."""
-    found = without_mistaken(parser(images), images)
-    return found[:, : len(PARTS)] * (found[:, len(PARTS) :] == 0)
-
-
 @torch.no_grad()
 def _part_colours(
     pictures: Tensor, parse: Callable[[Tensor], Tensor], device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """Mean CIELAB of each part `(N, P, 3)`, and how much of the picture it surely takes `(N, P)`."""
-    colours, shares = [], []
+    """Mean CIELAB of each part `(N, P, 3)`, and its share of the picture `(N, P)`.
+
+    Args:
+        parse: pictures in [0, 1] to probabilities of the parts, and perhaps of none behind them.
+    """
+    colours, shares, number = [], [], torch.arange(len(PARTS))[:, None]
     for batch in pictures.split(_BATCH):
         images = batch.float() / 255
         if images.shape[-1] > _LOOK:
             images = F.interpolate(images, (_LOOK, _LOOK), mode="area")
+        parts = parse(images.to(device)).float().cpu()
+        lab = F.interpolate(rgb_to_lab(images), parts.shape[-2:], mode="area").flatten(2)
+        found = parts.argmax(1).flatten(1)[:, None]
         # Squared, so that what is doubtful counts little.
-        sure = parse(images.to(device)).float().cpu().square()
-        lab = F.interpolate(rgb_to_lab(images), sure.shape[-2:], mode="area")
-        sums = sure.flatten(2) @ lab.flatten(2).transpose(1, 2)
-        colours.append(sums / sure.sum((2, 3)).clamp_min(1e-3)[..., None])
-        shares.append(sure.mean((2, 3)))
+        sure = parts.flatten(2)[:, : len(PARTS)].square() * (found < len(PARTS))
+        colours.append(sure @ lab.transpose(1, 2) / sure.sum(2, keepdim=True).clamp_min(1e-3))
+        shares.append((found == number).float().mean(2))
     return torch.cat(colours), torch.cat(shares)

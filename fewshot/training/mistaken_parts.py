@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from eval.face_parsing import PARTS
-from fewshot.training.drawing_parser import paint
+from fewshot.training.drawing_parser import away_from_median, paint
 
 _ONE_COLOUR = ("skin", "hair")
 """Parts of one colour in a drawing. What lies around a face has many, and eyes and mouths are too small."""
@@ -28,13 +28,10 @@ def without_mistaken(parts: Tensor, drawings: Tensor) -> Tensor:
     Returns:
         `(B, P + 1, h, w)`.
     """
-    mean, flat = paint(drawings, parts.shape[-2:])
+    colours, flat = paint(drawings, parts.shape[-2:])
     found, mistaken = parts.argmax(1), torch.zeros_like(flat)
     for number in map(PARTS.index, _ONE_COLOUR):
-        for index, painted in enumerate(flat & (found == number)):
-            if painted.any():
-                colours = mean[index][:, painted]
-                away = (colours - colours.median(1, keepdim=True).values).norm(dim=0)
-                mistaken[index][painted] = away > _FAR
+        painted = flat & (found == number)
+        mistaken |= painted & (away_from_median(colours, painted) > _FAR)
     # More than any probability, so that a place between two cells goes with the nearer one.
     return torch.cat([parts, mistaken[:, None] * 2.0], 1)

@@ -48,8 +48,8 @@ class Pictures:
         targets: from `matching.targets_of`, or None.
         batch: whose places they have.
         seed: of all choices.
-        parse: finds parts in pictures in [-1, 1], of which it is told whether they are drawings; gives None
-            where there is no parser.
+        parse: finds parts in pictures in [-1, 1], told which are drawings or made of them by bools `(B,)`;
+            gives None where there is no parser.
         device: where the pictures go.
     """
 
@@ -60,7 +60,7 @@ class Pictures:
         targets: Tensor | None,
         batch: GlobalBatch,
         seed: int,
-        parse: Callable[[Tensor, bool], Tensor | None],
+        parse: Callable[[Tensor, Tensor], Tensor | None],
         device: torch.device,
     ) -> None:
         self.drawings, self.sources, self.targets = drawings, sources, targets
@@ -72,7 +72,8 @@ class Pictures:
         which, drawn = self._chosen(draws)
         photos, reals = self._photos(which, draws), self._windows(self.drawings, drawn, draws)
         targets = None if self.targets is None else self.targets[which]
-        return Shown(photos, reals, targets, self.parse(photos, False), self.parse(reals, True))
+        made = (which < self.sources.made).to(self.device)
+        return Shown(photos, reals, targets, self.parse(photos, made), self.parse(reals, made | True))
 
     def chosen(self, step: int) -> tuple[list[int], list[int]]:
         """Which photos and which drawings all processes are shown."""

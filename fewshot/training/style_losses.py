@@ -153,8 +153,8 @@ class StyleLosses:
         if r.lambda_swd:
             losses["swd"] = r.lambda_swd * self.target.swd(images, maps, draws, targets, parts, join)
         if r.lambda_even and targets is not None and parts is not None:
-            seen = (images, draws, targets, parts, join)
-            losses["even"] = r.lambda_even * (self.target.evenness(*seen) + self.target.fringes(*seen))
+            even, seams = self.target.evenness(images, draws, targets, parts, join)
+            losses |= {"even": r.lambda_even * even, "seams": r.lambda_even * seams}
         return losses
 
     def _kept(

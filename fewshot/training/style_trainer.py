@@ -207,12 +207,13 @@ class StyleTrainer:
         return losses
 
     @torch.no_grad()
-    def _parts_of(self, images: Tensor, drawn: bool) -> Tensor | None:
+    def _parts_of(self, images: Tensor, drawn: Tensor) -> Tensor | None:
         if self.parser is None:
             return None
-        find = self.parser if drawn else self.parser.parser
+        shown = (images + 1) / 2
         with self.accelerator.autocast():
-            return torch.cat([find((images[piece] + 1) / 2) for piece in self.batch.pieces()])
+            parts = torch.cat([self.parser.parser(shown[piece]) for piece in self.batch.pieces()])
+        return torch.where(drawn.view(-1, 1, 1, 1), self.parser.corrected(parts, shown), parts)
 
     @torch.no_grad()
     def redraw(self, photos: Tensor, batch: int = 8) -> Tensor:

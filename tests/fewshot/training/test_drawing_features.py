@@ -253,31 +253,40 @@ def test_a_part_of_one_colour_is_even_whatever_colour_it_is() -> None:
 
     def uneven(result: torch.Tensor) -> float:
         parts = halves(HAIR, SKIN)
-        return float(target.evenness(result, generator(1), torch.tensor([0]), parts))
+        return float(target.evenness(result, generator(1), torch.tensor([0]), parts)[0])
 
     shade = torch.linspace(-0.5, 0.5, 128).view(1, 1, 128, 1)
     others = in_halves(0.1, -0.4) + 0.02 * torch.randn(1, 3, 128, 128, generator=generator(2))
     assert uneven(others) < 0.2 * uneven(in_halves(-0.8, 0.8) + shade)
 
 
-def test_a_seam_of_colour_beside_a_line_is_no_part_of_an_ink_drawing() -> None:
-    def inked(seam: bool) -> torch.Tensor:
+@pytest.mark.parametrize("low_precision", [False, True])
+def test_a_seam_of_colour_beside_a_line_is_no_part_of_an_ink_drawing(low_precision: bool) -> None:
+    def inked(seam: float, every: int = 16) -> torch.Tensor:
         picture = torch.full((1, 3, 128, 128), 0.9)
-        picture[..., 8:, ::16] = picture[..., 8:, 1::16] = -0.9
-        if seam:
-            # Cyan in place of white to the right of each line.
-            picture[:, 0, 8:, 2::16] = -0.9
+        picture[..., 8:, ::every] = picture[..., 8:, 1::every] = -0.9
+        # A coloured ornament has stronger hues than any seam.
+        picture[:, 0, :, :24] = -0.9
+        # Some cyan in place of white to the right of each line.
+        picture[:, 0, 8:, 34::every] -= seam
         return picture
 
-    drawing = inked(False)
+    drawing = inked(0)
     target = DrawingFeatures(
         drawing, load_perceptual(), generator(), rows=True, parser=knowing(drawing, Paint())
     )
 
-    def hued(result: torch.Tensor) -> float:
-        return float(target.fringes(result, generator(1), torch.tensor([0]), halves(SKIN, SKIN)))
+    def hued(result: torch.Tensor) -> torch.Tensor:
+        with torch.autocast("cpu", torch.bfloat16, enabled=low_precision):
+            return target.evenness(result, generator(1), torch.tensor([0]), halves(SKIN, SKIN))[1]
 
-    assert hued(drawing) < 1e-4
-    assert hued(inked(True)) > 0.02
-    # Lines that are elsewhere, or of another number, are none of its business.
-    assert hued(drawing.flip(-1).roll(5, -1)) < 1e-4
+    none, little, much = (float(hued(inked(seam))) for seam in (0, 0.1, 1.8))
+    assert none < little < 0.3 * much
+    assert little > none + 0.005
+    assert float(hued(inked(0, every=24))) < 0.3 * much
+    # It is taken off where it is.
+    result = inked(0.1).requires_grad_()
+    hued(result).backward()
+    assert result.grad is not None
+    at_seams = result.grad[0, :, 8:, 34::16].abs().sum(0) > 0
+    assert at_seams.float().mean() > 0.1

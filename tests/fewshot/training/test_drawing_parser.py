@@ -52,6 +52,20 @@ def test_hair_of_its_own_colour_is_hair_with_its_strands() -> None:
     assert (found(head(BROWN)).argmax(1)[:, :16] == HAIR).all()
 
 
+def test_hatched_hair_is_hair_to_the_line_where_it_ends() -> None:
+    """No cell of it is flat, and skin lies beside it."""
+    drawing = head(PINK)
+    drawing[:, :, :64, ::3] = drawing[:, :, :64, 1::3] = 0
+    assert (found(drawing).argmax(1)[:, :16] == HAIR).all()
+
+
+def test_hair_in_the_colour_of_skin_with_a_line_around_it_is_no_bare_head() -> None:
+    drawing = head((0.88, 0.66, 0.55))
+    assert (found(drawing).argmax(1) == SKIN).all()
+    drawing[:, :, 60:64] = 0
+    assert (found(drawing).argmax(1)[:, :14] == HAIR).all()
+
+
 def test_a_tuft_on_a_bare_head_is_the_hair() -> None:
     hair = found(head(PINK, patch=BLUE)).argmax(1)[0] == HAIR
     assert hair[:6, :11].all()
@@ -64,15 +78,22 @@ def test_without_skin_nothing_is_bare() -> None:
     assert torch.equal(bare_to_skin(parts, drawing), parts)
 
 
-@pytest.mark.parametrize(("with_hair", "told"), [(0, False), (1, True), (5, True)])
-def test_who_never_gives_hair_a_colour_draws_no_bare_heads(with_hair: int, told: bool) -> None:
-    """White paper for both in 5 drawings: then hair is where the parser finds it."""
-    drawings = torch.cat([head(WHITE, WHITE)] * 5 + [head(BROWN, WHITE)] * with_hair)
+@pytest.mark.parametrize(("white", "with_hair", "told"), [(5, 0, False), (11, 1, False), (9, 1, True)])
+def test_who_hardly_gives_hair_a_colour_draws_no_bare_heads(white: int, with_hair: int, told: bool) -> None:
+    """White paper for both: then hair is where the parser finds it."""
+    drawings = torch.cat([head(WHITE, WHITE)] * white + [head(BROWN, WHITE)] * with_hair)
     parser = DrawingParser(ByPlace(), (drawings * 255).to(torch.uint8))
     assert parser.bare_is_skin == told
-    share = parser(drawings)[:, HAIR].mean((1, 2))
-    assert ((share[:5] < LEAST_HAIR) == told).all()
-    assert (share[5:] > LEAST_HAIR).all()
+    share = (parser(drawings).argmax(1) == HAIR).float().mean((1, 2))
+    assert ((share[:white] < LEAST_HAIR) == told).all()
+    assert (share[white:] > LEAST_HAIR).all()
+
+
+def test_parts_are_the_same_in_every_precision() -> None:
+    drawing, parts = head(PINK, patch=BLUE), ByPlace()(head(PINK))
+    with torch.autocast("cpu", torch.bfloat16):
+        low = bare_to_skin(parts, drawing)
+    assert torch.equal(low, bare_to_skin(parts, drawing))
 
 
 def test_paint_is_what_has_no_line_in_it() -> None:
