@@ -106,8 +106,8 @@ class Recipe(BaseModel):
     swd_target: Literal["all", "matched"] = Field(
         "all",
         description="What lambda_swd compares a result with: all drawings at once, or one that is most like "
-        "the photo in colour (each equally often; by_parts: one for each part of a face, of those that show "
-        "it): flat areas of that drawing's own colours in place of a mixture.",
+        "the photo in colour (each equally often but for own_colours; by_parts: one for each part of a face, "
+        "of those that show it): flat areas of that drawing's own colours in place of a mixture.",
     )
     by_parts: bool = Field(
         False,

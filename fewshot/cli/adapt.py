@@ -125,7 +125,8 @@ def adapt(
             memory_limit=most,
         )
     notice(f"{outcome.steps} steps in {format_seconds(outcome.seconds)}")
-    notice(f"look at {outcome.adapter / 'preview.png'}; how it came to be is in {outcome.run / 'samples'}")
+    notice(f"the style: {outcome.adapter / 'preview.png'}")
+    notice(f"previews of its training: {outcome.run / 'samples'}")
     if outcome.best_step == 0:
         warn(f"no look came nearer to the drawings than the base: {name} draws as the base does")
         notice("hint: give it more --minutes or steps=N, or see what is odd with `fewshot check`")

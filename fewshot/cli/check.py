@@ -48,8 +48,8 @@ def check(
     _summary(report, fixing=fix is not None)
     if fix is not None:
         written = fix_folder(report, fix)
-        named = sum(picture.verdict != "ok" for picture in report.usable)
-        kept = f"; {named} of them with a warning above" if named else ""
+        warned = sum(picture.verdict != "ok" for picture in report.usable)
+        kept = f"; {warned} of them in spite of a warning: delete what you do not want" if warned else ""
         notice(f"{len(written)} pictures written to {fix}{kept}")
     elif not report.usable or any(picture.hash is None for picture in report.pictures):
         raise typer.Exit(3)

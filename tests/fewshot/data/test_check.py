@@ -169,7 +169,7 @@ def test_verb_prints_data_on_stdout_and_the_rest_on_stderr(tmp_path: Path, maker
     assert fixed.exit_code == 0
     assert len(fixed.stdout.splitlines()) == len(list((tmp_path / "out").iterdir())) == 7
     # What is odd is kept, and that is said.
-    assert f"7 pictures written to {tmp_path / 'out'}; 1 of them with a warning above" in fixed.stderr
+    assert f"7 pictures written to {tmp_path / 'out'}; 1 of them in spite of a warning" in fixed.stderr
     (tmp_path / "out" / "odd.png").unlink()
     clean = CliRunner().invoke(app, [str(tmp_path / "out")])
     assert (clean.exit_code, clean.stdout) == (0, "")

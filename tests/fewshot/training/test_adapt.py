@@ -298,3 +298,8 @@ def test_ctrl_c_saves_and_resume_finishes(tmp_path: Path, fewshot_home: Path) ->
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr
     assert read_adapter(run_folder("mine") / "adapter")
+    # What it says to look at is there.
+    told = dict(line.split(": ", 1) for line in done.stderr.splitlines() if ": /" in line)
+    assert Path(told["the style"]).suffix == ".png"
+    assert Path(told["the style"]).is_file()
+    assert Path(told["previews of its training"]).is_dir()

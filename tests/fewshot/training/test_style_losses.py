@@ -142,3 +142,30 @@ def test_two_hands_in_a_folder_are_told(
     told = capsys.readouterr().err
     assert "8 drawings look like a second hand" in told
     assert f"fewshot check {tmp_path}" in told
+
+
+def test_bare_heads_are_skin_in_drawings_and_pseudo_photos_and_not_in_photos() -> None:
+    made = trainer()
+    assert made.parser is not None
+
+    class Everywhere(torch.nn.Module):
+        """Says that all is hair, until it is corrected."""
+
+        parser = staticmethod(lambda images: torch.ones(len(images), len(PARTS), 4, 4))
+
+        @staticmethod
+        def corrected(parts: Tensor, images: Tensor) -> Tensor:
+            return parts * 0
+
+    made.parser = Everywhere()  # type: ignore[assignment]
+    seen = {True: 0, False: 0}
+    for step in range(40):
+        shown = made.pictures.of(step)
+        assert shown.parts is not None
+        assert shown.real_parts is not None
+        assert not shown.real_parts.any()
+        for place, number in enumerate(made.pictures.chosen(step)[0]):
+            pseudo = number < made.sources.made
+            assert bool(shown.parts[place].any()) != pseudo
+            seen[pseudo] += 1
+    assert min(seen.values()) > 0
