@@ -80,6 +80,7 @@ def adapt(
     check_request(
         drawings,
         name,
+        base=base,
         photos=photos,
         resume=resume,
         overwrite=overwrite or dry_run,

@@ -6,9 +6,11 @@ import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
+from base_models.architectures import ARCHITECTURES
+from base_models.registry import find_file
 from fewshot.data.pictures import list_pictures, spelling
 from fewshot.errors import ConflictError, NotFoundError
-from fewshot.home import run_folder
+from fewshot.home import home, run_folder
 from fewshot.training.tracking import check_trackers
 
 
@@ -42,6 +44,7 @@ def check_request(
     drawings: Path,
     name: str,
     *,
+    base: str,
     photos: Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
@@ -51,6 +54,7 @@ def check_request(
 
     Raises:
         NotFoundError, BadInputError: no folder with pictures in it; no photos; no such run to go on with.
+        CheckpointError: no such base.
         UsageError: no name for a style; an unknown tracker, or one that is not installed.
         ConflictError: the run exists.
     """
@@ -60,6 +64,7 @@ def check_request(
         return
     may_replace(run, resume=resume, overwrite=overwrite)
     list_pictures(drawings)
+    check_base(base)
     if photos is not None and not photos.exists():
         raise NotFoundError(f"{photos} does not exist", spelling(photos))
     if resume and not run.exists():
@@ -69,6 +74,12 @@ def check_request(
             f"there is no run {run.name!r} to go on with",
             f"did you mean {near[0]}?" if near else "leave --resume out to begin one",
         )
+
+
+def check_base(name: str) -> None:
+    """Raises CheckpointError where there is no base of that name, with the nearest one."""
+    if name not in ARCHITECTURES:
+        find_file(name, [home() / "base"])
 
 
 def may_replace(run: Path, *, resume: bool, overwrite: bool) -> bool:

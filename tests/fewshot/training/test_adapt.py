@@ -15,7 +15,7 @@ import torch
 from accelerate import Accelerator
 from safetensors.torch import load_file
 
-from base_models.registry import create_model
+from base_models.registry import CheckpointError, create_model
 from fewshot.adapters.adapter import read_adapter
 from fewshot.consent import Consent
 from fewshot.data.style_set import StyleSet
@@ -236,18 +236,21 @@ def test_an_unfinished_run_is_not_lost_by_repeating_the_command(tmp_path: Path) 
 def test_what_cannot_be_gone_on_with_is_told_at_once(tmp_path: Path) -> None:
     folder = drawings(tmp_path, 6)
     with pytest.raises(NotFoundError, match="no run 'mine' to go on with") as caught:
-        check_request(folder, "mine", resume=True)
+        check_request(folder, "mine", base="scan_tiny", resume=True)
     assert "leave --resume out" in caught.value.hint
     unfinished = job(tmp_path)
     unfinished.run = run_folder("mine")
     unfinished._save()
-    check_request(folder, "mine", resume=True)
+    check_request(folder, "mine", base="scan_tiny", resume=True)
     with pytest.raises(NotFoundError) as caught:
-        check_request(folder, "mime", resume=True)
+        check_request(folder, "mime", base="scan_tiny", resume=True)
     assert caught.value.hint == "did you mean mine?"
     with pytest.raises(NotFoundError, match="does not exist") as caught:
-        check_request(folder, "other", photos=folder.with_name("inc 6"))
+        check_request(folder, "other", base="scan_tiny", photos=folder.with_name("inc 6"))
     assert "ink 6" in caught.value.hint
+    with pytest.raises(CheckpointError, match="no base model") as unknown:
+        check_request(folder, "other", base="scan_tiney")
+    assert "did you mean scan_tiny?" in unknown.value.hint
 
 
 def test_mistakes_leave_nothing_behind(tmp_path: Path) -> None:
