@@ -118,8 +118,8 @@ class Recipe(BaseModel):
         ("hair",),
         max_length=2,
         description="Parts whose colour the photo decides (with swd_target=matched and by_parts): dark hair "
-        "is matched with dark hair, a drawing up to four times its share. Of other parts only the order "
-        "counts, and all drawings stand equally often: the artist's colours in their shares.",
+        "is matched with dark hair, a drawing up to four times its share, where drawings differ in hue. Of "
+        "other parts only the order counts, and all drawings stand equally often: the artist's shares.",
     )
     lambda_even: Weight = Field(
         0.0,

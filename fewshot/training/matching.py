@@ -23,6 +23,8 @@ _LEAST = 0.006
 """Share of a picture below which a part is not there."""
 _MOST = 4
 """How many times its share a drawing stands for a part that is taken in its own colours."""
+_HUES = 4.0
+"""Deviation of a part's hue over the drawings, in CIELAB, below which all have one: ink and pencil."""
 _LOOK = 128
 """Side of the pictures that the parser is shown at most, px: it was taught on such."""
 _BATCH = 16
@@ -87,7 +89,8 @@ def match_parts(
     Some parts are taken in their own colours, and a drawing may stand for up to `_MOST` times its share.
     People's hair is black and brown, and that of drawings often of every colour: in equal shares brown hair
     is to be blue, pink or white by differences that nobody sees, and a generator gives all of it their mean,
-    which is the ground's.
+    which is the ground's. Not so where the artist has one hue: photographed hair is darker than pencil, and a
+    few smudged drawings would stand for all.
 
     Args:
         photos: uint8 `(M, 3, S, S)`.
@@ -112,7 +115,7 @@ def match_parts(
         theirs, drawn = both[name in AROUND]
         able = _able(drawn[:, part], LEAST_HAIR if name == "hair" else _LEAST)
         wanted, offered = _where_seen(ours[:, part], shares[:, part] > _LEAST), theirs[able, part]
-        if name in own_colours:
+        if name in own_colours and _have_hues(offered):
             chosen = _nearest(_distances(wanted, offered), _MOST)
         else:
             chosen = _shared_out(_distances(wanted - wanted.mean(0), offered - offered.mean(0)))
@@ -123,6 +126,10 @@ def match_parts(
 def _where_seen(colours: Tensor, seen: Tensor) -> Tensor:
     """Colours `(M, 3)`, and the mean of them where a photo lacks the part: there it does not matter."""
     return torch.where(seen[:, None], colours, colours[seen if seen.any() else ~seen].mean(0))
+
+
+def _have_hues(colours: Tensor) -> bool:
+    return float(colours[:, 1:].std(0, correction=0).norm()) > _HUES
 
 
 def _distances(ours: Tensor, theirs: Tensor) -> Tensor:

@@ -40,6 +40,14 @@ def pictures(*thirds: tuple[int, int, int]) -> torch.Tensor:
     return values.repeat_interleave(16, 1)[:, None, None].expand(-1, 3, 48, -1).contiguous()
 
 
+def with_hair(*colours: tuple[int, ...]) -> torch.Tensor:
+    """Hair of a colour between black ground and blue skin, uint8 `(N, 3, 48, 48)`."""
+    made = pictures(*[(1, 1, 1)] * len(colours))
+    made[..., 16:32] = torch.tensor(colours, dtype=torch.uint8)[:, :, None, None]
+    made[:, 2, :, 32:] = 255
+    return made
+
+
 @pytest.fixture(scope="module")
 def drawings() -> StyleSet:
     return StyleSet.from_folder(sample_folder("ink"), size=32, limit=8)
@@ -94,17 +102,21 @@ def test_parts_are_matched_in_the_order_of_their_own_colours() -> None:
 
 
 def test_own_colours_are_matched_as_they_are_and_a_drawing_stands_for_four_times_its_share_at_most() -> None:
-    black, grey, white = (1, 10, 130), (1, 120, 200), (1, 240, 130)
-    drawn = pictures(black, grey, white)
-    photos = pictures((5, 20, 90), (6, 110, 90), (7, 15, 90), (8, 30, 90))
+    black, red, white = (10, 10, 10), (200, 40, 40), (240, 240, 240)
+    drawn = with_hair(black, red, white)
+    photos = with_hair((25, 20, 20), (150, 60, 50), (20, 15, 15), (40, 30, 30))
     matched = match_parts(photos, drawn, drawn, of(drawn), ["hair"])
     assert matched[:, HAIR].tolist() == [0, 1, 0, 0]
-    # As the order goes, dark hair is the artist's grey.
-    assert match_parts(photos, drawn, drawn, of(drawn))[:, HAIR].tolist() == [1, 2, 0, 1]
+    # As the order goes, the lightest of dark hair would be white.
+    assert match_parts(photos, drawn, drawn, of(drawn))[:, HAIR].tolist() == [0, 1, 0, 2]
     # Ten drawings for twenty dark heads: the black one stands for eight.
-    drawn = pictures(black, *[(1, 60 + 5 * i, 200) for i in range(9)])
+    drawn = with_hair(black, *[(60 + 12 * i, 40, 40) for i in range(9)])
     matched = match_parts(photos[:1].repeat(20, 1, 1, 1), drawn, drawn, of(drawn), ["hair"])
     assert torch.bincount(matched[:, HAIR]).tolist() == [8, 8, 4]
+    # Whoever draws in pencil has one hue, and then no drawing stands for all.
+    pencil = with_hair(*[(60 + 12 * i,) * 3 for i in range(10)])
+    matched = match_parts(photos[:1].repeat(20, 1, 1, 1), pencil, pencil, of(pencil), ["hair"])
+    assert torch.bincount(matched[:, HAIR]).tolist() == [2] * 10
 
 
 @pytest.mark.parametrize(("photos", "drawings"), [(4, 3), (104, 24), (2, 5), (6, 3), (1, 1)])
