@@ -144,7 +144,7 @@ class DrawingFeatures:
         assert ours.parts is not None
         theirs = self._like(0, ours, rng, targets)
         groups, generator = ours.parts.to(theirs.device), shared(rng)
-        patches = [rows.unflatten(2, (PATCH**2, 3)).float() for rows in (ours.rows, theirs)]
+        patches = [rows.unflatten(2, (PATCH**2, 3)) for rows in (ours.rows, theirs)]
         return _of_places(patches, groups, generator, join), _of_hues(patches, groups, generator, join)
 
     def _like(self, layer: int, ours: Sampled, rng: Rng, targets: Tensor | None) -> Tensor:
@@ -183,12 +183,10 @@ def _of_hues(patches: list[Tensor], groups: Tensor, generator: torch.Generator, 
     """
     directions = F.normalize(torch.randn(3, _HUES, generator=generator), dim=0).to(groups.device)
     ours, theirs = (side[:, :, PATCH**2 // 2] - side.mean(2) for side in patches)
-    light = [side.mean(2, keepdim=True) for side in (ours, theirs)]
+    variance = _variance(theirs.mean(2, keepdim=True), join)
     # Lightness is taken off before the product, which may have few digits.
-    ours, theirs = (
-        ((side - grey) @ directions).float() for side, grey in zip((ours, theirs), light, strict=True)
-    )
-    return evenness_loss(ours, theirs, groups, _variance(light[1], join))
+    ours, theirs = (((side - side.mean(2, keepdim=True)) @ directions).float() for side in (ours, theirs))
+    return evenness_loss(ours, theirs, groups, variance)
 
 
 def _variance(rows: Tensor, join: Join) -> Tensor:
@@ -210,9 +208,8 @@ def _pooled(rows: Tensor) -> Tensor:
 def _sample(
     drawings: Tensor, maps: list[Tensor], generator: torch.Generator, parser: DrawingParser | None
 ) -> list[Sampled]:
-    found = None
-    if parser is not None:
-        found = without_mistaken(parser((drawings + 1) / 2), (drawings + 1) / 2)
+    shown = (drawings + 1) / 2
+    found = None if parser is None else without_mistaken(parser(shown), shown)
     return sample_rows(drawings, maps, _STORED, generator, found)
 
 

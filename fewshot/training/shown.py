@@ -73,7 +73,8 @@ class Pictures:
         photos, reals = self._photos(which, draws), self._windows(self.drawings, drawn, draws)
         targets = None if self.targets is None else self.targets[which]
         made = (which < self.sources.made).to(self.device)
-        return Shown(photos, reals, targets, self.parse(photos, made), self.parse(reals, made | True))
+        every = torch.ones_like(made)
+        return Shown(photos, reals, targets, self.parse(photos, made), self.parse(reals, every))
 
     def chosen(self, step: int) -> tuple[list[int], list[int]]:
         """Which photos and which drawings all processes are shown."""
