@@ -110,12 +110,12 @@ def new_folder(dest: Path, source: Path) -> Iterator[Path]:
     origin, target = source.resolve(), dest.resolve()
     if target == origin or origin in target.parents:
         raise ConflictError(
-            f"{dest}: lies in {source}, which is copied; expected another place", "Choose a folder beside it."
+            f"{dest}: lies in {source}, which is copied; expected another place", "choose a folder beside it"
         )
     if dest.exists() and (not dest.is_dir() or any(dest.iterdir())):
         raise ConflictError(
             f"{dest}: exists already and is not empty; expected a new folder",
-            "Choose another name, or remove it first.",
+            "choose another name, or remove it first",
         )
     temporary = target.parent / f".{target.name}.{secrets.token_hex(4)}.part"
     made = [parent for parent in target.parents if not parent.exists()]

@@ -146,7 +146,7 @@ def _copies(read: Sequence[_Read]) -> Iterator[tuple[Path, Finding]]:
     for twin in find_twins([one.print for one in read]):
         file, other = read[twin.index].path, read[twin.of].path.name
         if twin.kind == "same":
-            yield file, Finding("duplicate", f"the same picture as {other}", "Delete one of the two.")
+            yield file, Finding("duplicate", f"the same picture as {other}", "delete one of the two")
         else:
             words = "a mirrored copy of" if twin.kind == "mirrored" else "nearly the same picture as"
             yield (
@@ -154,7 +154,7 @@ def _copies(read: Sequence[_Read]) -> Iterator[tuple[Path, Finding]]:
                 Finding(
                     "near-duplicate",
                     f"{words} {other}",
-                    "All of them count; take out those that are not wanted.",
+                    "all of them count; take out those that are not wanted",
                 ),
             )
 
@@ -167,7 +167,7 @@ def _sizes_and_notices(read: Sequence[_Read]) -> Iterator[tuple[Path, Finding]]:
             )
             yield (
                 one.path,
-                Finding("tiny", found, "Scan or export it larger; enlarging the file itself adds nothing."),
+                Finding("tiny", found, "scan or export it larger; enlarging the file itself adds nothing"),
             )
         for text in one.notices:
             yield one.path, Finding("notice", text)
@@ -189,7 +189,7 @@ def _style(read: Sequence[_Read]) -> tuple[TwoHands, list[tuple[Path, Finding]]]
         for odd in odd_ones(values):
             text = f"unlike the others ({odd.ratio:.1f} times as far from them as usual): {odd.reason}"
             found.append(
-                (read[odd.index].path, Finding("odd-one-out", text, "Take it out if it is another style."))
+                (read[odd.index].path, Finding("odd-one-out", text, "take it out if it is another style"))
             )
     return hands, found
 

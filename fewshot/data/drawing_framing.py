@@ -24,10 +24,10 @@ from eval.face_parsing import CELLS, PARTS, FaceParser, load_face_parser
 from fewshot.data.face_window import EYES_AT, WHOLE_PICTURE, FaceWindow, median_window, wider, window_about
 from fewshot.data.pictures import to_square
 
-EYES_TO_MOUTH = 0.235
-"""Distance that is aimed at, in sides: below a selfie's 0.30, since drawn eyes are large and low."""
-SKIN = 0.34
-"""Share of the picture that is aimed at: a little less than a selfie's, since hair is drawn large."""
+EYES_TO_MOUTH = 0.30
+"""Distance that is aimed at, in sides: a selfie's (median of photos 3200-3263, found by the same parser)."""
+SKIN = 0.36
+"""Share of the picture that is aimed at: a selfie's, likewise."""
 LARGEST = 2.5
 """Enlargement at most: what is smaller yet is no portrait, or the parser is wrong."""
 WHOLE = 1.12
@@ -48,8 +48,6 @@ _QUORUM = 0.25
 """Share of faces that is to be found before the rest is cut like them, where they agree."""
 _ALIKE = 0.045
 """Of `_differ`: 0.01 to 0.03 in eight artists' sets, 0.05 to 0.07 where the parser finds faces in houses."""
-_STRAY = 0.12
-"""Distance of eyes from where all others have theirs, in the picture's sides, from which on they are none."""
 _WIDER = 1.25
 """How much wider another look is: what is cut closely is sometimes no face to the parser."""
 _ERRS = 0.12
@@ -97,7 +95,7 @@ def face_windows(squares: Sequence[NDArray[np.uint8]], size: int) -> list[FaceWi
     sure = [window for window in seen if window is not None]
     if _differ(sure) > _ALIKE or len(sure) < max(2, _QUORUM * len(squares)):
         return [replace(WHOLE_PICTURE, found=False) if window is None else window for window in seen]
-    middle = median_window(sure)
+    middle = _middle(sure)
     return [
         replace(middle, found=False) if window is None else _sized_like(window, middle) for window in seen
     ]
@@ -108,8 +106,13 @@ def _agreed(views: Sequence[FaceWindow | None]) -> FaceWindow | None:
     found = [window for window in views if window is not None]
     if len(found) <= len(views) / 2:
         return None
-    agreed = median_window(found)
-    return agreed if agreed.side <= 1 / WHOLE else WHOLE_PICTURE
+    return _middle(found)
+
+
+def _middle(windows: Sequence[FaceWindow]) -> FaceWindow:
+    """Their median; the whole picture where that would hardly be enlarged."""
+    middle = median_window(windows)
+    return middle if middle.side <= 1 / WHOLE else WHOLE_PICTURE
 
 
 def _sized_like(window: FaceWindow, middle: FaceWindow) -> FaceWindow:
@@ -138,13 +141,6 @@ def _differ(windows: Sequence[FaceWindow]) -> float:
     """Median distance of eyes from their middle, across or in height, in sides, where anything is cut."""
     eyes = np.array([w.eyes for w in windows if w != WHOLE_PICTURE])
     return float(np.median(np.abs(eyes - np.median(eyes, axis=0)), axis=0).max()) if len(eyes) else 0.0
-
-
-def _strays(window: FaceWindow, middle: FaceWindow) -> bool:
-    """A head of the same size at another place than all others is a print on a shirt; a close-up is none."""
-    if WHOLE_PICTURE in (window, middle) or abs(math.log(window.side / middle.side)) > 3 * _ERRS:
-        return False
-    return math.dist(window.eyes, middle.eyes) > _STRAY
 
 
 def _better(window: FaceWindow, parts: Tensor, largest: float) -> FaceWindow | None:

@@ -24,7 +24,7 @@ def fix_folder(report: CheckReport, dest: str | Path) -> list[Path]:
     dest = Path(dest)
     if not report.usable:
         raise BadInputError(
-            f"{report.folder}: no usable picture to copy", "Fix what the report names, then try again."
+            f"{report.folder}: no usable picture to copy", "fix what the report names, then try again"
         )
     with new_folder(dest, report.folder) as folder:
         names = [_write(picture, folder) for picture in report.usable]

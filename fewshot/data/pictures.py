@@ -117,7 +117,7 @@ def spelling(path: Path) -> str:
     except OSError:
         beside = []
     near = difflib.get_close_matches(path.name, beside, n=1, cutoff=0.7)
-    return f"Did you mean '{path.parent / near[0]}'?" if near else "Check the spelling of the path."
+    return f"did you mean '{path.parent / near[0]}'?" if near else "check the spelling of the path"
 
 
 def list_pictures(folder: str | Path) -> list[Path]:
@@ -134,7 +134,7 @@ def list_pictures(folder: str | Path) -> list[Path]:
         raise NotFoundError(f"{folder}: no such folder; expected a folder of pictures", spelling(folder))
     if not folder.is_dir():
         raise BadInputError(
-            f"{folder}: is a file; expected a folder of pictures", f"Give its folder: '{folder.parent}'"
+            f"{folder}: is a file; expected a folder of pictures", f"give its folder: '{folder.parent}'"
         )
     try:
         entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
@@ -148,7 +148,7 @@ def list_pictures(folder: str | Path) -> list[Path]:
         found = f"{len(entries)} entries, {inner} of them folders" if entries else "an empty folder"
         raise BadInputError(
             f"{folder}: no picture in it (found {found}); expected files such as .png, .jpg or .webp",
-            "Put the pictures directly into this folder, or give the folder that holds them.",
+            "put the pictures directly into this folder, or give the folder that holds them",
         )
     return sorted(pictures, key=natural_key)
 

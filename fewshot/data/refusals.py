@@ -18,8 +18,8 @@ UNSUPPORTED_SUFFIXES = frozenset([".heic", ".heif", ".psd", ".svg", ".xcf", ".kr
 
 _READABLE = "PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF"
 
-_HINT_REPLACE = "Export it again as PNG from the program it was made with, or leave it out."
-_HINT_SMALLER = "Scale it down, for instance to 2,048 pixels on the longer side."
+_HINT_REPLACE = "export it again as PNG from the program it was made with, or leave it out"
+_HINT_SMALLER = "scale it down, for instance to 2,048 pixels on the longer side"
 
 
 def check_file(path: Path) -> None:
@@ -30,17 +30,17 @@ def check_file(path: Path) -> None:
         BadInputError: it is a folder, empty, no plain file, or of a kind that cannot be read here.
     """
     if not path.exists():
-        raise NotFoundError(f"{path}: no such file; expected a picture", "Check the spelling of the path.")
+        raise NotFoundError(f"{path}: no such file; expected a picture", "check the spelling of the path")
     if path.is_dir():
-        raise BadInputError(f"{path}: is a folder; expected a picture", "Give one of the files in it.")
+        raise BadInputError(f"{path}: is a folder; expected a picture", "give one of the files in it")
     if path.suffix.lower() in UNSUPPORTED_SUFFIXES:
         raise BadInputError(
             f"{path}: {path.suffix.lower()} files cannot be read here; expected {_READABLE}",
-            "Export it as PNG or JPEG from the program or phone that made it.",
+            "export it as PNG or JPEG from the program or phone that made it",
         )
     if not path.is_file():
         raise BadInputError(
-            f"{path}: is no regular file; expected a picture", "Copy the picture to a plain file."
+            f"{path}: is no regular file; expected a picture", "copy the picture to a plain file"
         )
     if path.stat().st_size == 0:
         raise BadInputError(f"{path}: the file is empty (0 bytes); expected a picture", _HINT_REPLACE)
@@ -53,7 +53,7 @@ def check_size(path: Path, width: int, height: int, most: int = MAX_PIXELS) -> N
     if min(width, height) < MIN_SIDE:
         raise BadInputError(
             f"{path}: too small ({width}x{height} pixels); expected at least {MIN_SIDE} on the shorter side",
-            "Use the original rather than a thumbnail; 256 pixels or more is best.",
+            "use the original rather than a thumbnail; 256 pixels or more is best",
         )
 
 
@@ -69,7 +69,7 @@ def explained(path: Path, error: Exception) -> FewshotError:
         )
     if isinstance(error, PermissionError):
         return BadInputError(
-            f"{path}: may not be read by this user; expected a readable file", f"Allow it: chmod u+r '{path}'"
+            f"{path}: may not be read by this user; expected a readable file", f"allow it: chmod u+r '{path}'"
         )
     if isinstance(error, MemoryError):
         return BadInputError(

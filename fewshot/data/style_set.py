@@ -98,7 +98,7 @@ class StyleSet:
             problems.extend(Problem(files[index], "notice", f"{files[index]}: {text}") for text in notices)
             if (twin := seen.setdefault(picture.hash, files[index])) != files[index]:
                 text = f"{files[index]}: the same picture as {twin.name}, counted once"
-                problems.append(Problem(files[index], "duplicate", text, "Delete one of the two."))
+                problems.append(Problem(files[index], "duplicate", text, "delete one of the two"))
                 continue
             kept[index] = picture
         if not kept:
@@ -202,14 +202,19 @@ def _about_the_set(folder: Path, files: int, kept: int, limit: int) -> list[Prob
     if files > limit and kept == limit:
         text = f"{folder}: {files} pictures, {kept} of them, evenly spaced by name, are used"
         return [
-            Problem(
-                folder, "limit", text, "Put your favourite drawings into a folder of their own to choose."
-            )
+            Problem(folder, "limit", text, "put your favourite drawings into a folder of their own to choose")
         ]
     if kept < FEW:
         drawings = "1 usable drawing" if kept == 1 else f"{kept} usable drawings"
         text = f"{folder}: only {drawings}; expected {FEW} or more for a dependable style"
-        return [Problem(folder, "few", text, "Add drawings by the same hand; 20 to 40 are best.")]
+        return [
+            Problem(
+                folder,
+                "few",
+                text,
+                "add drawings by the same hand, 20 to 40 are best; for so few there is --recipe single",
+            )
+        ]
     return []
 
 
@@ -217,5 +222,5 @@ def _nothing_usable(folder: Path, problems: Sequence[Problem]) -> BadInputError:
     listed = "\n".join(f"  {problem.message}" for problem in problems)
     return BadInputError(
         f"{folder}: none of its {len(problems)} pictures can be used; expected at least one\n{listed}",
-        f"Look at them one by one with: fewshot check '{folder}'",
+        f"look at them one by one with: fewshot check '{folder}'",
     )

@@ -55,10 +55,10 @@ def test_json_tells_drawings_and_failures(
 def test_where_nothing_would_be_drawn_nothing_is_written(
     cli: Cli, make_photo: MakePhoto, make_style: MakeStyle, tmp_path: Path
 ) -> None:
-    """Noise has no face, and all but faces is kept."""
+    """Noise has no face, and all but faces is kept: --background alone asks for whole pictures."""
     make_style("ink")
     make_photo("a.png")
-    done = cli("stylize", "a.png", "--style", "ink", "--whole", "--background", "keep", "-o", "out.png")
+    done = cli("stylize", "a.png", "--style", "ink", "--background", "keep", "-o", "out.png")
     assert done.returncode == 3, done.stderr
     assert "a.png: no face was found" in done.stderr
     assert "leave --background out" in done.stderr
@@ -98,8 +98,22 @@ def flip_a_byte(adapter: Adapter) -> None:
         (("a.png", "--style", "other:3", "-o", "x.png"), 2, ("outside 0..2",)),
         (("gone.png", "--style", "other", "-o", "x.png"), 4, ("gone.png", "no such file")),
         (("a.png", "--style", "other", "-o", "a.png/x"), 2, ("a.png is a file",)),
+        (
+            ("a.png", "--style", "other", "--crop", "face", "--background", "plain", "-o", "x.png"),
+            2,
+            ("--background", "--crop face"),
+        ),
     ],
-    ids=["flipped byte", "other base", "withdrawn", "typo", "weight", "missing photo", "file as folder"],
+    ids=[
+        "flipped byte",
+        "other base",
+        "withdrawn",
+        "typo",
+        "weight",
+        "missing photo",
+        "file as folder",
+        "background",
+    ],
 )
 def test_what_is_wrong_is_said_in_words(
     cli: Cli,
