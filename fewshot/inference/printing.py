@@ -14,6 +14,7 @@ from fewshot.data.pictures import open_picture
 from fewshot.errors import ConflictError, UsageError
 from fewshot.files import atomic_write
 from fewshot.inference.detection import CascadeDetector
+from fewshot.output import warn
 
 DPI = 300
 MOST_BYTES = 1_000_000_000
@@ -34,6 +35,8 @@ _TIGHT = 3.0
 """Margin and gap of passport pictures at most, mm: six fit on 10x15 and on A6."""
 _MARK, _MARK_GAP = 4.0, 1.0
 """Length of a crop mark and its distance from the picture, mm."""
+_COARSE = 100
+"""Pixels of the picture to the inch below which pixels are seen at arm's length."""
 _QUALITY = 95
 
 
@@ -202,8 +205,17 @@ def _pages(pictures: Sequence[Path], sheet: Sheet) -> Iterator[Image.Image]:
                 opened = {path: open_picture(path)}
                 if sheet.layout == "passport":
                     opened = {path: about_the_face(opened[path])}
+                _warn_if_coarse(path, opened[path], place)
             _lay(page, opened[path], place, sheet)
         yield page
+
+
+def _warn_if_coarse(path: Path, picture: Image.Image, place: Place) -> None:
+    # Sides by length, since a wide picture may be printed lying down.
+    enlarged = max(end(place.width, place.height) / end(picture.size) for end in (min, max))
+    if DPI / enlarged < _COARSE:
+        size = f"{picture.width} x {picture.height} px"
+        warn(f"{path}: {size} are {DPI / enlarged:.0f} dpi here and will look coarse; a grid is smaller")
 
 
 def _lay(page: Image.Image, picture: Image.Image, place: Place, sheet: Sheet) -> None:
@@ -218,8 +230,7 @@ def _lay(page: Image.Image, picture: Image.Image, place: Place, sheet: Sheet) ->
         picture = picture.transpose(Image.Transpose.ROTATE_90)
     fitted = ImageOps.fit if sheet.fit == "crop" else ImageOps.contain
     laid = fitted(picture, size, Image.Resampling.LANCZOS)
-    left = place.left + (place.width - laid.width) // 2
-    top = place.top + (place.height - laid.height) // 2
+    left, top = place.left + (place.width - laid.width) // 2, place.top + (place.height - laid.height) // 2
     page.paste(laid, (left, top))
     if sheet.marks:
         _mark(page, Place(left, top, laid.width, laid.height))

@@ -49,6 +49,17 @@ def test_a_page_has_the_papers_size(portrait: Path, tmp_path: Path, paper: Paper
     assert (pixels[border // 2, border * 3 : -border * 3] > 250).all()
 
 
+def test_few_pixels_on_much_paper_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """128 px on 91.6 x 142.4 mm, filled: 142.4 mm / 25.4 = 5.6 inches, 23 pixels to each."""
+    for side in (128, 800):
+        path = tmp_path / f"{side}.png"
+        Image.new("RGB", (side, side), "red").save(path)
+        print_pictures([path], tmp_path / f"{side}.pdf")
+    told = capsys.readouterr().err
+    assert "128.png: 128 x 128 px are 23 dpi" in told
+    assert "800.png" not in told
+
+
 def test_passport_pictures_have_their_size_in_millimetres(portrait: Path, tmp_path: Path) -> None:
     out = tmp_path / "pass.pdf"
     assert print_pictures([portrait], out, Sheet(layout="passport", marks=False)) == 1
