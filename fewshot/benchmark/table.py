@@ -71,7 +71,7 @@ def _short_line(row: Row) -> list[str]:
     n, whole = row["n"], row["whole"]
     return [
         row["artist"],
-        f"{n['drawings']} / {n['results']}",
+        f"{n['results']} / {n['drawings']}",
         f"{_first(row.get('style_top1_base'))} → **{_interval(row.get('style_top1'))}**",
         _interval(row.get("kid_ratio")),
         _first(row.get("kid_colour_edge_ratio")),
@@ -102,7 +102,7 @@ def _words(rows: Sequence[Row]) -> str:
         "the drawings as they are, busts and their grounds. "
         "*Content 1st*: share that is nearest to its own photo among all, by edges (`structure-v1`). *KID*: "
         "to the artist's held-out drawings, extractor `random`; its ratio to the base's, paired. *n*: "
-        "held-out drawings / photos. *min*: learning; *GB*: peak memory of the whole row; *MB*: adapter "
+        "results / held-out drawings. *min*: learning; *GB*: peak memory of the whole row; *MB*: adapter "
         "folder. In brackets 95 % intervals."
     )
 
@@ -145,7 +145,7 @@ def _line(row: Row) -> list[str]:
     return [
         row["candidate"],
         row["artist"],
-        f"{n['drawings']} / {n['results']}",
+        f"{n['results']} / {n['drawings']}",
         _interval(row.get("style_top1")),
         _first(row.get("style_top1_base")),
         _interval(row.get("content")),

@@ -140,7 +140,7 @@ def adapt(
             "KID base": before and before["value"],
             "KID": after and after["value"],
             "extractor": after and after["extractor"],
-            "n": after and f"{after['n'][0]} drawings, {after['n'][1]} results",
+            "n": after and f"{after['n'][1]} results, {after['n'][0]} drawings",
         }
     ]
     columns = ["style", "path", "step", "KID base", "KID", "extractor", "n"]

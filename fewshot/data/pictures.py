@@ -144,11 +144,13 @@ def list_pictures(folder: str | Path) -> list[Path]:
             f"{folder}: may not be read; expected a readable folder", f"chmod u+rx '{folder}'"
         ) from None
     if not pictures:
-        inner = sum(entry.is_dir() for entry in entries)
-        found = f"{len(entries)} entries, {inner} of them folders" if entries else "an empty folder"
+        inner = sorted((entry for entry in entries if entry.is_dir()), key=natural_key)
+        found = f"{len(entries)} entries, {len(inner)} of them folders" if entries else "an empty folder"
         raise BadInputError(
             f"{folder}: no picture in it (found {found}); expected files such as .png, .jpg or .webp",
-            "put the pictures directly into this folder, or give the folder that holds them",
+            f"give one of its folders, such as '{inner[0]}'; for a style of each there is fewshot adapt-many"
+            if inner
+            else "put the pictures directly into this folder, or give the folder that holds them",
         )
     return sorted(pictures, key=natural_key)
 

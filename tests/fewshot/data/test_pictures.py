@@ -159,6 +159,16 @@ def test_missing_empty_and_wrong_folders(tmp_path: Path) -> None:
         open_picture(tmp_path)
 
 
+def test_a_folder_of_folders_says_which_verb_takes_it(tmp_path: Path) -> None:
+    for name in ("10 lee", "2 kim"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(BadInputError) as raised:
+        list_pictures(tmp_path)
+    assert "2 of them folders" in str(raised.value)
+    assert "2 kim" in (raised.value.hint or "")
+    assert "adapt-many" in (raised.value.hint or "")
+
+
 def test_square_crop_takes_the_middle_and_pad_the_paper() -> None:
     paper = Image.new("RGB", (400, 200), (240, 230, 200))
     paper.paste((0, 0, 0), (150, 50, 250, 150))
