@@ -116,6 +116,12 @@ def create_model(name: str | Path, *, folders: Sequence[Path] = (), seed: int = 
     return load_checkpoint(find_file(str(name), folders))
 
 
+def check_model(name: str | Path, folders: Sequence[Path] = ()) -> None:
+    """Raises CheckpointError where `create_model` would find no such model; loads nothing."""
+    if str(name) not in ARCHITECTURES:
+        find_file(str(name), folders)
+
+
 def same_model(name: str, sha256: str, folders: Sequence[Path] = ()) -> str:
     """The name under which a model is known here: `name`, unless only another file has that identity.
 

@@ -210,6 +210,15 @@ class Rule:
         self.message = message
 
 
+def _each_once(field: str) -> Rule:
+    """A list whose names differ."""
+    return Rule(
+        (field,),
+        lambda r: len(set(getattr(r, field))) == len(getattr(r, field)),
+        f"{field} names one of them twice",
+    )
+
+
 _LOSSES = tuple(name for name in Recipe.model_fields if name.startswith("lambda_"))
 
 RULES = (
@@ -237,12 +246,6 @@ RULES = (
         "no loss pulls towards the drawings: "
         "set lambda_gan, lambda_feature, lambda_style, lambda_swd or lambda_pair above 0",
     ),
-    Rule(
-        ("augment",), lambda r: len(set(r.augment)) == len(r.augment), "augment names one augmentation twice"
-    ),
-    Rule(
-        ("own_colours",),
-        lambda r: len(set(r.own_colours)) == len(r.own_colours),
-        "own_colours names one part twice",
-    ),
+    _each_once("augment"),
+    _each_once("own_colours"),
 )

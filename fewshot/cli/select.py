@@ -88,14 +88,15 @@ def select(
     Recipes are trained on folds of the drawings; at each rung the poor ones are pruned. Ctrl-C and kills lose
     little: the same command goes on. The same command in a second terminal helps.
     """
+    from base_models.registry import check_model
     from fewshot.data.pictures import list_pictures
+    from fewshot.home import home
     from fewshot.training.launch import is_worker, launch, on_cpu, work_alone
-    from fewshot.training.runs import check_base
     from fewshot.training.tracking import check_trackers
 
     # Before what trains is loaded: a mistake is told at once.
     list_pictures(drawings)
-    check_base(base)
+    check_model(base, [home() / "base"])
     check_trackers(track or ())
     rights, most = consent_of(consent, consent_by, consent_expires), limit_of(memory_limit)
     if processes > 1 and not is_worker():

@@ -6,8 +6,7 @@ import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
-from base_models.architectures import ARCHITECTURES
-from base_models.registry import find_file
+from base_models.registry import check_model
 from fewshot.data.pictures import list_pictures, spelling
 from fewshot.errors import ConflictError, NotFoundError
 from fewshot.home import home, run_folder
@@ -64,7 +63,7 @@ def check_request(
         return
     may_replace(run, resume=resume, overwrite=overwrite)
     list_pictures(drawings)
-    check_base(base)
+    check_model(base, [home() / "base"])
     if photos is not None and not photos.exists():
         raise NotFoundError(f"{photos} does not exist", spelling(photos))
     if resume and not run.exists():
@@ -74,12 +73,6 @@ def check_request(
             f"there is no run {run.name!r} to go on with",
             f"did you mean {near[0]}?" if near else "leave --resume out to begin one",
         )
-
-
-def check_base(name: str) -> None:
-    """Raises CheckpointError where there is no base of that name, with the nearest one."""
-    if name not in ARCHITECTURES:
-        find_file(name, [home() / "base"])
 
 
 def may_replace(run: Path, *, resume: bool, overwrite: bool) -> bool:
