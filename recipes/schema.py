@@ -212,11 +212,8 @@ class Rule:
 
 def _each_once(field: str) -> Rule:
     """A list whose names differ."""
-    return Rule(
-        (field,),
-        lambda r: len(set(getattr(r, field))) == len(getattr(r, field)),
-        f"{field} names one of them twice",
-    )
+    message = f"{field} names one of them twice"
+    return Rule((field,), lambda r: len(set(getattr(r, field))) == len(getattr(r, field)), message)
 
 
 _LOSSES = tuple(name for name in Recipe.model_fields if name.startswith("lambda_"))
