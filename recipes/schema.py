@@ -210,9 +210,9 @@ class Rule:
         self.message = message
 
 
-def _each_once(field: str) -> Rule:
+def _each_once(field: str, what: str) -> Rule:
     """A list whose names differ."""
-    message = f"{field} names one of them twice"
+    message = f"{field} names one {what} twice"
     return Rule((field,), lambda r: len(set(getattr(r, field))) == len(getattr(r, field)), message)
 
 
@@ -243,6 +243,6 @@ RULES = (
         "no loss pulls towards the drawings: "
         "set lambda_gan, lambda_feature, lambda_style, lambda_swd or lambda_pair above 0",
     ),
-    _each_once("augment"),
-    _each_once("own_colours"),
+    _each_once("augment", "augmentation"),
+    _each_once("own_colours", "part"),
 )

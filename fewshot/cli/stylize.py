@@ -125,9 +125,14 @@ def stylize(
         drawer = open_drawer(style or [], base, background, detector, engine, device, mend=light == "auto")
         draw_video(sources[0], out, drawer, live=live, seconds=seconds, overwrite=overwrite, format=format)
         return
-    if background is not None and (sweep or (crop not in ("auto", "whole") and not whole)):
-        other = "--sweep" if sweep else f"--crop {crop}"
-        raise UsageError(f"--background is for whole pictures and videos, not for {other}", "leave one out")
+    crop = "whole" if whole else crop
+    if background is not None:
+        if sweep or crop not in ("auto", "whole"):
+            other = "--sweep" if sweep else f"--crop {crop}"
+            raise UsageError(
+                f"--background is for whole pictures and videos, not for {other}", "leave one out"
+            )
+        crop = "whole"
     from fewshot.inference.outputs import STREAM, plan_outputs
 
     plan = plan_outputs(
@@ -146,8 +151,7 @@ def stylize(
     from fewshot.inference.stylize import run_plan
     from fewshot.inference.sweep import run_sweep
 
-    framed = "whole" if whole or background is not None else crop
-    framing = Framing(framed, background or "stylize", open_detector(detector), light == "auto")
+    framing = Framing(crop, background or "stylize", open_detector(detector), light == "auto")
     model, styles = load_blend(style or [], base)
     with progress("drawing", len(plan.jobs)) as bar:
         if sweep:

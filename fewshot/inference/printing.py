@@ -197,6 +197,7 @@ def _block(
 def _pages(pictures: Sequence[Path], sheet: Sheet) -> Iterator[Image.Image]:
     spots = places(sheet)
     opened: dict[Path, Image.Image] = {}
+    told: set[Path] = set()
     for start in range(0, len(pictures), len(spots)):
         page = Image.new("RGB", page_size(sheet), "white")
         for path, place in zip(pictures[start : start + len(spots)], spots, strict=False):
@@ -205,20 +206,16 @@ def _pages(pictures: Sequence[Path], sheet: Sheet) -> Iterator[Image.Image]:
                 opened = {path: open_picture(path)}
                 if sheet.layout == "passport":
                     opened = {path: about_the_face(opened[path])}
-                _warn_if_coarse(path, opened[path], place)
-            _lay(page, opened[path], place, sheet)
+            dpi = DPI / _lay(page, opened[path], place, sheet)
+            if dpi < _COARSE and path not in told:
+                told.add(path)
+                width, height = opened[path].size
+                warn(f"{path}: {width} x {height} px are {dpi:.0f} dpi here and will look coarse")
         yield page
 
 
-def _warn_if_coarse(path: Path, picture: Image.Image, place: Place) -> None:
-    # Sides by length, since a wide picture may be printed lying down.
-    enlarged = max(end(place.width, place.height) / end(picture.size) for end in (min, max))
-    if DPI / enlarged < _COARSE:
-        size = f"{picture.width} x {picture.height} px"
-        warn(f"{path}: {size} are {DPI / enlarged:.0f} dpi here and will look coarse; a grid is smaller")
-
-
-def _lay(page: Image.Image, picture: Image.Image, place: Place, sheet: Sheet) -> None:
+def _lay(page: Image.Image, picture: Image.Image, place: Place, sheet: Sheet) -> float:
+    """Lay a picture into its place; returns how much it is enlarged."""
     size = (place.width, place.height)
     if (
         sheet.layout == "single"
@@ -230,10 +227,13 @@ def _lay(page: Image.Image, picture: Image.Image, place: Place, sheet: Sheet) ->
         picture = picture.transpose(Image.Transpose.ROTATE_90)
     fitted = ImageOps.fit if sheet.fit == "crop" else ImageOps.contain
     laid = fitted(picture, size, Image.Resampling.LANCZOS)
-    left, top = place.left + (place.width - laid.width) // 2, place.top + (place.height - laid.height) // 2
+    left = place.left + (place.width - laid.width) // 2
+    top = place.top + (place.height - laid.height) // 2
     page.paste(laid, (left, top))
     if sheet.marks:
         _mark(page, Place(left, top, laid.width, laid.height))
+    # What sticks out is cut off: the side that fits tells.
+    return max(laid.width / picture.width, laid.height / picture.height)
 
 
 def _mark(page: Image.Image, place: Place) -> None:

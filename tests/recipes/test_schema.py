@@ -68,8 +68,8 @@ def test_a_value_out_of_range_is_refused_by_name(field: str, value: Any) -> None
         ({"method": "full", "train_norms": False}, "full trains the norms too"),
         ({"method": "boft", "rank": 1}, "set rank to 2 or more"),
         ({"lambda_gan": 0.0, "lambda_style": 0.0}, "no loss pulls towards the drawings"),
-        ({"augment": ["flip", "flip"]}, "augment names one of them twice"),
-        ({"own_colours": ["hair", "hair"]}, "own_colours names one of them twice"),
+        ({"augment": ["flip", "flip"]}, "one augmentation twice"),
+        ({"own_colours": ["hair", "hair"]}, "one part twice"),
     ],
 )
 def test_fields_that_do_not_agree_are_refused(values: dict[str, Any], message: str) -> None:

@@ -1,6 +1,5 @@
 """Drawings are cut about their faces: against renderings whose parts are known."""
 
-import copy
 import functools
 from pathlib import Path
 
@@ -20,13 +19,8 @@ from fewshot.samples.labels import draw_labelled
 SIDE, SIZE = 320, 128
 
 
-@functools.cache
-def head(
-    hand: str, index: int, size: int
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8], np.random.Generator]:
-    """A person, its parts, and the numbers that follow; rendering takes longer than all else here."""
-    rng = np.random.default_rng((7, index))
-    return *draw_labelled(hand, FacePlan.random(rng), (7, index), size, PARTS), rng
+rendered = functools.cache(draw_labelled)
+"""Rendering takes longer than all else here."""
 
 
 def busts(
@@ -35,9 +29,9 @@ def busts(
     """Small heads on sheets of the ground's colour, anywhere or in the middle, and their eyes, in sides."""
     made = []
     for index in range(count):
+        rng = np.random.default_rng((7, index))
         size = round(SIDE * shrink)
-        picture, parts, then = head(hand, index, size)
-        rng = copy.deepcopy(then)
+        picture, parts = rendered(hand, FacePlan.random(rng), (7, index), size, PARTS)
         left, top = (int(rng.integers(0, SIDE - size + 1)) for _ in range(2))
         if not scattered:
             left = top = (SIDE - size) // 2

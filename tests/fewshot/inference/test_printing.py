@@ -60,6 +60,17 @@ def test_few_pixels_on_much_paper_are_told(tmp_path: Path, capsys: pytest.Captur
     assert "800.png" not in told
 
 
+def test_a_strip_that_lies_in_its_place_whole_is_not_called_coarse(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """800 px on 91.6 mm are 222 dpi; filling the place with its 100 px would be 28."""
+    Image.new("RGB", (800, 100), "red").save(tmp_path / "strip.png")
+    print_pictures([tmp_path / "strip.png"], tmp_path / "padded.pdf", Sheet(fit="pad"))
+    assert "dpi" not in capsys.readouterr().err
+    print_pictures([tmp_path / "strip.png"], tmp_path / "cut.pdf", Sheet(layout="grid", columns=1, rows=1))
+    assert "strip.png: 800 x 100 px are 18 dpi" in capsys.readouterr().err
+
+
 def test_passport_pictures_have_their_size_in_millimetres(portrait: Path, tmp_path: Path) -> None:
     out = tmp_path / "pass.pdf"
     assert print_pictures([portrait], out, Sheet(layout="passport", marks=False)) == 1
