@@ -79,7 +79,8 @@ def load_recipe(name_or_path: str | Path, user_folder: Path | None = None) -> Re
 def read_recipe(path: Path) -> Recipe:
     """Return the recipe in one file; raises `RecipeError`."""
     try:
-        text = path.read_text(encoding="utf-8")
+        # Some editors put a mark of the encoding before the first line.
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise RecipeError(f"{path}: not UTF-8 text (byte {error.start})", "save the file as UTF-8") from error
     except OSError as error:

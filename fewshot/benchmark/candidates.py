@@ -48,7 +48,7 @@ class Candidate:
     def identity(self) -> str:
         """Changes with everything that changes the result, as far as the candidate knows."""
         if self.kind == RECIPE:
-            return recipe_hash(self.recipe()) + (f":{_stamp(Path(self.learn_on))}" if self.learn_on else "")
+            return recipe_hash(self.recipe()) + (f":{stamp(Path(self.learn_on))}" if self.learn_on else "")
         return f"{self.name}:{self.minutes:g}" if RIVALS[self.name].trains else self.name
 
     def recipe(self) -> Recipe:
@@ -117,10 +117,10 @@ def _times(start: float, learned: float, photos: int) -> dict[str, float]:
     return {"minutes": (learned - start) / 60, "seconds": (now - learned) / max(1, photos)}
 
 
-def _stamp(photos: Path) -> str:
-    """Of a folder's or an archive's names and sizes, as `adapt` reads it: other photos give another."""
-    names = sorted(list_names(photos))
-    files = [photos / name for name in names] if photos.is_dir() else [photos]
+def stamp(pictures: Path) -> str:
+    """Of a folder's or an archive's names and sizes, as `adapt` reads it: other pictures give another."""
+    names = sorted(list_names(pictures))
+    files = [pictures / name for name in names] if pictures.is_dir() else [pictures]
     listed = names, [file.stat().st_size for file in files]
     return hashlib.sha256(repr(listed).encode()).hexdigest()[:12]
 
@@ -149,14 +149,16 @@ def parse_candidates(
     if learn_on is not None and not learn_on.exists():
         raise NotFoundError(f"no photos at {learn_on}", "give a folder or a .tar archive")
     found = []
-    for text in recipes:
+    for text in dict.fromkeys(recipes):
+        if not text.strip():
+            raise UsageError("a recipe without a name", "name one: --recipe quick")
         name, *overrides = text.split()
         candidate = Candidate(RECIPE, name, tuple(overrides))
         candidate.recipe()
         found.append(candidate)
         if learn_on is not None:
             found.append(replace(candidate, learn_on=str(learn_on)))
-    for name in rivals:
+    for name in dict.fromkeys(rivals):
         if name not in RIVALS:
             close = difflib.get_close_matches(name, RIVALS, n=1, cutoff=0.5)
             hint = f"did you mean {close[0]!r}?" if close else f"one of: {', '.join(RIVALS)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -9,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from base_models.registry import create_model
 from fewshot.benchmark.artists import Artist
-from fewshot.benchmark.candidates import Candidate
+from fewshot.benchmark.candidates import Candidate, stamp
 from fewshot.benchmark.row import Spec
 from fewshot.files import atomic_write_text
+from fewshot.home import home
 from fewshot.output import notice, progress, warn
 
 ROWS = "rows.jsonl"
@@ -41,22 +44,24 @@ class Plan:
 def run(plan: Plan) -> list[dict[str, Any]]:
     """Measure what is missing in `out/rows.jsonl` and return all rows of the plan.
 
+    A row is missing, too, where its pictures or its base have changed since.
+
     A candidate that fails is named and left out; a repeat tries it again. Rows are kept one by one, so that a
     kill loses the one in the making.
     """
     jobs = [(a, c) for c in plan.candidates for a in plan.artists if a.name in plan.chosen]
     done = {_key(row): row for row in read_rows(plan.out)}
+    pictures = {artist.name: _pictures(plan, artist) for artist in plan.artists}
     with progress("measuring", len(jobs)) as bar:
         for number, (artist, candidate) in enumerate(jobs):
-            key = (artist.name, candidate.kind, candidate.label, candidate.identity, plan.base)
-            if key not in done:
+            if (key := (*_of(artist, candidate), pictures[artist.name])) not in done:
                 notice(f"{candidate.label} on {artist.name}")
                 row = _measured(plan, artist, candidate)
                 if row is not None:
-                    done[key] = row
-                    _append(plan.out, row)
+                    done[key] = {**row, "pictures": pictures[artist.name]}
+                    _append(plan.out, done[key])
             bar.update(number + 1)
-    wanted = [(a.name, c.kind, c.label, c.identity, plan.base) for a, c in jobs]
+    wanted = [(*_of(a, c), pictures[a.name]) for a, c in jobs]
     return [done[key] for key in wanted if key in done]
 
 
@@ -73,11 +78,23 @@ def read_rows(out: Path) -> list[dict[str, Any]]:
 
 
 def _key(row: dict[str, Any]) -> tuple[str, ...]:
-    return row["artist"], row["kind"], row["candidate"], row["identity"], row["asked_base"]
+    return row["artist"], row["kind"], row["candidate"], row["identity"], row.get("pictures", "")
+
+
+def _of(artist: Artist, candidate: Candidate) -> tuple[str, ...]:
+    return artist.name, candidate.kind, candidate.label, candidate.identity
+
+
+def _pictures(plan: Plan, artist: Artist) -> str:
+    """Of the drawings, the photos and the base that a row is measured with: others give another."""
+    drawings = [(each.name, stamp(each.heldout)) for each in plan.artists]
+    photos = stamp(artist.photos or plan.photos), None if artist.photos else plan.indices
+    base = create_model(plan.base, folders=(home() / "base",)).sha256
+    return hashlib.sha256(repr((stamp(artist.train), drawings, photos, base)).encode()).hexdigest()[:12]
 
 
 def _measured(plan: Plan, artist: Artist, candidate: Candidate) -> dict[str, Any] | None:
-    name = f"{candidate.kind}-{_file_name(candidate.label)}-{artist.name}"
+    name = f"{candidate.kind}-{_file_name(candidate.label)}-{_file_name(artist.name)}"
     spec = Spec(
         candidate=candidate,
         artist=artist.name,
@@ -101,7 +118,7 @@ def _measured(plan: Plan, artist: Artist, candidate: Candidate) -> dict[str, Any
     result = path.with_suffix(".row")
     row: dict[str, Any] = json.loads(result.read_text())
     result.unlink()
-    return {**row, "asked_base": plan.base}
+    return row
 
 
 def _append(out: Path, row: dict[str, Any]) -> None:
@@ -111,4 +128,5 @@ def _append(out: Path, row: dict[str, Any]) -> None:
 
 
 def _file_name(label: str) -> str:
+    """A label as a part of a file's or a style's name."""
     return "".join(c if c.isalnum() or c in "-_." else "_" for c in label)[:80]

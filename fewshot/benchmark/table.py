@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 SHORT_BEGIN, SHORT_END = "<!-- artists: begin -->", "<!-- artists: end -->"
 
 Row = dict[str, Any]
+Writer = tuple[str, str, Callable[[Sequence[Row]], str]]
+"""Two markers, and what writes between them."""
 
 
 def markdown(rows: Sequence[Row]) -> str:
@@ -40,18 +42,24 @@ def write_into(path: Path, rows: Sequence[Row]) -> None:
     Raises:
         BadInputError: no pair of markers in it.
     """
+    text, writers = check_markers(path)
+    for begin, end, writer in writers:
+        before, rest = text.split(begin, 1)
+        text = f"{before}{begin}\n{writer(rows)}{end}{rest.split(end, 1)[1]}"
+    atomic_write_text(path, text)
+
+
+def check_markers(path: Path) -> tuple[str, list[Writer]]:
+    """A page's text, and what goes where in it; raises as `write_into`."""
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    writers = ((BEGIN, END, markdown), (SHORT_BEGIN, SHORT_END, short))
+    writers: tuple[Writer, ...] = ((BEGIN, END, markdown), (SHORT_BEGIN, SHORT_END, short))
     found = [each for each in writers if 0 <= text.find(each[0]) < text.find(each[1])]
     if not found:
         raise BadInputError(
             f"{path}: expected {BEGIN} and {END}, or {SHORT_BEGIN} and {SHORT_END}, found neither pair",
             "put the two lines where the table goes",
         )
-    for begin, end, writer in found:
-        before, rest = text.split(begin, 1)
-        text = f"{before}{begin}\n{writer(rows)}{end}{rest.split(end, 1)[1]}"
-    atomic_write_text(path, text)
+    return text, found
 
 
 def short(rows: Sequence[Row]) -> str:
@@ -61,7 +69,7 @@ def short(rows: Sequence[Row]) -> str:
         return "No recipe is measured yet.\n"
     own = sorted((r for r in rows if r["candidate"] == labels[0]), key=lambda row: row["artist"])
     columns = (
-        *("artist", "n", f"style 1st of {round(1 / own[0]['chance'])}, base → style"),
+        *("artist", "n", f"style 1st of {_artists(own)}, base → style"),
         *("KID ratio (`random`)", "`colour-edge`", "whole: style, KID ratio", "content"),
     )
     return _table(columns, [_short_line(row) for row in own]) + "\n"
@@ -92,9 +100,8 @@ _COLUMNS = (
 
 
 def _words(rows: Sequence[Row]) -> str:
+    among = _artists(rows)
     bases = ", ".join(dict.fromkeys(f"`{r['base']['name']}` ({r['base']['sha256'][:12]})" for r in rows))
-    chances = sorted({round(1 / row["chance"]) for row in rows if row.get("chance")})
-    among = " or ".join(str(c) for c in chances)
     return (
         f"Base {bases}. *Style 1st*: share of the redrawn held-out photos whose nearest artist among {among} "
         "is the right one (held-out drawings of all; the style encoder's fold that never saw the artist). "
@@ -107,30 +114,39 @@ def _words(rows: Sequence[Row]) -> str:
     )
 
 
+def _artists(rows: Sequence[Row]) -> str:
+    """How many the style rank knows, in words."""
+    counts = {round(1 / row["chance"]) for row in rows if row.get("chance")}
+    return " or ".join(map(str, sorted(counts)))
+
+
 def _summary(label: str, rows: Sequence[Row]) -> list[str]:
-    style, content = ([row[key][0] for row in rows if key in row] for key in ("style_top1", "content"))
+    style, content = ([row[key][0] for row in rows if row.get(key)] for key in ("style_top1", "content"))
     wholes = [row["whole"] for row in rows]
-    whole_style = [whole["style_top1"][0] for whole in wholes]
+    whole_style = [whole["style_top1"][0] for whole in wholes if whole.get("style_top1")]
     return [
         label,
         str(len(rows)),
-        _number(np.mean(style)),
-        _number(min(style)),
-        _number(np.mean(content)),
-        _number(min(content)),
+        *_mean_and_least(style),
+        *_mean_and_least(content),
         *_ratios(rows),
-        _number(np.mean(whole_style)),
-        _number(min(whole_style)),
+        *_mean_and_least(whole_style),
         *_ratios(wholes),
         str(sum(len(row["copies"]) for row in rows)),
         *(_number(np.mean([row[k] for row in rows])) if k in rows[0] else "" for k in _COSTS),
     ]
 
 
+def _mean_and_least(values: Sequence[float]) -> tuple[str, str]:
+    return (_number(np.mean(values)), _number(min(values))) if values else ("", "")
+
+
 def _ratios(rows: Sequence[Row]) -> list[str]:
-    """Median of the KID ratios and the largest upper end."""
-    ratios = [row["kid_ratio"] for row in rows if row.get("kid_ratio")]
+    """Median of the KID ratios and the largest upper end; empty where no row has one."""
+    ratios = [row["kid_ratio"] for row in rows if row.get("kid_ratio") and row["kid_ratio"][0] is not None]
     highs = [ratio[2] for ratio in ratios]
+    if not ratios:
+        return ["", ""]
     return [
         _number(np.median([ratio[0] for ratio in ratios])),
         "∞" if any(high is None for high in highs) else _number(max(highs)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,7 @@ _BATCH = 16
 
 
 def truth(photos: Gathered, drawings: Gathered, before: np.ndarray, after: np.ndarray) -> dict[str, Any]:
-    """Distance of results to the true drawing of their photo, paired by name.
+    """Distance of results to the true drawing of their photo, paired by name, or by the number it ends with.
 
     `perceptual` is LPIPS (arXiv 1801.03924, eq. 1) with equal weights on the shipped perceptual network,
     lower is nearer; it is the network of the losses, so it flatters what they made. `ssim` is structural
@@ -35,16 +37,9 @@ def truth(photos: Gathered, drawings: Gathered, before: np.ndarray, after: np.nd
         paired `gain`.
 
     Raises:
-        BadInputError: a photo without its drawing.
+        BadInputError: a photo without its drawing, or with several.
     """
-    places = {_number(name): row for row, name in enumerate(drawings.names)}
-    missing = [name for name in photos.names if _number(name) not in places]
-    if missing:
-        raise BadInputError(
-            f"{photos.source}: {missing[0]} has no drawing of the same number in {drawings.source}",
-            "give a photo and its drawing the same number",
-        )
-    wanted = drawings.pixels[[places[_number(name)] for name in photos.names]]
+    wanted = drawings.pixels[_drawings_of(photos, drawings)]
     found: dict[str, Any] = {"n": len(photos)}
     for name, measure in (("perceptual", _perceptual), ("ssim", _ssim), ("edges", _edges)):
         base, style = measure(before, wanted), measure(after, wanted)
@@ -53,8 +48,33 @@ def truth(photos: Gathered, drawings: Gathered, before: np.ndarray, after: np.nd
     return found
 
 
+def _drawings_of(photos: Gathered, drawings: Gathered) -> list[int]:
+    """Row of the drawing of each photo."""
+    for key in (_stem, _number):
+        mine, theirs = [key(name) for name in photos.names], [key(name) for name in drawings.names]
+        if set(mine) <= set(theirs):
+            break
+    rows = {}
+    for name, wanted in zip(photos.names, mine, strict=True):
+        found = [row for row, given in enumerate(theirs) if wanted and given == wanted]
+        if len(found) != 1:
+            raise BadInputError(
+                f"{photos.source}: {name} has {len(found)} drawings of the same name or number in "
+                f"{drawings.source}; expected one",
+                "give a photo and its drawing the same name",
+            )
+        rows[name] = found[0]
+    return [rows[name] for name in photos.names]
+
+
+def _stem(name: str) -> str:
+    return PurePath(name).stem
+
+
 def _number(name: str) -> str:
-    return "".join(c for c in name if c.isdigit())
+    """What a name ends with, such as `12` of `photo-012.png`; empty where that is no number."""
+    ending = re.search(r"\d+$", _stem(name))
+    return str(int(ending[0])) if ending else ""
 
 
 def _perceptual(results: np.ndarray, wanted: np.ndarray) -> np.ndarray:

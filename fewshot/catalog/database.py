@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from sqlalchemy import URL, Engine, create_engine, event, inspect, make_url, tex
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.orm import Session
 
+from fewshot.database_url import shown_url
 from fewshot.errors import BadInputError, IntegrityError, NotFoundError, UsageError
 from fewshot.files import clear_write_errors
 
@@ -24,7 +24,6 @@ _WAIT = 60
 """Seconds that a writer waits for another one."""
 _MIGRATION_LOCK = 0x66657773
 """PostgreSQL advisory lock, held by the one that migrates."""
-_SECRETS = re.compile(r"(?i)((?:password|passfile|sslkey|sslpassword)=)[^&]*")
 
 
 class Database:
@@ -41,7 +40,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.engine = _engine(url)
-        self.where = _shown(url)
+        self.where = shown_url(url)
         self.postgres = self.engine.dialect.name == "postgresql"
         with self._clear_errors():
             self._migrate()
@@ -148,19 +147,9 @@ def _engine(url: str) -> Engine:
             "PostgreSQL needs the package psycopg", 'install it: pip install "fewshot-style[postgres]"'
         ) from None
     raise UsageError(
-        f"{_shown(url)!r} is no database for a catalogue",
+        f"{shown_url(url)!r} is no database for a catalogue",
         "write --db or FEWSHOT_CATALOG_DB as a path, sqlite:///PATH or postgresql://USER@HOST/NAME",
     )
-
-
-def _shown(url: str) -> str:
-    """A URL for messages, without its password; one that cannot be read is not shown beyond its kind."""
-    if "://" not in url:
-        return url
-    try:
-        return _SECRETS.sub(r"\1***", make_url(url).render_as_string(hide_password=True))
-    except (ArgumentError, ValueError):
-        return f"{url.partition('://')[0]}://…"
 
 
 def _sqlite(path: Path) -> Engine:

@@ -54,7 +54,7 @@ def measure(
     from fewshot.benchmark.artists import find_artists
     from fewshot.benchmark.candidates import parse_candidates
     from fewshot.benchmark.run import ROWS, Plan, run
-    from fewshot.benchmark.table import markdown, write_into
+    from fewshot.benchmark.table import check_markers, markdown, write_into
     from fewshot.errors import NotFoundError, UsageError
     from fewshot.evaluation.rivals import RIVALS
 
@@ -67,7 +67,10 @@ def measure(
     for name in artist or []:
         if name not in known:
             raise NotFoundError(f"{artists}: no artist {name!r} in it", f"it has {', '.join(known)}")
-    plan = Plan(tuple(found), tuple(artist or known), tuple(candidates), photos, indices, base, out)
+    for path in table or ():
+        check_markers(path)
+    chosen = tuple(dict.fromkeys(artist or known))
+    plan = Plan(tuple(found), chosen, tuple(candidates), photos, indices, base, out)
     rows = run(plan)
     for path in table or ():
         write_into(path, rows)

@@ -1,6 +1,5 @@
 """An artist's drawings as a set: read what can be read, drop duplicates, say what was wrong with the rest."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -139,8 +138,9 @@ class StyleSet:
     def split(self, fraction: float = 0.2, seed: int = 0) -> tuple["StyleSet", "StyleSet | None"]:
         """Training part and validation fold.
 
-        Which drawing goes where depends on its content and `seed` alone, never on file names. With fewer than
-        five drawings there is no fold: the whole set and `None` come back.
+        Which drawing goes where depends on its content and `seed` alone, never on file names; near copies of
+        each other stay together, unless all of them are. With fewer than five drawings there is no fold: the
+        whole set and `None` come back.
 
         Raises:
             ValueError: `fraction` is not in (0, 1).
@@ -150,7 +150,7 @@ class StyleSet:
         if len(self.pictures) < FEW:
             return self, None
         count = min(max(1, round(len(self.pictures) * fraction)), len(self.pictures) - 1)
-        drawn = sorted(self.hashes, key=lambda h: hashlib.sha256(f"{seed}:{h}".encode()).digest())[:count]
+        drawn = _fold_of(self.pictures, count, seed)
         fold = [picture for picture in self.pictures if picture.hash in drawn]
         rest = [picture for picture in self.pictures if picture.hash not in drawn]
         return self._with(rest), self._with(fold)
@@ -167,6 +167,20 @@ def _read(path: Path, size: int, crop: DrawingCrop) -> tuple[StylePicture, tuple
     pixels.setflags(write=False)
     picture = StylePicture(path, content_hash(opened.image), opened.image.size, pixels, pixels)
     return picture, opened.notices
+
+
+def _fold_of(pictures: Sequence[StylePicture], count: int, seed: int) -> set[str]:
+    """Hashes of the drawings of whole families, `count` or the nearest to it that leaves some to train on."""
+    from fewshot.data.families import families
+
+    drawn: set[str] = set()
+    groups = families(pictures, seed)
+    if len(groups) == 1:
+        groups = [[picture] for picture in groups[0]]
+    for family in groups:
+        if len(drawn) < count and len(drawn) + len(family) < len(pictures):
+            drawn.update(picture.hash for picture in family)
+    return drawn
 
 
 def _framed(pictures: Sequence[StylePicture], size: int) -> tuple[StylePicture, ...]:

@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Protocol
 from filelock import FileLock, Timeout
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from sqlalchemy.exc import SQLAlchemyError
 
+from fewshot.database_url import shown_url
 from fewshot.errors import ConflictError, IntegrityError, NotFoundError, UsageError
 from fewshot.files import atomic_write_bytes, clear_write_errors
 
@@ -30,7 +32,6 @@ STUDY, WINNER = -1, -2
 _RETRY = 0.05
 _WAIT = 10
 """Seconds that a database may take to answer."""
-_PASSWORD = re.compile(r"(?<=:)[^:@/]*(?=@)")
 
 
 class Store(Protocol):
@@ -89,7 +90,8 @@ class JournalStore:
                 self.storage: BaseStorage = JournalStorage(backend)
         except (ValueError, KeyError, AssertionError) as error:
             raise IntegrityError(
-                f"{self.where} cannot be read: {error}", f"move it away to start the study {study!r} anew"
+                f"{self.where} cannot be read: {error}",
+                f"move {folder} away to start the study {study!r} anew",
             ) from None
 
     def claim(self, number: int) -> bool:
@@ -156,7 +158,7 @@ class PostgresStore:
     def __init__(self, url: str, study: str) -> None:
         if not re.match(r"postgres(ql)?(\+psycopg)?://", url):
             raise UsageError(
-                f"--db {_PASSWORD.sub('***', url)}: expected a PostgreSQL URL",
+                f"--db {shown_url(url)}: expected a PostgreSQL URL",
                 "write it as --db postgresql://user:password@host/database; without --db a file is used",
             )
         try:
@@ -165,7 +167,7 @@ class PostgresStore:
             hint = "install it: pip install 'fewshot-style[postgres]'"
             raise UsageError("--db needs the package psycopg, which is not installed", hint) from None
         plain = "postgresql" + url[url.index("://") :]
-        self.where = _PASSWORD.sub("***", plain)
+        self.where = shown_url(plain)
         self._study = study
         self._key = zlib.crc32(study.encode()) - 2**31
         try:
@@ -178,7 +180,7 @@ class PostgresStore:
                     plain.replace("postgresql", "postgresql+psycopg", 1),
                     engine_kwargs={"pool_pre_ping": True, "connect_args": {"connect_timeout": _WAIT}},
                 )
-        except psycopg.Error as error:
+        except (psycopg.Error, SQLAlchemyError) as error:
             reason = str(error).strip().split("\n")[0]
             raise NotFoundError(
                 f"no database at {self.where}: {reason}", "check host, port, user and name in --db"

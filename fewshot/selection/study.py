@@ -8,11 +8,13 @@ process that is killed loses its locks, and the next one goes on from the state 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import optuna
+from optuna.exceptions import ExperimentalWarning
 from optuna.trial import TrialState
 
 from fewshot.errors import ConflictError
@@ -120,9 +122,10 @@ class Study:
         """Keep how long a training took that stopped between two rungs."""
         self._set(number, f"{PARTIAL}{fold}", seconds)
 
-    def report(self, one: Tried, step: int, value: float) -> None:
-        """Keep the objective of a trial at its next rung, reached at that training step."""
-        self.store.storage.set_trial_intermediate_value(self._id(one.number), step, value)
+    def report(self, one: Tried, value: float) -> None:
+        """Keep the objective of a trial at its next rung."""
+        # By rungs, as trials are compared: the steps of one rung differ from recipe to recipe.
+        self.store.storage.set_trial_intermediate_value(self._id(one.number), one.rung + 1, value)
         self._set(one.number, VALUES, [*one.values, value])
 
     def fail(self, number: int, problem: str) -> None:
@@ -162,9 +165,15 @@ class Study:
             return True
         count = min(REDUCTION**2, self.limits.trials - len(tried))
         # Processes would repeat each other's draws if all started from one seed.
-        self._study.sampler = optuna.samplers.TPESampler(
-            seed=self.limits.seed + len(tried), multivariate=True, n_startup_trials=len(first)
-        )
+        # In groups, since the first trials have no knobs: else they would be passed over for the others.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            self._study.sampler = optuna.samplers.TPESampler(
+                seed=self.limits.seed + len(tried),
+                multivariate=True,
+                group=True,
+                n_startup_trials=len(first),
+            )
         for _ in range(count):
             trial = self._study.ask(distributions)
             trial.set_user_attr(BRACKET, 1 + max(one.bracket for one in tried))

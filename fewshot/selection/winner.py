@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from fewshot.adapters.files import read_files
 from fewshot.consent import UNKNOWN, Consent
 from fewshot.errors import ConflictError
 from fewshot.home import run_folder
@@ -48,9 +49,9 @@ def check_name_is_free(style: Style, study: Study) -> None:
     Raises:
         ConflictError: a style of that name exists, and this study did not make it.
     """
-    ours = (study.note(_NOTE) or {}).get("name") == style.name
     run = run_folder(style.name)
-    if not (ours or style.overwrite) and ((run / "adapter").exists() or is_unfinished(run)):
+    taken = (run / "adapter").exists() or is_unfinished(run)
+    if taken and not (style.overwrite or _is_ours(style.name, study)):
         raise ConflictError(
             f"there is a style or an unfinished run {style.name!r} already, in {run}",
             "choose another --name, add --overwrite, or compare only, with --no-retrain",
@@ -72,11 +73,11 @@ def train_winner(style: Style, recipe: Recipe, study: Study) -> Path | None:
     try:
         run = run_folder(style.name)
         made = {"name": style.name, "recipe": recipe_hash(recipe)}
-        again = study.note(_NOTE) == made
+        ours = _is_ours(style.name, study)
+        again = ours and study.note(_NOTE) == made
         if again and (run / "adapter").exists():
             notice(f"{style.name} was trained with the winner already")
             return run / "adapter"
-        replace = style.overwrite or (study.note(_NOTE) or {}).get("name") == style.name
         study.note(_NOTE, made)
         notice(f"training {style.name} on all drawings with {recipe.name}")
         outcome = adapt_style(
@@ -86,7 +87,7 @@ def train_winner(style: Style, recipe: Recipe, study: Study) -> Path | None:
             recipe=recipe,
             photos=style.photos,
             resume=again and is_unfinished(run),
-            overwrite=replace,
+            overwrite=style.overwrite or ours,
             licence=style.licence,
             consent=style.consent,
             track=style.track,
@@ -95,3 +96,16 @@ def train_winner(style: Style, recipe: Recipe, study: Study) -> Path | None:
         return outcome.adapter
     finally:
         study.store.release(WINNER)
+
+
+def _is_ours(name: str, study: Study) -> bool:
+    """Whether an earlier call of this study made what stands under that name, or had begun to."""
+    noted = study.note(_NOTE) or {}
+    if noted.get("name") != name:
+        return False
+    run = run_folder(name)
+    if not (run / "adapter").exists():
+        return True
+    record = read_files(run / "adapter").record
+    made_from = (record.get("recipe") or {}).get("hash"), sorted(record.get("references") or [])
+    return made_from == (noted["recipe"], study.settings["drawings"])

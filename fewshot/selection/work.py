@@ -76,7 +76,7 @@ class Work:
         found = summarise(scores)
         required = self.study.limits.content_share * found.content_base
         value = objective(found.left.value, found.style.value, found.content.value, required)
-        self.study.report(one, steps[rung], value)
+        self.study.report(one, value)
         step = max(score.step for score in scores)
         notice(
             f"{one.label} at step {step}: {found.left.value:.0%} of the base's distance left, "

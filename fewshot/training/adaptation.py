@@ -187,11 +187,14 @@ class Adaptation:
         self.accelerator.wait_for_everyone()
 
     def _settings(self) -> dict[str, Any]:
+        """What the run is made from, the same under other file names and on any number of threads."""
+        # Those that netG_B made follow from base and drawings, to the last bit that depends on the machine.
+        photos = self.sources.photos[self.sources.made :]
         return {
             "recipe": recipe_hash(self.recipe),
             "base": self.base.sha256,
-            "drawings": list(self.drawings.hashes),
-            "photos": hashlib.sha256(self.sources.photos.numpy().tobytes()).hexdigest(),
+            "drawings": sorted(self.drawings.hashes),
+            "photos": hashlib.sha256(photos.numpy().tobytes()).hexdigest(),
         }
 
     def _clear(self) -> None:

@@ -16,7 +16,7 @@ from fewshot.benchmark.candidates import Candidate, parse_candidates
 from fewshot.benchmark.row import Spec, measure, style_judge
 from fewshot.benchmark.run import ROWS, read_rows
 from fewshot.benchmark.table import BEGIN, END, SHORT_BEGIN, SHORT_END, markdown, write_into
-from fewshot.benchmark.truth import truth
+from fewshot.benchmark.truth import _drawings_of, truth
 from fewshot.errors import BadInputError, NotFoundError, UsageError
 from fewshot.evaluation.sources import Gathered, gather
 from fewshot.samples import sample_folder, sample_hands
@@ -79,6 +79,14 @@ def test_rows_are_measured_kept_and_not_measured_again(artists: Path, cli: Cli, 
     assert again.returncode == 0
     assert f"photo on {one}" not in again.stderr
     assert json.loads(again.stdout) == json.loads(first.stdout)
+
+    (photos / sorted(path.name for path in photos.iterdir())[0]).unlink()
+    call[call.index("--recipe") : call.index("--recipe") + 2] = ["--artist", one]
+    del call[call.index("--learn-on") :]
+    other = cli(*call, FEWSHOT_HOME=str(tmp_path / "home"))
+    assert other.returncode == 0, other.stderr
+    (row,) = json.loads(other.stdout)
+    assert row["n"]["results"] == 5
 
 
 def test_photos_that_were_learned_on_are_not_redrawn(artists: Path, tmp_path: Path) -> None:
@@ -145,6 +153,9 @@ def test_candidates_are_read_with_their_overrides_and_refused_with_a_suggestion(
     assert (recipe.label, rival.label) == ("quick steps=150", "reinhard")
     assert recipe.recipe().steps == 150
     assert recipe.identity != Candidate("recipe", "quick").identity
+    assert len(parse_candidates(["quick", "quick"], ["photo", "photo"], 3.0)) == 2
+    with pytest.raises(UsageError, match="without a name"):
+        parse_candidates([" "], [], 3.0)
     with pytest.raises(RecipeError, match="stepz"):
         parse_candidates(["quick stepz=150"], [], 3.0)
     with pytest.raises(UsageError, match="reinhardt") as caught:
@@ -166,8 +177,22 @@ def test_the_true_drawing_is_nearest_to_itself() -> None:
     assert found["edges"]["style"][0] == pytest.approx(1, abs=1e-5)
     assert found["perceptual"]["gain"][2] < 0 < found["ssim"]["gain"][1]
     renamed = Gathered("photos", tuple(f"{i + 900}" for i in range(6)), photos.pixels)
-    with pytest.raises(BadInputError, match="900"):
+    with pytest.raises(BadInputError, match="900 has 0 drawings"):
         truth(renamed, drawings, photos.pixels, drawings.pixels)
+
+
+def test_true_drawings_are_found_by_name_or_by_the_number_at_its_end() -> None:
+    pixels = gather(sample_folder("ink"), 64).pixels[:3]
+
+    def named(*names: str) -> Gathered:
+        return Gathered("folder", names, pixels)
+
+    assert _drawings_of(named("b.png", "a.png", "c.png"), named("a.webp", "b.webp", "c.webp")) == [1, 0, 2]
+    # All digits together would take 2 of 2017 for another drawing than 2 of 2018.
+    numbered = named("ann-2018-1.png", "ann-2018-2.png", "ann-2018-12.png")
+    assert _drawings_of(numbered, named("s_012.webp", "s_002.webp", "s_001.webp")) == [2, 1, 0]
+    with pytest.raises(BadInputError, match=r"ann-2018-1\.png has 2 drawings"):
+        _drawings_of(numbered, named("s_001.webp", "t_1.webp", "s_002.webp"))
 
 
 def test_the_summary_names_the_worst_artist(tmp_path: Path) -> None:
@@ -192,6 +217,10 @@ def test_the_summary_names_the_worst_artist(tmp_path: Path) -> None:
     found = [float(x) for x in summary.split("|")[3:14]]
     assert found == [0.7, 0.5, 0.7, 0.5, 0.2, 0.44, 0.6, 0.4, 0.3, 0.44, 2]
     assert "∞" in markdown([row("a", 0.9, None)])
+    # Of one photo there is no KID, and so no ratio.
+    alone = row("a", 0.9, None) | {"kid_ratio": [None, None, None]}
+    alone["whole"] = alone["whole"] | {"kid_ratio": None}
+    assert "| quick | 1 | 0.90 | 0.90 | 0.90 | 0.90 |  |  | 0.80 | 0.80 |  |  | 1 |" in markdown([alone])
     with pytest.raises(BadInputError, match="measured: begin"):
         write_into(tmp_path / "none.md", [])
 

@@ -11,6 +11,8 @@ from fewshot.adapters.adapter import read_adapter
 from fewshot.errors import BadInputError, ConflictError, UsageError
 from fewshot.home import home
 from fewshot.selection import Selection, select_recipe
+from fewshot.training.adapt import adapt_style
+from recipes import apply_overrides, load_recipe
 
 SHORT = "steps=4 eval_every=2 batch=2 warmup_steps=1 by_parts=false crop=center patience=0".split()
 
@@ -46,14 +48,14 @@ def test_a_study_prunes_recommends_trains_the_winner_and_is_not_done_twice(
         "retrain": True,
         "rungs": 2,
         "knobs": ["lr=3e-4..3e-2"],
-        "trials": 3,
+        "trials": 4,
     }
     found = study(drawings(6), **options)
     states = {one.number: one.state for one in found.tried}
-    # The recipe as it is written is a bracket of its own; of the two sampled ones, one goes on.
-    assert sorted(states.values()) == ["complete", "complete", "pruned"]
+    # The recipe as it is written is a bracket of its own; of the three sampled ones, two go on.
+    assert sorted(states.values()) == ["complete"] * 3 + ["pruned"]
     assert states[0] == states[found.choice.number] == "complete"
-    assert len({one.params.get("lr") for one in found.tried}) == 3
+    assert len({one.params.get("lr") for one in found.tried}) == 4
     assert found.adapter is not None
     adapter = read_adapter(found.adapter)
     assert len(adapter.record["references"]) == 6
@@ -64,6 +66,13 @@ def test_a_study_prunes_recommends_trains_the_winner_and_is_not_done_twice(
     again = study(drawings(6), **options)
     assert (again.choice, again.adapter) == (found.choice, found.adapter)
     assert evidence(again) == before
+    # A style that was put there by hand since is not this study's to replace.
+    by_hand = apply_overrides(load_recipe("quick"), [*SHORT, "seed=5"])
+    adapt_style(drawings(6), name="mine", base="scan_tiny", recipe=by_hand, overwrite=True)
+    with pytest.raises(ConflictError, match="'mine' already"):
+        study(drawings(6), **options)
+    assert study(drawings(6), **options, overwrite=True).adapter == found.adapter
+    assert read_adapter(found.adapter).record["recipe"]["hash"] == adapter.record["recipe"]["hash"]
 
 
 def test_exhaustive_scores_every_recipe_on_every_fold_with_its_interval(

@@ -112,6 +112,7 @@ def test_a_database_that_is_none_is_refused_without_its_password() -> None:
     with pytest.raises(UsageError, match="PostgreSQL URL") as caught:
         PostgresStore("mysql://me:secret@host/db", "s")
     assert "secret" not in str(caught.value)
-    with pytest.raises(NotFoundError, match="no database") as gone:
-        PostgresStore("postgresql://me:secret@127.0.0.1:9/db", "s")
-    assert "secret" not in str(gone.value)
+    for url in ("postgresql://me:secret@127.0.0.1:9/db", "postgresql://me@127.0.0.1:9/db?password=secret"):
+        with pytest.raises(NotFoundError, match="no database") as gone:
+            PostgresStore(url, "s")
+        assert "secret" not in str(gone.value)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,13 @@ def job(tmp_path: Path, *overrides: str, count: int = 6) -> Adaptation:
     style_set = StyleSet.from_folder(drawings(tmp_path, count), size=32, crop="face")
     base, run = create_model("scan_tiny"), tmp_path / "run"
     return Adaptation(style_set, base, recipe(*overrides), None, run, Accelerator(cpu=True))
+
+
+@pytest.fixture
+def threads() -> Iterator[Callable[[int], None]]:
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
 
 
 def test_the_run_folder_holds_adapter_previews_log_and_recipe(tmp_path: Path) -> None:
@@ -198,6 +206,24 @@ def test_resume_refuses_another_recipe(tmp_path: Path) -> None:
     other = job(tmp_path, "lambda_style=3")
     with pytest.raises(ConflictError, match=r"begun with lambda_style=2\.0 \(now 3\.0\)"):
         other.train_style(resume=True)
+
+
+def test_a_run_goes_on_under_other_names_of_the_drawings_and_on_another_number_of_threads(
+    tmp_path: Path, threads: Callable[[int], None]
+) -> None:
+    threads(1)
+    first = job(tmp_path)
+    first.train_style(max_minutes=1e-9)
+    for number, path in enumerate(sorted(drawings(tmp_path, 6).iterdir(), reverse=True)):
+        path.rename(path.with_stem(f"{number} renamed"))
+    threads(2)
+    style_set = StyleSet.from_folder(tmp_path / "ink 6", size=32, crop="face")
+    assert style_set.hashes != first.drawings.hashes
+    second = Adaptation(
+        style_set, create_model("scan_tiny"), recipe(), None, first.run, Accelerator(cpu=True)
+    )
+    second.train_style(resume=True)
+    assert second.at.step == 4
 
 
 def test_a_damaged_state_is_named(tmp_path: Path) -> None:
