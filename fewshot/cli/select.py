@@ -43,9 +43,7 @@ def select(
     folds: Annotated[int, typer.Option(min=2, help="Parts of the drawings to score on in turn.")] = 3,
     rungs: Annotated[
         int,
-        typer.Option(
-            min=1, max=6, help="How often trials are compared; a third go on each time, two at least."
-        ),
+        typer.Option(min=1, max=6, help="How often trials are compared; a third goes on each time."),
     ] = 3,
     exhaustive: Annotated[
         bool, typer.Option("--exhaustive", help="Train every recipe on every fold to the end.")

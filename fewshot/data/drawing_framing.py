@@ -44,6 +44,9 @@ _MISSED = 0.12
 """How far from `EYES_AT` the eyes may be found in a window that was cut about them, in its sides."""
 _WILD = 2.0
 """How many times as large skin may ask for a face than the mouth does, or the other way round."""
+_DIFFUSE = 0.65
+"""Nats: the parser knows faces by their place too, and half believes in one in noise (0.71 and more; in
+whole drawings 0.57 at most)."""
 _QUORUM = 0.25
 """Share of faces that is to be found before the rest is cut like them, where they agree."""
 _ALIKE = 0.045
@@ -151,6 +154,8 @@ def _better(window: FaceWindow, parts: Tensor, largest: float) -> FaceWindow | N
         parts: probabilities of the parts `(P, CELLS, CELLS)` in it.
         largest: enlargement at most.
     """
+    if window == WHOLE_PICTURE and _entropy(parts) > _DIFFUSE:
+        return None
     eyes, mouth = _centre(parts[PARTS.index("eyes")]), _centre(parts[PARTS.index("mouth")])
     if eyes is None or (window != WHOLE_PICTURE and math.dist(eyes, EYES_AT) > _MISSED):
         return None
@@ -166,6 +171,11 @@ def _better(window: FaceWindow, parts: Tensor, largest: float) -> FaceWindow | N
     if side > 1 / WHOLE:
         return WHOLE_PICTURE
     return window_about(window.left + window.side * eyes[0], window.top + window.side * eyes[1], side)
+
+
+def _entropy(parts: Tensor) -> float:
+    """Mean entropy of which part a place is of, in nats."""
+    return float(torch.special.entr(parts).sum(0).mean())
 
 
 def _centre(part: Tensor) -> tuple[float, float] | None:

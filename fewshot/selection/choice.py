@@ -122,17 +122,16 @@ def recommend(
     taken = min(cheaper, key=lambda c: (c.seconds, c.objective, c.number)) if cheaper else best
     trained = "trained to the end" if last in (None, taken.rung) else "that came furthest, none to the end,"
     reason = _reason(taken, best, ties, sound, trained)
+    if len(furthest) == 1 < len(candidates):
+        # Pruned by the objective, in which content counts; nothing is left here to be tied with.
+        reason = f"{taken.label}: ahead at every comparison of {_count(candidates)}; {_scores(taken)}"
     return Choice(taken.number, best.number, tuple(sorted(c.number for c in ties)), front, reason)
 
 
 def _reason(
     taken: Candidate, best: Candidate, ties: list[Candidate], sound: list[Candidate], trained: str
 ) -> str:
-    scores = (
-        f"{taken.left:.0%} of the base's distance to the drawings is left, the artist's is the nearest hand "
-        f"for {taken.style:.0%} of the results, and {taken.content:.0%} of them are found to be their own "
-        "photo's"
-    )
+    scores = _scores(taken)
     if len(sound) == 1:
         return f"{taken.label}: the only recipe {trained} that keeps the photos' content; {scores}"
     if taken is not best:
@@ -145,6 +144,14 @@ def _reason(
     if ties:
         among += f"; {', '.join(c.label for c in ties)} within its interval, but not cheaper"
     return f"{taken.label}: the best score {among}; {scores}"
+
+
+def _scores(taken: Candidate) -> str:
+    return (
+        f"{taken.left:.0%} of the base's distance to the drawings is left, the artist's is the nearest hand "
+        f"for {taken.style:.0%} of the results, and {taken.content:.0%} of them are found to be their own "
+        "photo's"
+    )
 
 
 def _count(candidates: Sequence[Candidate]) -> str:

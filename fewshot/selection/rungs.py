@@ -1,11 +1,9 @@
 """Successive halving: who trains on and who is pruned, as pure functions of the scores so far.
 
 All trials of a bracket train to the first rung; the best third goes on to the next, and so on to the end
-(Jamieson and Talwalkar, arXiv 1502.07943), but two at least: of a single one at the end neither what it
-costs nor what it keeps of the photos could be weighed against another. Optuna's own
-`SuccessiveHalvingPruner` decides about each trial when it arrives, against those that came before, so the
-first of a study always trains to the end, which is much of a budget for ten trials. States are kept here, so
-a rung waits until all its trials are scored.
+(Jamieson and Talwalkar, arXiv 1502.07943). Optuna's own `SuccessiveHalvingPruner` decides about each trial
+when it arrives, against those that came before, so the first of a study always trains to the end, which is
+much of a budget for ten trials. States are kept here, so a rung waits until all its trials are scored.
 """
 
 from __future__ import annotations
@@ -57,8 +55,8 @@ def rung_steps(recipe: Recipe, rungs: int) -> tuple[int, ...]:
 
 
 def survivors(count: int) -> int:
-    """How many of `count` trials go on: a third, at least two where there are so many."""
-    return max(min(count, 2), math.floor(count / REDUCTION + 0.5))
+    """How many of `count` trials go on: a third, at least one."""
+    return max(1, math.floor(count / REDUCTION + 0.5))
 
 
 def decide(standings: Sequence[Standing], rungs: int) -> Decision:

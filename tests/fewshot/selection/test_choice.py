@@ -101,6 +101,9 @@ def test_the_reason_gives_the_numbers() -> None:
     assert (choice.number, choice.pareto) == (0, (2,))
     for words in ("bold", "40%", "75%", "90%", "the only recipe trained to the end"):
         assert words in choice.reason
+    # One that came furthest alone was ahead of the others, and is not called the only one that keeps content.
+    ahead = recommend([good, early, replace(early, number=3)])
+    assert ahead.reason.startswith("bold: ahead at every comparison of 3 recipes; 40%")
     # Where the time was up before, it says so.
     assert "the only recipe that came furthest, none to the end," in recommend([good], last=3).reason
 

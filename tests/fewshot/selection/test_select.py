@@ -48,14 +48,14 @@ def test_a_study_prunes_recommends_trains_the_winner_and_is_not_done_twice(
         "retrain": True,
         "rungs": 2,
         "knobs": ["lr=3e-4..3e-2"],
-        "trials": 4,
+        "trials": 3,
     }
     found = study(drawings(6), **options)
     states = {one.number: one.state for one in found.tried}
-    # The recipe as it is written is a bracket of its own; of the three sampled ones, two go on.
-    assert sorted(states.values()) == ["complete"] * 3 + ["pruned"]
+    # The recipe as it is written is a bracket of its own; of the two sampled ones, one goes on.
+    assert sorted(states.values()) == ["complete", "complete", "pruned"]
     assert states[0] == states[found.choice.number] == "complete"
-    assert len({one.params.get("lr") for one in found.tried}) == 4
+    assert len({one.params.get("lr") for one in found.tried}) == 3
     assert found.adapter is not None
     adapter = read_adapter(found.adapter)
     assert len(adapter.record["references"]) == 6
