@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from base_models.registry import create_model
 from eval.features import UNSEEN
 from eval.structure import STRUCTURE
 from eval.style_unseen import unseen_artists
 from fewshot.benchmark.candidates import Candidate, draw
+from fewshot.data.duplicates import find_twins, fingerprint
 from fewshot.data.style_set import DrawingCrop
 from fewshot.errors import UsageError
 from fewshot.evaluation.comparison import JUDGES, Comparison, compare
@@ -30,6 +32,7 @@ from fewshot.evaluation.sources import Gathered, gather, gather_drawings
 from fewshot.files import atomic_write_bytes, atomic_write_text
 from fewshot.home import home
 from fewshot.inference.torch_engine import TorchEngine
+from fewshot.output import warn
 from fewshot.sheets import contact_sheet, png_bytes
 
 _COLUMNS = 16
@@ -90,6 +93,7 @@ def measure(spec: Spec) -> dict[str, Any]:
     faces, wholes = _drawings(spec, size, "face"), _drawings(spec, size, "center")
     drawings = faces[spec.artist]
     training = gather_drawings(Path(spec.train), size)
+    repeated = _repeated(gather_drawings(Path(spec.train), size, "center"), wholes[spec.artist])
     drawn = draw(spec.candidate, Path(spec.train), photos.pixels, base, spec.base, spec.style)
     (before,) = redraw(photos.pixels, TorchEngine(base))
     judge = style_judge(spec.artist)
@@ -116,6 +120,7 @@ def measure(spec: Spec) -> dict[str, Any]:
         "identity": spec.candidate.identity,
         "base": {"name": base.name, "sha256": base.sha256},
         "trained_on": len(training),
+        "repeated": repeated,
         "photos_learned_on": learned_on,
         **{k: round(v, 4) if isinstance(v, float) else v for k, v in drawn.cost.items()},
         "peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9, 2),
@@ -140,6 +145,20 @@ def _learned_on(spec: Spec, photos: Gathered) -> int:
             f"{len(both)} of the photos to redraw are among those to learn on", "give others for one of both"
         )
     return len(given)
+
+
+def _repeated(training: Gathered, held_out: Gathered) -> int:
+    """How many held-out drawings are near copies of drawings to learn from; told, since they flatter."""
+    prints = [
+        fingerprint(Image.fromarray(picture.transpose(1, 2, 0)), content)
+        for side in (training, held_out)
+        for picture, content in zip(side.pixels, side.hashes, strict=True)
+    ]
+    twins = {twin.index for twin in find_twins(prints) if twin.of < len(training) <= twin.index}
+    if twins:
+        names = ", ".join(held_out.names[index - len(training)] for index in sorted(twins))
+        warn(f"{held_out.source}: {len(twins)} of {len(held_out)} repeat drawings to learn from: {names}")
+    return len(twins)
 
 
 def _drawings(spec: Spec, size: int, crop: DrawingCrop) -> dict[str, Gathered]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -50,7 +49,7 @@ def truth(photos: Gathered, drawings: Gathered, before: np.ndarray, after: np.nd
 
 def _drawings_of(photos: Gathered, drawings: Gathered) -> list[int]:
     """Row of the drawing of each photo."""
-    for key in (_stem, _number):
+    for key in (str, _number):
         mine, theirs = [key(name) for name in photos.names], [key(name) for name in drawings.names]
         if set(mine) <= set(theirs):
             break
@@ -67,13 +66,9 @@ def _drawings_of(photos: Gathered, drawings: Gathered) -> list[int]:
     return [rows[name] for name in photos.names]
 
 
-def _stem(name: str) -> str:
-    return PurePath(name).stem
-
-
 def _number(name: str) -> str:
-    """What a name ends with, such as `12` of `photo-012.png`; empty where that is no number."""
-    ending = re.search(r"\d+$", _stem(name))
+    """What a name ends with, such as `12` of `photo-012`; empty where that is no number."""
+    ending = re.search(r"\d+$", name)
     return str(int(ending[0])) if ending else ""
 
 

@@ -13,7 +13,7 @@ import pytest
 from eval.errors import EvalError
 from fewshot.benchmark.artists import find_artists
 from fewshot.benchmark.candidates import Candidate, parse_candidates
-from fewshot.benchmark.row import Spec, measure, style_judge
+from fewshot.benchmark.row import Spec, _repeated, measure, style_judge
 from fewshot.benchmark.run import ROWS, read_rows
 from fewshot.benchmark.table import BEGIN, END, SHORT_BEGIN, SHORT_END, markdown, write_into
 from fewshot.benchmark.truth import _drawings_of, truth
@@ -187,12 +187,12 @@ def test_true_drawings_are_found_by_name_or_by_the_number_at_its_end() -> None:
     def named(*names: str) -> Gathered:
         return Gathered("folder", names, pixels)
 
-    assert _drawings_of(named("b.png", "a.png", "c.png"), named("a.webp", "b.webp", "c.webp")) == [1, 0, 2]
+    assert _drawings_of(named("b", "a", "c"), named("a", "b", "c")) == [1, 0, 2]
     # All digits together would take 2 of 2017 for another drawing than 2 of 2018.
-    numbered = named("ann-2018-1.png", "ann-2018-2.png", "ann-2018-12.png")
-    assert _drawings_of(numbered, named("s_012.webp", "s_002.webp", "s_001.webp")) == [2, 1, 0]
-    with pytest.raises(BadInputError, match=r"ann-2018-1\.png has 2 drawings"):
-        _drawings_of(numbered, named("s_001.webp", "t_1.webp", "s_002.webp"))
+    numbered = named("ann-2018-1", "ann-2018-2", "ann-2018-12")
+    assert _drawings_of(numbered, named("s_012", "s_002", "s_001")) == [2, 1, 0]
+    with pytest.raises(BadInputError, match="ann-2018-1 has 2 drawings"):
+        _drawings_of(numbered, named("s_001", "t_1", "s_002"))
 
 
 def test_the_summary_names_the_worst_artist(tmp_path: Path) -> None:
@@ -235,3 +235,14 @@ def test_features_that_are_not_numbers_end_the_row_and_not_the_table() -> None:
     except EvalError:
         pytest.fail("a flat picture has a distance")
     assert found["edges"]["gain"] == [0, 0, 0]
+
+
+def test_held_out_drawings_that_repeat_what_is_learned_from_are_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    drawings = gather(sample_folder("ink"), 64)
+    training, held_out = drawings.rows(range(6)), drawings.rows([7, 2, 8])
+    darker = Gathered("heldout", ("a", "b", "c"), (held_out.pixels * 0.97).astype(np.uint8))
+    assert _repeated(training, darker) == 1
+    assert "1 of 3 repeat drawings to learn from: b" in capsys.readouterr().err
+    assert _repeated(training, darker.rows([0, 2])) == 0
