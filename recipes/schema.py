@@ -77,7 +77,6 @@ class Recipe(BaseModel):
         le=10_000,
         description="Steps over which lr rises, while the new discriminator knows nothing.",
     )
-
     cooldown: float = Field(
         0.0,
         ge=0,
@@ -126,6 +125,9 @@ class Recipe(BaseModel):
         description="Weight of how even the colour of each part is: differences between random places of one "
         "part, and in hue from what is around a place, as in the drawing: flat paint without seams. Then "
         "content and tone count a tenth around the face. Needs swd_target=matched and by_parts.",
+    )
+    lambda_flat: Weight = Field(
+        0.0, description="Weight of colours that no place of that part has; needs what lambda_even needs."
     )
     lambda_content: Weight = Field(
         2.0, description="Weight of the feature cosine to `content_from`: the same person."

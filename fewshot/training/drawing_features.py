@@ -13,7 +13,7 @@ from eval.face_parsing import PARTS
 from eval.perceptual import style_statistics
 from fewshot.data.draws import Rng, randint, shared
 from fewshot.training.drawing_parser import DrawingParser
-from fewshot.training.flat_colours import flat_colours_loss
+from fewshot.training.flat_colours import COLOURS, flat_colours_loss, palettes
 from fewshot.training.global_batch import ALONE, Join
 from fewshot.training.mistaken_parts import without_mistaken
 from fewshot.training.part_table import PartTable
@@ -133,21 +133,30 @@ class DrawingFeatures:
 
     def evenness(
         self, results: Tensor, rng: Rng, targets: Tensor, parts: Tensor, join: Join = ALONE
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor]:
         """`base_models.losses.evenness_loss` by parts, of two differences of pixels; arguments as of `swd`.
 
         Returns:
             The loss of the mean colours of patches at random places, and that of how a pixel differs in hue
-            from the patch around it: a seam of cyan beside a black line has little weight in a patch, and
-            little in its mean. Last, `flat_colours_loss` of the same patches.
+            from the patch around it. A seam of cyan beside a black line has little weight in a patch, and
+            little in its mean.
         """
         (ours,) = sample_rows(results, [], ROWS, rng, parts)
         assert ours.parts is not None
         theirs = self._like(0, ours, rng, targets)
         groups, generator = ours.parts.to(theirs.device), shared(rng)
         patches = [rows.unflatten(2, (PATCH**2, 3)) for rows in (ours.rows, theirs)]
-        places, hues = (of(patches, groups, generator, join) for of in (_of_places, _of_hues))
-        return places, hues, flat_colours_loss(patches[0], patches[1], groups)
+        return _of_places(patches, groups, generator, join), _of_hues(patches, groups, generator, join)
+
+    def flat_colours(self, results: Tensor, rng: Rng, targets: Tensor, parts: Tensor) -> Tensor:
+        """`flat_colours_loss` of pixels at random places; arguments as of `swd`."""
+        (ours,) = sample_rows(results, [], ROWS, rng, parts)
+        assert ours.parts is not None
+        wanted = torch.arange(len(PARTS)).repeat_interleave(COLOURS).expand(len(results), -1)
+        theirs = self._like(0, Sampled(ours.rows[:, :1], wanted), rng, targets)
+        colours = palettes(theirs.unflatten(2, (PATCH**2, 3)).unflatten(1, (len(PARTS), COLOURS)))
+        pixels = ours.rows.unflatten(2, (PATCH**2, 3))[:, :, PATCH**2 // 2]
+        return flat_colours_loss(pixels, ours.parts.to(pixels.device), colours)
 
     def _like(self, layer: int, ours: Sampled, rng: Rng, targets: Tensor | None) -> Tensor:
         """As many stored rows of the drawings, `(B, count, C)`; of the same parts where they are known."""

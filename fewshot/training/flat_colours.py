@@ -12,48 +12,45 @@ from torch import Tensor
 
 from eval.face_parsing import PARTS
 
+COLOURS = 64
+"""Colours of each part that pixels may have, in a step."""
 FLAT_PARTS = ("ground", "hair")
-"""Parts that are paint alone: what lies on an edge there is not of their colour."""
-INKED_PARTS = ("skin",)
-"""Parts to which lines belong as much as paint. Of eyes and mouths there is too little in a sample."""
-_LEAST = 8
-"""Patches of a part: of fewer no colour is known to be its paint."""
+"""Parts that are paint alone: what lies on an edge there is not of their colour. To others belong lines."""
 _SOFT = 1e-4
 """Square of the distance from which on the pull is the same, as in the Charbonnier penalty."""
 
 
-def flat_colours_loss(ours: Tensor, theirs: Tensor, groups: Tensor) -> Tensor:
-    """Mean distance from the nearest colour of the same part, over all pixels of all parts.
+def palettes(patches: Tensor) -> Tensor:
+    """The colours of each part.
+
+    Args:
+        patches: of drawings `(B, P, K, N, 3)`: K of N pixels each for each of the P parts.
+
+    Returns:
+        `(B, P, K, 3)`: the middle of each patch; of `FLAT_PARTS` the means of the flatter half, each twice.
+    """
+    colours, means = patches[:, :, :, patches.shape[3] // 2].clone(), patches.mean(3)
+    rough = (patches - means[:, :, :, None]).square().mean((3, 4))
+    half = rough.argsort(2)[:, :, : rough.shape[2] // 2]
+    flat = means.gather(2, half[..., None].expand(-1, -1, -1, 3)).repeat(1, 1, 2, 1)
+    for name in FLAT_PARTS:
+        colours[:, PARTS.index(name)] = flat[:, PARTS.index(name)]
+    return colours
+
+
+def flat_colours_loss(pixels: Tensor, groups: Tensor, colours: Tensor) -> Tensor:
+    """Mean distance from the nearest colour of the same part.
 
     A nearest-neighbour loss as of Li and Wand (arXiv 1601.04589, eq. 2), of single colours: one-sided, so
     that which colours are used, and how often, is left to the other losses.
 
     Args:
-        ours, theirs: patches of results and of drawings `(B, N, P, 3)`, of P pixels each, in [-1, 1].
-        groups: number of the part `(B, N)` of both.
-
-    Returns:
-        a scalar, in units of colour; what is of other parts counts nothing.
+        pixels: of results `(B, N, 3)` in [-1, 1].
+        groups: number of the part of each `(B, N)`.
+        colours: of the drawings' parts `(B, P, K, 3)`, as of `palettes`.
     """
-    pixels, paint = (side[:, :, side.shape[2] // 2] for side in (ours, theirs))
-    flat = theirs.mean(2)
-    rough = (theirs - flat[:, :, None]).square().mean((2, 3))
-    far = pixels.new_zeros(())
-    for picture in range(len(pixels)):
-        for name in (*FLAT_PARTS, *INKED_PARTS):
-            here = groups[picture] == PARTS.index(name)
-            if int(here.sum()) < _LEAST:
-                continue
-            palette = paint[picture, here]
-            if name in FLAT_PARTS:
-                # The flatter half, where a patch is of one colour.
-                palette = flat[picture, here][rough[picture, here] <= rough[picture, here].median()]
-            far = far + _distances(pixels[picture, here], palette).sum()
-    return far / pixels[..., 0].numel()
-
-
-def _distances(pixels: Tensor, palette: Tensor) -> Tensor:
-    """Of each pixel `(N, 3)` to the nearest colour `(M, 3)`."""
     with torch.no_grad():
-        nearest = palette[torch.cdist(pixels, palette).argmin(-1)]
-    return ((pixels - nearest).square().sum(-1) + _SOFT).sqrt()
+        allowed = colours.gather(1, groups[:, :, None, None].expand(-1, -1, *colours.shape[2:]))
+        nearest = (pixels[:, :, None] - allowed).square().sum(3).argmin(2)
+        nearest = allowed.gather(2, nearest[:, :, None, None].expand(-1, -1, 1, 3))[:, :, 0]
+    return ((pixels - nearest).square().sum(2) + _SOFT).sqrt().mean()

@@ -27,8 +27,6 @@ _AROUND = 0.1
 """How much the photo's contours and tone count around the face."""
 SMALLEST = 31
 """Side of the smallest picture that the features can look at, px: a base of 64 px at half its size."""
-FLAT = 3.3
-"""Weight of the nearest colours beside evenness. With a third of it hardly anything changes."""
 GREY = 5.0
 """Weight of colour in a grey recipe's results: high, since the drawings leave no doubt."""
 
@@ -155,9 +153,10 @@ class StyleLosses:
         if r.lambda_swd:
             losses["swd"] = r.lambda_swd * self.target.swd(images, maps, draws, targets, parts, join)
         if r.lambda_even and targets is not None and parts is not None:
-            even, seams, flat = self.target.evenness(images, draws, targets, parts, join)
+            even, seams = self.target.evenness(images, draws, targets, parts, join)
             losses |= {"even": r.lambda_even * even, "seams": r.lambda_even * seams}
-            losses["flat"] = FLAT * r.lambda_even * flat
+        if r.lambda_flat and targets is not None and parts is not None:
+            losses["flat"] = r.lambda_flat * self.target.flat_colours(images, draws, targets, parts)
         return losses
 
     def _kept(

@@ -260,6 +260,22 @@ def test_a_part_of_one_colour_is_even_whatever_colour_it_is() -> None:
     assert uneven(others) < 0.2 * uneven(in_halves(-0.8, 0.8) + shade)
 
 
+def test_a_part_has_the_flat_colours_of_the_drawing_it_is_matched_with() -> None:
+    """Two drawings with dark hair and pale skin, each of its own shade; the result takes one part of each."""
+    drawings = torch.cat([in_halves(-0.8, 0.6), in_halves(-0.5, 0.9)])
+    target = DrawingFeatures(
+        drawings, load_perceptual(), generator(), rows=True, parser=knowing(drawings, Paint())
+    )
+    of_each = torch.zeros(1, len(PARTS), dtype=torch.long)
+    of_each[0, SKIN] = 1
+
+    def far(left: float, right: float) -> float:
+        return float(target.flat_colours(in_halves(left, right), generator(1), of_each, halves(HAIR, SKIN)))
+
+    assert far(-0.8, 0.9) < 0.02
+    assert far(-0.5, 0.6) == pytest.approx(0.3 * 3**0.5, rel=0.1)
+
+
 @pytest.mark.parametrize("low_precision", [False, True])
 def test_a_seam_of_colour_beside_a_line_is_no_part_of_an_ink_drawing(low_precision: bool) -> None:
     def inked(seam: float, every: int = 16) -> torch.Tensor:

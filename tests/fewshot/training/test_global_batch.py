@@ -60,7 +60,7 @@ SETS = {
     "all by parts": ["swd_target=all", "by_parts=true"],
     "all": ["swd_target=all", "by_parts=false"],
     # Its gradient is the sign of small differences, which rounding turns around: few steps.
-    "even": ["swd_target=matched", "by_parts=true", "lambda_even=4"],
+    "even": ["swd_target=matched", "by_parts=true", "lambda_even=4", "lambda_flat=4"],
 }
 """Losses of sets that are sorted over the whole batch, over few steps."""
 
