@@ -35,7 +35,11 @@ def select(
         ),
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(min=0.01, help="Time for all trials; default: until all are decided.")
+        float | None,
+        typer.Option(
+            min=0.01,
+            help="Time for all trials, that of all processes together; default: until all are decided.",
+        ),
     ] = None,
     trials: Annotated[
         int | None, typer.Option(min=1, help="Trials in all; default: every recipe, 9 more with --knob.")

@@ -194,6 +194,8 @@ def _knob(text: str) -> Knob:
     if name in _FIXED:
         raise ValueError(f"{name}: no knob, since it does not change how good a recipe can be")
     kind = Recipe.model_fields[name].annotation
+    if get_origin(kind) is tuple:
+        raise ValueError(f"{name}: no knob, since its value is a list; write a recipe for each, in --recipes")
     if ".." not in values:
         return Knob(name, "choice", choices=tuple(dict.fromkeys(_each(name, values.split(",")))))
     if kind not in (int, float):

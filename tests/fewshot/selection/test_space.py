@@ -38,6 +38,7 @@ def test_knobs_are_ranges_and_choices() -> None:
         ("content_from=pohto", "'photo' or 'base'"),
         ("seed=1..5", "no knob"),
         ("name=a,b", "no knob"),
+        ("own_colours=hair,skin", "a list"),
     ],
 )
 def test_a_bad_knob_is_named_with_what_was_expected(text: str, words: str) -> None:
