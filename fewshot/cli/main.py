@@ -21,6 +21,7 @@ from fewshot.cli.export import export
 from fewshot.cli.failures import VerbGroup
 from fewshot.cli.print import print_
 from fewshot.cli.select import select
+from fewshot.cli.styles import styles
 from fewshot.cli.stylize import stylize
 from fewshot.cli.web import web
 from fewshot.training.launch import is_worker, leave
@@ -58,6 +59,7 @@ app.command("demo", rich_help_panel=STYLES)(demo)
 app.command("adapt", rich_help_panel=STYLES)(adapt)
 app.command("adapt-many", rich_help_panel=STYLES)(adapt_many)
 app.command("select", rich_help_panel=STYLES)(select)
+app.command("styles", rich_help_panel=STYLES)(styles)
 app.command("stylize", rich_help_panel=STYLES)(stylize)
 app.command("export", rich_help_panel=STYLES)(export)
 app.command("print", rich_help_panel=STYLES)(print_)
