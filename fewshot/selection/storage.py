@@ -85,7 +85,9 @@ class JournalStore:
             (folder / "locks").mkdir(parents=True, exist_ok=True)
         try:
             with locked(self, STUDY):
-                _cut_half_line(Path(self.where))
+                # With the journal's own lock, a half line is not one that somebody is writing.
+                with FileLock(folder / "locks" / "journal"):
+                    _cut_half_line(Path(self.where))
                 backend = JournalFileBackend(self.where, _JournalLock(folder / "locks" / "journal"))
                 self.storage: BaseStorage = JournalStorage(backend)
         except (ValueError, KeyError, AssertionError) as error:
