@@ -62,3 +62,13 @@ def test_what_lies_on_an_edge_is_a_colour_of_inked_parts_alone() -> None:
     for part, name in enumerate(PARTS):
         expected = 3**0.5 if name in FLAT_PARTS else NEAR
         assert loss(grey, part, palettes(patches)) == pytest.approx(expected, rel=0.01)
+
+
+def test_hatched_hair_has_the_colours_of_its_strokes() -> None:
+    """All but seven patches lie across a stroke: nothing there is flat, and a stroke's middle is a colour."""
+    patches = painted(PAPER)
+    patches[:, :, 7:, : PIXELS // 2] = 0.2
+    patches[:, :, 7:, PIXELS // 2] = 0
+    assert loss(torch.zeros(1, COUNT, 3), HAIR, palettes(patches)) == pytest.approx(NEAR, abs=1e-4)
+    patches[:, :, 7] = 1
+    assert loss(torch.zeros(1, COUNT, 3), HAIR, palettes(patches)) == pytest.approx(3**0.5, rel=0.01)
