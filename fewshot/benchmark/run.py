@@ -51,7 +51,7 @@ def run(plan: Plan) -> list[dict[str, Any]]:
     """
     jobs = [(a, c) for c in plan.candidates for a in plan.artists if a.name in plan.chosen]
     done = {_key(row): row for row in read_rows(plan.out)}
-    pictures = {artist.name: _pictures(plan, artist) for artist in plan.artists}
+    pictures = _pictures(plan)
     with progress("measuring", len(jobs)) as bar:
         for number, (artist, candidate) in enumerate(jobs):
             if (key := (*_of(artist, candidate), pictures[artist.name])) not in done:
@@ -85,12 +85,16 @@ def _of(artist: Artist, candidate: Candidate) -> tuple[str, ...]:
     return artist.name, candidate.kind, candidate.label, candidate.identity
 
 
-def _pictures(plan: Plan, artist: Artist) -> str:
-    """Of the drawings, the photos and the base that a row is measured with: others give another."""
+def _pictures(plan: Plan) -> dict[str, str]:
+    """By artist, of the drawings, photos and base that a row is measured with: others give another."""
     drawings = [(each.name, stamp(each.heldout)) for each in plan.artists]
-    photos = stamp(artist.photos or plan.photos), None if artist.photos else plan.indices
     base = create_model(plan.base, folders=(home() / "base",)).sha256
-    return hashlib.sha256(repr((stamp(artist.train), drawings, photos, base)).encode()).hexdigest()[:12]
+
+    def of(artist: Artist) -> str:
+        photos = stamp(artist.photos or plan.photos), None if artist.photos else plan.indices
+        return hashlib.sha256(repr((stamp(artist.train), drawings, photos, base)).encode()).hexdigest()[:12]
+
+    return {artist.name: of(artist) for artist in plan.artists if artist.name in plan.chosen}
 
 
 def _measured(plan: Plan, artist: Artist, candidate: Candidate) -> dict[str, Any] | None:

@@ -53,7 +53,7 @@ def _drawings_of(photos: Gathered, drawings: Gathered) -> list[int]:
         mine, theirs = [key(name) for name in photos.names], [key(name) for name in drawings.names]
         if set(mine) <= set(theirs):
             break
-    rows = {}
+    rows = []
     for name, wanted in zip(photos.names, mine, strict=True):
         found = [row for row, given in enumerate(theirs) if wanted and given == wanted]
         if len(found) != 1:
@@ -62,8 +62,8 @@ def _drawings_of(photos: Gathered, drawings: Gathered) -> list[int]:
                 f"{drawings.source}; expected one",
                 "give a photo and its drawing the same name",
             )
-        rows[name] = found[0]
-    return [rows[name] for name in photos.names]
+        rows.append(found[0])
+    return rows
 
 
 def _number(name: str) -> str:

@@ -29,7 +29,7 @@ def styles(
 
 
 def _rows(runs: Path) -> Iterator[dict[str, Any]]:
-    """By name; of what was begun over again both the style that is there and the new run are told as one."""
+    """By name; a style that is being learned anew is told as the one that is there."""
     from fewshot.adapters.files import is_adapter
     from fewshot.training.runs import is_unfinished
 
