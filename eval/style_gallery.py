@@ -25,7 +25,8 @@ class StyleGallery:
     """Style vectors by hand."""
 
     vectors: dict[str, np.ndarray]
-    """Features (N, D) float32 by the hand's name, N drawings each, as the extractor `style` gives them."""
+    """Features (N, V, D) float32 by the hand's name, N drawings each in V framings (`framings.py`), as the
+    extractor `style` gives them."""
     attributions: dict[str, str]
     """Who drew them and under which licence, by the hand's name: to be shown wherever they are named."""
 
@@ -49,7 +50,7 @@ def load_gallery(encoder_sha256: str, path: Path = GALLERY) -> StyleGallery:
             stored = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}  # noqa: SIM118
         made_by, attributions = facts["encoder"], dict(facts["attributions"])
         # They are stored at length one.
-        vectors = {name: rows * rows.shape[1] ** 0.5 for name, rows in stored.items()}
+        vectors = {name: rows * rows.shape[-1] ** 0.5 for name, rows in stored.items()}
     except Exception as error:
         raise WeightsMismatchError(f"{path.name} cannot be read: {error!r}", _HINT) from None
     if made_by != encoder_sha256:

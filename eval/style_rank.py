@@ -39,7 +39,7 @@ class StyleRank:
     average_precision: Estimate
     """mAP@k over single drawings; compares only between galleries of the same sizes."""
     compared: int
-    """Drawings per style that the similarity stands for (the smallest gallery's size)."""
+    """Rows per style that the similarity stands for (the smallest gallery's size)."""
 
     def ranking(self, query: int) -> list[str]:
         """Styles from nearest to farthest for one query."""
@@ -60,20 +60,21 @@ def style_rank(
     """Rank every style of the gallery for every query.
 
     Features are standardised with the gallery (each style has the same say, whatever its size) and made unit
-    vectors. A query's similarity to a style is the mean of its k largest cosines with that style's drawings.
-    The best of 90 drawings beats the best of 10 by luck, so every style is measured as if it had only as many
-    drawings as the smallest one: the expected value over all subsets of that size, in closed form and without
-    drawing any.
+    vectors. A query's similarity to a style is the mean of its k largest cosines with that style's drawings,
+    each in all its framings. The best of 90 drawings beats the best of 10 by luck, so every style is measured
+    as if it had only as many rows as the smallest one: the expected value over all subsets of that size, in
+    closed form and without drawing any.
 
     Args:
         queries: features (Q, D).
-        gallery: features (N, D) per style, at least two styles.
+        gallery: features of N drawings per style, at least two styles: (N, D), or (N, V, D) of V framings of
+            each (`eval.framings`).
         target: the style that the queries should show.
         k: neighbours per style, at most the smallest gallery's size.
         precision_at: length of the list for mAP.
         extractor: name to print.
-        leave_out: for queries that are gallery pictures of `target`: row of each in its gallery, ignored for
-            it.
+        leave_out: for queries that are gallery pictures of `target`: the drawing that each is, ignored for
+            it in all framings.
         seed: of the bootstrap.
 
     Raises:
@@ -81,19 +82,20 @@ def style_rank(
         EvalError: no negatives, an empty style, no queries, or features of different lengths.
     """
     styles = tuple(gallery)
+    drawings = {style: len(features) for style, features in gallery.items()}
     rows = _check_gallery(queries, gallery, target, leave_out)
     at = styles.index(target)
     scale = gallery_scale(rows)
     unit_queries = unit_rows(scale.apply(queries))
     cosines = {s: unit_queries @ unit_rows(scale.apply(rows[s])).T for s in styles}
     if leave_out is not None:
-        keep = np.ones(cosines[target].shape, bool)
-        keep[np.arange(len(queries)), list(leave_out)] = False
+        drawing = np.repeat(np.arange(drawings[target]), len(rows[target]) // drawings[target])
+        keep = drawing != np.asarray(leave_out)[:, None]
         cosines[target] = cosines[target][keep].reshape(len(queries), -1)
     compared = min(c.shape[1] for c in cosines.values())
     scores = np.stack([equal_size_score(cosines[s], compared, min(k, compared)) for s in styles], 1)
     ranks = (scores >= scores[:, at : at + 1]).sum(1)
-    n_x = sum(len(r) for r in rows.values())
+    n_x = sum(drawings.values())
     precisions = average_precision(cosines, target, precision_at)
     rank, precision = (
         Estimate(*bootstrap_mean(values, seed=seed), n_x, len(queries), extractor)
@@ -112,13 +114,20 @@ def _check_gallery(
         raise UnknownNameError(f"no style is called {target!r} in the gallery", hint)
     if len(gallery) < 2:
         raise EvalError("a style rank needs negatives; found one style only", "add other artists' drawings")
-    rows = check_gallery(gallery, np.shape(gallery[target])[-1])
+    flat = {style: _rows(features) for style, features in gallery.items()}
+    rows = check_gallery(flat, np.shape(gallery[target])[-1])
     check_gallery({"queries": queries}, rows[target].shape[1])
-    if leave_out is not None and len(rows[target]) < 2:
+    if leave_out is not None and len(gallery[target]) < 2:
         raise EvalError(f"{target}: one drawing, which is left out; expected two or more", "add drawings")
     if leave_out is not None and len(leave_out) != len(queries):
         raise EvalError(f"{len(leave_out)} rows to leave out for {len(queries)} queries; expected one each")
     return rows
+
+
+def _rows(features: np.ndarray) -> np.ndarray:
+    """Framings of drawings (N, V, D) as rows (N * V, D); what else it may be is looked at later."""
+    features = np.asarray(features)
+    return features.reshape(-1, features.shape[-1]) if features.ndim == 3 else features
 
 
 @dataclass(frozen=True)
@@ -148,7 +157,7 @@ def style_retrieval(
     The intervals take drawings as independent, which those of one artist are only in part.
 
     Args:
-        gallery: features (N, D) per style, two styles or more of two drawings or more.
+        gallery: features (N, D) per style, two styles or more of two drawings or more, one framing of each.
         k, precision_at, extractor, seed: as `style_rank`.
 
     Raises:

@@ -16,7 +16,7 @@ from eval.memorisation import memorisation
 from eval.structure import STRUCTURE, structure_features
 from eval.style_rank import style_rank
 from fewshot.errors import BadInputError, UsageError
-from fewshot.evaluation.features import features_of
+from fewshot.evaluation.features import features_of, framed_features_of
 from fewshot.evaluation.negatives import credit_lines, with_shipped
 from fewshot.evaluation.record import FEW, Comparison, Measure, few_for_kid
 from fewshot.evaluation.sources import Gathered
@@ -82,9 +82,10 @@ def compare(
         negatives = {name: features_of(judge, pictures, quiet=True) for name, pictures in others.items()}
         if views == 1 and min(len(drawings), len(photos)) >= FEW:
             measures.append(_kid(judge, sides, negatives))
-        hands = with_shipped(judge, sides.drawings, negatives)
+        own = framed_features_of(judge, drawings)
+        hands = with_shipped(judge, own, {n: framed_features_of(judge, p) for n, p in others.items()})
         if hands:
-            measures += _style(judge, sides, hands, target)
+            measures += _style(judge, sides, {target: own, **hands}, target)
         notes += credit_lines(judge, hands)
     if not any(measure.name == "KID" for measure in measures):
         notes.append(few_for_kid(n))
@@ -152,10 +153,9 @@ def _kid(
 def _style(
     judge: Extractor,
     sides: Sides,
-    negatives: Mapping[str, np.ndarray],
+    gallery: Mapping[str, np.ndarray],
     target: str,
 ) -> list[Measure]:
-    gallery = {target: sides.drawings, **negatives}
     before, after = (style_rank(side, gallery, target, extractor=judge.name) for side in sides[1:])
     chance = 1 / len(gallery)
     return [

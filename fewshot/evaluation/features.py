@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from eval.feature_cache import FeatureCache, fill
 from eval.features import Extractor, check_finite, extract, get_extractor
+from eval.framings import framings
 from fewshot.errors import UsageError
 from fewshot.evaluation.sources import Gathered
 from fewshot.home import cache_folder
@@ -97,6 +98,20 @@ def features_of(
         features = gather_rows(torch.from_numpy(features), len(pictures), accelerator).numpy()
     check_finite(judge, features, [f"{pictures.source}: {name}" for name in pictures.names])
     return features
+
+
+def framed_features_of(judge: Extractor, drawings: Gathered | np.ndarray | Tensor) -> np.ndarray:
+    """Features of one hand's drawings in each of their framings, for a style rank: `(N, V, D)` float32.
+
+    Args:
+        judge: from `eval.features.get_extractor`.
+        drawings: as `features_of` takes them; an array has no whole drawings behind the cut ones.
+    """
+    if isinstance(drawings, Gathered):
+        framed: list[Any] = list(drawings.framed())
+    else:
+        framed = list(framings(np.asarray(drawings)))
+    return np.stack([features_of(judge, side, quiet=True) for side in framed], 1)
 
 
 def gather_rows(own: Tensor, n: int, accelerator: Accelerator) -> Tensor:

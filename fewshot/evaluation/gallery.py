@@ -11,14 +11,14 @@ from eval.style_gallery import StyleGallery, load_gallery
 
 
 def gallery_hands(judge: Extractor, drawings: np.ndarray) -> dict[str, np.ndarray]:
-    """Vectors (N, D) of the shipped hands by name; empty for another extractor than `style`.
+    """Vectors (N, V, D) of the shipped hands by name; empty for another extractor than `style`.
 
     The artist may be one of them, and would then be a negative of their own. So a hand is left out that the
     drawings are, on average, as near to as to their own nearest neighbours.
 
     Args:
         judge: any extractor.
-        drawings: its features (n, D) of the artist's drawings.
+        drawings: its features (n, V, D) of the artist's drawings, each in V framings.
 
     Raises:
         WeightsMismatchError: the gallery was made by another encoder.
@@ -34,11 +34,15 @@ def known_hands(judge: Extractor) -> StyleGallery:
     return load_gallery(judge.sha256)
 
 
-def _nearest(rows: np.ndarray, others: np.ndarray, itself: bool = False) -> float:
-    """Mean cosine of rows to the nearest of the others; 1 for one row that has only itself."""
-    cosines = unit_rows(rows) @ unit_rows(others).T
+def _nearest(drawings: np.ndarray, others: np.ndarray, itself: bool = False) -> float:
+    """Mean cosine of drawings (n, V, D) as they are to the nearest framing of another one (N, V', D).
+
+    1 for one drawing that has only itself.
+    """
+    if itself and len(drawings) < 2:
+        return 1.0
+    rows = unit_rows(others.reshape(-1, others.shape[-1]))
+    cosines = (unit_rows(drawings[:, 0]) @ rows.T).reshape(len(drawings), *others.shape[:2]).max(2)
     if itself:
-        if len(rows) < 2:
-            return 1.0
         np.fill_diagonal(cosines, -1)
     return float(cosines.max(1).mean())

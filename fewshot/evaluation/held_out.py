@@ -15,7 +15,8 @@ from base_models.registry import create_model
 from fewshot.data.style_set import DrawingCrop
 from fewshot.errors import ConflictError, UsageError
 from fewshot.evaluation.comparison import JUDGES, Comparison, compare
-from fewshot.evaluation.sources import Crop, Gathered, gather, gather_drawings, gather_others
+from fewshot.evaluation.decoding import Crop
+from fewshot.evaluation.sources import Gathered, gather, gather_drawings, gather_others
 from fewshot.files import atomic_write_bytes, atomic_write_text
 from fewshot.home import home
 from fewshot.inference.engine import Engine, base_of

@@ -16,6 +16,7 @@ from eval.confusion import confusion
 from eval.distances import Scale, fid, fid_notes, kid_interval
 from eval.features import Extractor
 from eval.intervals import Estimate
+from fewshot.evaluation.decoding import Crop
 from fewshot.evaluation.features import features_of
 from fewshot.evaluation.folders import Looking, require_two
 from fewshot.evaluation.operands import (
@@ -28,7 +29,7 @@ from fewshot.evaluation.operands import (
 )
 from fewshot.evaluation.record import number_text
 from fewshot.evaluation.rows import Row, judged
-from fewshot.evaluation.sources import Crop, Gathered, gather
+from fewshot.evaluation.sources import Gathered, gather
 
 Measure = Literal["kid", "fid", "style"]
 

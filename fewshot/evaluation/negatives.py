@@ -20,9 +20,9 @@ def with_shipped(
 
     Args:
         judge: whose features these are.
-        drawings: features (n, D) of the artist's drawings, who is left out of the shipped hands; None
-            leaves nobody out.
-        others: features (N, D) of other artists' drawings by name.
+        drawings: features (n, V, D) of the artist's drawings in V framings, who is left out of the shipped
+            hands; None leaves nobody out.
+        others: features of other artists' drawings by name, likewise.
 
     Raises:
         WeightsMismatchError: the shipped hands were seen by another encoder.

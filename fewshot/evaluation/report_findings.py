@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from eval.precision_recall import K, PrecisionRecall, precision_recall
 from eval.report_plots import Kind
 from eval.structure import structure_features
 from eval.style_rank import StyleRank, style_rank
-from fewshot.evaluation.features import features_of
+from fewshot.evaluation.features import features_of, framed_features_of
 from fewshot.evaluation.landmarks import landmark_detector
 from fewshot.evaluation.negatives import with_shipped
 from fewshot.evaluation.record import FEW
@@ -43,6 +43,10 @@ class Rows:
     """The photos."""
     others: Mapping[str, np.ndarray]
     """Drawings by others."""
+    framed: np.ndarray
+    """The drawings in V framings (n, V, D), as they are."""
+    others_framed: Mapping[str, np.ndarray]
+    """Those by others, likewise."""
 
     @classmethod
     def of(cls, judge: Extractor, sides: Sides) -> Rows:
@@ -54,6 +58,8 @@ class Rows:
             features_of(judge, sides.drawings),
             features_of(judge, sides.photos) if sides.photos is not None else None,
             {name: features_of(judge, side) for name, side in sides.others.items()},
+            framed_features_of(judge, sides.drawings),
+            {name: framed_features_of(judge, side) for name, side in sides.others.items()},
         )
 
     @property
@@ -66,20 +72,21 @@ class Rows:
         if judge.standardised:
             return self
         scale = Scale.fit(self.drawings, *self.others.values())
-        return Rows(
-            scale.apply(self.results),
-            scale.apply(self.before) if self.before is not None else None,
-            scale.apply(self.drawings),
-            scale.apply(self.photos) if self.photos is not None else None,
-            {name: scale.apply(features) for name, features in self.others.items()},
+        return replace(
+            self,
+            results=scale.apply(self.results),
+            before=scale.apply(self.before) if self.before is not None else None,
+            drawings=scale.apply(self.drawings),
+            photos=scale.apply(self.photos) if self.photos is not None else None,
+            others={name: scale.apply(features) for name, features in self.others.items()},
         )
 
     def ranks(self, judge: Extractor) -> tuple[StyleRank, ...]:
         """Which hand each column looks most like, the shipped ones among them."""
-        hands = with_shipped(judge, self.drawings, self.others)
+        hands = with_shipped(judge, self.framed, self.others_framed)
         # Longer than every other name, so it is none of them.
         target = max(hands, key=len) + " (own)"
-        gallery = {target: self.drawings, **hands}
+        gallery = {target: self.framed, **hands}
         return tuple(style_rank(column, gallery, target, extractor=judge.name) for column in self.columns)
 
 

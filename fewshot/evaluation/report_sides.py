@@ -15,12 +15,13 @@ from eval.features import Extractor, takes_file
 from fewshot.data.style_set import DrawingCrop
 from fewshot.errors import UsageError
 from fewshot.evaluation.comparison import JUDGES
+from fewshot.evaluation.decoding import Crop
 from fewshot.evaluation.features import open_judge
 from fewshot.evaluation.folders import require_two
 from fewshot.evaluation.held_out import redraw
 from fewshot.evaluation.operands import Operand, at_size, common_size, find_operand, needs_photos
 from fewshot.evaluation.same_person import pair_by_name
-from fewshot.evaluation.sources import Crop, Gathered, gather, gather_drawings, gather_others
+from fewshot.evaluation.sources import Gathered, gather, gather_drawings, gather_others
 from fewshot.home import home
 from fewshot.inference.engine import Engine, base_of
 from fewshot.inference.torch_engine import TorchEngine

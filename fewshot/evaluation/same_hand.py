@@ -10,7 +10,8 @@ import numpy as np
 from eval.features import Extractor
 from eval.style_rank import style_rank
 from fewshot.errors import UsageError
-from fewshot.evaluation.features import features_of
+from fewshot.evaluation.decoding import Framing
+from fewshot.evaluation.features import features_of, framed_features_of
 from fewshot.evaluation.folders import Looking
 from fewshot.evaluation.negatives import credit_lines, with_shipped
 from fewshot.evaluation.rows import Row, judged
@@ -40,9 +41,11 @@ def style_rows(results: Path, among: Sequence[Path], looking: Looking) -> list[R
             "leave it out of --among",
         )
     judge = looking.judge()
-    sources = [gather(folder, looking.size) for folder in among]
+    # As they are where no size is asked for: pictures that are cut have to have one.
+    crop: Framing = "center" if looking.size is None else "drawn-face"
+    sources = [gather(folder, looking.size, crop=crop) for folder in among]
     artists = {
-        name: features_of(judge, drawings)
+        name: framed_features_of(judge, drawings)
         for name, drawings in zip(style_names(resolved), sources, strict=True)
     }
     gallery = _with_shipped_to_all(judge, artists)

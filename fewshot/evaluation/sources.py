@@ -5,40 +5,24 @@ from __future__ import annotations
 import functools
 import glob
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from eval.feature_cache import content_hash
-from fewshot.data.archives import list_names, read_members
-from fewshot.data.drawing_framing import drawing_square, frame_drawings
-from fewshot.data.parallel import in_parallel
-from fewshot.data.pictures import is_picture_name, list_pictures, natural_key, read_picture, to_square
+from eval.framings import framings
+from fewshot.data.archives import list_names
+from fewshot.data.pictures import is_picture_name, list_pictures, natural_key
 from fewshot.data.style_set import DrawingCrop
-from fewshot.errors import BadInputError, FewshotError, NotFoundError, UsageError
+from fewshot.errors import BadInputError, NotFoundError, UsageError
+from fewshot.evaluation.decoding import Framing, Skipped, check_one_size, decode_all, is_archive
 from fewshot.output import warn
 from fewshot.samples import sample_folder, sample_hands
 
-Crop = Literal["center", "face"]
-"""How a photo becomes a square: its middle, or its largest face as `fewshot stylize` frames it."""
-Framing = Crop | Literal["drawn-face"]
-"""`drawn-face` frames the drawings of one hand as `fewshot adapt` does."""
-
 _WARNED = 10
 """Pictures left out that are named on the terminal; `Gathered.skipped` has them all."""
-
-
-class Skipped(NamedTuple):
-    """A picture that could not be used."""
-
-    name: str
-    """Its file name, or its name in the archive."""
-    reason: str
-    """Why, with the name and what was expected."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +37,8 @@ class Gathered:
     """uint8 `(N, 3, S, S)` RGB, N >= 1."""
     skipped: tuple[Skipped, ...] = ()
     """What the source holds besides and could not be read."""
+    wholes: np.ndarray | None = None
+    """Of the same shape, drawings before they were cut about their faces; None where `pixels` are whole."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -64,8 +50,13 @@ class Gathered:
 
     def rows(self, chosen: Sequence[int] | np.ndarray) -> Gathered:
         """Some of the pictures, by their rows."""
-        names = tuple(self.names[row] for row in chosen)
-        return Gathered(self.source, names, self.pixels[np.asarray(chosen, int)], self.skipped)
+        names, rows = tuple(self.names[row] for row in chosen), np.asarray(chosen, int)
+        wholes = None if self.wholes is None else self.wholes[rows]
+        return replace(self, names=names, pixels=self.pixels[rows], wholes=wholes)
+
+    def framed(self) -> list[Gathered]:
+        """The same drawings in each of the framings of `eval.framings`, in which a hand is to be known."""
+        return [replace(self, pixels=pixels, wholes=None) for pixels in framings(self.pixels, self.wholes)]
 
 
 def parse_indices(text: str) -> Callable[[str], bool]:
@@ -115,7 +106,7 @@ def gather(path: Path, size: int | None, *, indices: str | None = None, crop: Fr
             f"{path}: none of its {len(files)} pictures is among --indices {indices}",
             f"its names run from {Path(files[0]).stem} to {Path(files[-1]).stem}",
         )
-    found, skipped = _decode_all(path, chosen, size, crop)
+    found, wholes, skipped = decode_all(path, chosen, size, crop)
     if not found:
         listed = "".join(f"\n  {reason}" for _, reason in skipped)
         only = f" with --indices {indices}" if indices else ""
@@ -127,9 +118,10 @@ def gather(path: Path, size: int | None, *, indices: str | None = None, crop: Fr
         warn(f"{reason}; left out")
     if len(skipped) > _WARNED:
         warn(f"{path}: {len(skipped) - _WARNED} more pictures left out")
-    _check_one_size(path, found)
+    check_one_size(path, found)
     names = tuple(Path(name).stem for name in found)
-    return Gathered(source, names, np.stack(list(found.values())), tuple(skipped))
+    whole = np.stack(list(wholes.values())) if wholes else None
+    return Gathered(source, names, np.stack(list(found.values())), tuple(skipped), whole)
 
 
 def gather_drawings(path: Path, size: int, crop: DrawingCrop = "face") -> Gathered:
@@ -149,7 +141,7 @@ def _list(path: Path, crop: Framing) -> tuple[str, list[str]]:
             )
         pictures.sort(key=lambda file: (str(file.parent), natural_key(file)))
         return "/".join(path.parts[-2:]), [str(file) for file in pictures]
-    if not _is_archive(path):
+    if not is_archive(path):
         return path.resolve().name, [str(file) for file in list_pictures(path)]
     if crop == "face":
         raise UsageError(f"--crop face: {path} is an archive", "unpack it into a folder first")
@@ -159,58 +151,6 @@ def _list(path: Path, crop: Framing) -> tuple[str, list[str]]:
     if not names:
         raise BadInputError(f"{path}: no picture in it; expected files such as .png, .jpg or .webp")
     return path.name, names
-
-
-def _is_archive(path: Path) -> bool:
-    return path.suffix == ".tar" and not path.is_dir()
-
-
-def _decode_all(
-    path: Path, names: Sequence[str], size: int | None, crop: Framing
-) -> tuple[dict[str, np.ndarray], list[Skipped]]:
-    """Pictures `(3, S, S)` by name, in the order of the names, and those that cannot be read."""
-    archive = _is_archive(path)
-
-    def decode(item: tuple[str, bytes | None]) -> tuple[str, np.ndarray | Skipped]:
-        name, data = item
-        try:
-            return name, _square(read_picture(path / name if archive else name, data).image, size, crop)
-        except FewshotError as error:
-            return name, Skipped(name if archive else Path(name).name, str(error))
-
-    items = read_members(path, names) if archive else ((name, None) for name in names)
-    # The face detector keeps state, so that threads cannot share it.
-    results = dict(map(decode, items) if crop == "face" else in_parallel(decode, iter(items)))
-    ordered = {name: results[name] for name in names if name in results}
-    found = {name: result for name, result in ordered.items() if not isinstance(result, Skipped)}
-    if crop == "drawn-face" and size is not None:
-        framed = frame_drawings([picture.transpose(1, 2, 0) for picture in found.values()], size)
-        found = {name: pixels.transpose(2, 0, 1) for name, pixels in zip(found, framed, strict=True)}
-    return found, [result for result in ordered.values() if isinstance(result, Skipped)]
-
-
-def _square(image: Image.Image, size: int | None, crop: Framing) -> np.ndarray:
-    if crop == "face":
-        from fewshot.inference.framing import frame
-
-        image = frame(image).image
-    if size is None:
-        pixels = np.asarray(image)
-    else:
-        pixels = drawing_square(image, size) if crop == "drawn-face" else to_square(image, size)
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
-
-
-def _check_one_size(path: Path, pictures: Mapping[str, np.ndarray]) -> None:
-    sizes: dict[str, str] = {}
-    for name, picture in pictures.items():
-        sizes.setdefault(f"{picture.shape[2]}x{picture.shape[1]}", Path(name).name)
-    if len(sizes) > 1:
-        found = ", ".join(f"{name} has {size}" for size, name in list(sizes.items())[:2])
-        raise BadInputError(
-            f"{path}: pictures of {len(sizes)} sizes ({found}); expected one size",
-            "have them made squares of one size: --size 256",
-        )
 
 
 def gather_others(

@@ -16,6 +16,7 @@ from eval.intervals import Estimate, proportion
 from eval.structure import structure_features
 from eval.style_encoder import NAME as STYLE
 from eval.style_rank import style_rank
+from fewshot.evaluation.features import framed_features_of
 from fewshot.evaluation.negatives import with_shipped
 from fewshot.training.validation import STEERING
 
@@ -53,9 +54,8 @@ class Judge:
         self.extractors = [get_extractor(name) for name in STEERING]
         self.references = self.references_of(fold)
         self.style: Extractor = get_extractor(STYLE)
-        self.hands = with_shipped(
-            self.style, extract(self.style, everything), {_ARTIST: extract(self.style, fold)}
-        )
+        own, kept = (framed_features_of(self.style, drawings) for drawings in (everything, fold))
+        self.hands = with_shipped(self.style, own, {_ARTIST: kept})
         self.structure = structure_features(photos.numpy())
 
     @staticmethod

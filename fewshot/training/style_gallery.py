@@ -18,7 +18,7 @@ from eval.features import Extractor, extract, get_extractor
 from eval.ranking import unit_rows
 from eval.style_encoder import SIZE
 from eval.style_gallery import GALLERY, HEADER
-from fewshot.data.packs import load_pack
+from fewshot.evaluation.sources import Gathered, gather_drawings
 from fewshot.files import atomic_write_bytes
 from fewshot.output import notice
 
@@ -37,16 +37,21 @@ def gallery_bytes(artists: Path, judge: Extractor) -> bytes:
     """The gallery file for `artists/NAME/train` of every name in `ATTRIBUTIONS`.
 
     Raises:
-        NotFoundError, BadInputError: as `load_pack`.
+        NotFoundError, BadInputError: as `gather_drawings`.
     """
-    packs = {name: load_pack(artists / name / "train", 2 * SIZE) for name in ATTRIBUTIONS}
-    # Half precision: an angle between two drawings changes by less than a thousandth.
     vectors = {
-        name: unit_rows(extract(judge, np.asarray(pack.pixels))).astype(np.float16)
-        for name, pack in packs.items()
+        name: framed_vectors(gather_drawings(artists / name / "train", 2 * SIZE), judge)
+        for name in ATTRIBUTIONS
     }
     facts = {"encoder": judge.sha256, "attributions": ATTRIBUTIONS}
     return save(vectors, metadata={HEADER: json.dumps(facts, sort_keys=True)})
+
+
+def framed_vectors(drawings: Gathered, judge: Extractor) -> np.ndarray:
+    """Vectors of length one of each drawing in each of its framings, `(N, V, D)` float16."""
+    framed = [unit_rows(extract(judge, side.pixels)) for side in drawings.framed()]
+    # Half precision: an angle between two drawings changes by less than a thousandth.
+    return np.stack(framed, 1).astype(np.float16)
 
 
 def main() -> None:
