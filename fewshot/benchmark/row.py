@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import resource
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,15 +18,19 @@ import numpy as np
 from PIL import Image
 
 from base_models.registry import create_model
-from eval.features import UNSEEN
+from eval.distances import kid_ratio_interval
+from eval.features import UNSEEN, extract, get_extractor
 from eval.structure import STRUCTURE
+from eval.style_rank import style_rank
 from eval.style_unseen import unseen_artists
 from fewshot.benchmark.candidates import Candidate, draw
 from fewshot.data.duplicates import find_twins, fingerprint
 from fewshot.data.style_set import DrawingCrop
 from fewshot.errors import UsageError
 from fewshot.evaluation.comparison import JUDGES, Comparison, compare
+from fewshot.evaluation.features import features_of
 from fewshot.evaluation.held_out import redraw
+from fewshot.evaluation.record import FEW
 from fewshot.evaluation.sources import Gathered, gather, gather_drawings
 from fewshot.files import atomic_write_bytes, atomic_write_text
 from fewshot.home import home
@@ -96,22 +99,16 @@ def measure(spec: Spec) -> dict[str, Any]:
     repeated = _repeated(gather_drawings(Path(spec.train), size, "center"), wholes[spec.artist])
     drawn = draw(spec.candidate, Path(spec.train), photos.pixels, base, spec.base, spec.style)
     (before,) = redraw(photos.pixels, TorchEngine(base))
-    judge = style_judge(spec.artist)
-
-    def compared(held_out: dict[str, Gathered], extractors: Sequence[str]) -> Comparison:
-        others = {name: side for name, side in held_out.items() if name != spec.artist}
-        return compare(
-            drawn.results,
-            before,
-            photos.pixels,
-            held_out[spec.artist],
-            others,
-            extractors=extractors,
-            target=spec.artist,
-            training=training.pixels,
-        )
-
-    by_faces, by_wholes = compared(faces, (*JUDGES, judge)), compared(wholes, (JUDGES[0], judge))
+    compared = compare(
+        drawn.results,
+        before,
+        photos.pixels,
+        drawings,
+        {name: side for name, side in faces.items() if name != spec.artist},
+        extractors=(*JUDGES, style_judge(spec.artist)),
+        target=spec.artist,
+        training=training.pixels,
+    )
     _write_sheet(Path(spec.sheet), spec, drawings, photos, before, drawn.results)
     row = {
         "artist": spec.artist,
@@ -124,8 +121,9 @@ def measure(spec: Spec) -> dict[str, Any]:
         "photos_learned_on": learned_on,
         **{k: round(v, 4) if isinstance(v, float) else v for k, v in drawn.cost.items()},
         "peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9, 2),
-        **numbers(by_faces, spec.artist),
-        "whole": _by_whole_drawings(by_wholes, spec.artist),
+        **numbers(compared, spec.artist),
+        "one_framing": _in_one_framing(faces, before, drawn.results, spec.artist),
+        "whole": {"kid_ratio": _kid_ratio(wholes[spec.artist], before, drawn.results)},
         "photos": {"source": photos.source, "first": photos.names[0], "last": photos.names[-1]},
     }
     if spec.paired:
@@ -166,10 +164,24 @@ def _drawings(spec: Spec, size: int, crop: DrawingCrop) -> dict[str, Gathered]:
     return {name: gather_drawings(Path(path), size, crop) for name, path in spec.heldout.items()}
 
 
-def _by_whole_drawings(compared: Comparison, artist: str) -> dict[str, Any]:
-    """The two headline numbers with drawings as they are, busts and their grounds, on all sides."""
-    found = numbers(compared, artist)
-    return {key: found.get(key) for key in ("style_top1", "style_top1_base", "kid_ratio")}
+def _in_one_framing(
+    faces: dict[str, Gathered], before: np.ndarray, after: np.ndarray, artist: str
+) -> dict[str, Any]:
+    """The style rank among drawings cut about their faces alone, whatever the size of the heads in them."""
+    judge = get_extractor(style_judge(artist))
+    gallery = {name: features_of(judge, side, quiet=True) for name, side in faces.items()}
+    sides = {"style_top1": after, "style_top1_base": before}
+    ranks = {key: style_rank(extract(judge, side), gallery, artist) for key, side in sides.items()}
+    return {key: _triple(rank.top1) for key, rank in ranks.items()}
+
+
+def _kid_ratio(drawings: Gathered, before: np.ndarray, after: np.ndarray) -> list[float | None] | None:
+    """The KID ratio to the drawings as they are, busts and their grounds; None of few pictures."""
+    if min(len(drawings), len(after)) < FEW:
+        return None
+    judge = get_extractor(JUDGES[0])
+    sides = (features_of(judge, drawings, quiet=True), extract(judge, before), extract(judge, after))
+    return _triple(kid_ratio_interval(*sides, extractor=judge.name))
 
 
 def numbers(compared: Comparison, artist: str) -> dict[str, Any]:

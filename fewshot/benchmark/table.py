@@ -70,32 +70,33 @@ def short(rows: Sequence[Row]) -> str:
     own = sorted((r for r in rows if r["candidate"] == labels[0]), key=lambda row: row["artist"])
     columns = (
         *("artist", "n", f"style 1st of {_artists(own)}, base → style"),
-        *("KID ratio (`random`)", "`colour-edge`", "whole: style, KID ratio", "content"),
+        *("KID ratio (`random`)", "`colour-edge`", "whole: KID ratio", "content"),
     )
     return _table(columns, [_short_line(row) for row in own]) + "\n"
 
 
 def _short_line(row: Row) -> list[str]:
-    n, whole = row["n"], row["whole"]
+    n = row["n"]
     return [
         row["artist"],
         f"{n['results']} / {n['drawings']}",
         f"{_first(row.get('style_top1_base'))} → **{_interval(row.get('style_top1'))}**",
         _interval(row.get("kid_ratio")),
         _first(row.get("kid_colour_edge_ratio")),
-        f"{_first(whole['style_top1'])}, {_first(whole['kid_ratio'])}",
+        _first(row["whole"]["kid_ratio"]),
         _first(row.get("content")),
     ]
 
 
 _SUMMARY = (
     *("candidate", "artists", "style 1st, mean", "worst", "content 1st, mean", "worst"),
-    *("KID ratio, median", "worst upper end", "whole: style", "worst", "KID ratio", "worst upper end"),
+    *("KID ratio, median", "worst upper end", "whole: KID ratio", "worst upper end"),
+    *("one framing: style 1st", "worst"),
     *("copies", "min", "GB", "MB"),
 )
 _COLUMNS = (
     *("candidate", "artist", "n", "style 1st", "base's", "content 1st", "KID", "ratio to base's"),
-    *("by colour-edge", "whole: style 1st", "KID ratio", "copies", "min", "GB", "MB"),
+    *("by colour-edge", "whole: KID ratio", "one framing: style 1st", "copies", "min", "GB", "MB"),
 )
 
 
@@ -104,11 +105,12 @@ def _words(rows: Sequence[Row]) -> str:
     bases = ", ".join(dict.fromkeys(f"`{r['base']['name']}` ({r['base']['sha256'][:12]})" for r in rows))
     return (
         f"Base {bases}. *Style 1st*: share of the redrawn held-out photos whose nearest artist among {among} "
-        "is the right one (held-out drawings of all; the style encoder's fold that never saw the artist). "
-        "Drawings are cut about their faces, as `adapt` cuts them and as selfies are; *whole* compares with "
-        "the drawings as they are, busts and their grounds. "
+        "is the right one (held-out drawings of all, each in five framings: cut about its face as `adapt` "
+        "cuts it and as selfies are, nearer in three steps, and whole; the style encoder's fold that never "
+        "saw the artist). *One framing*: the same among drawings cut alone. "
         "*Content 1st*: share that is nearest to its own photo among all, by edges (`structure-v1`). *KID*: "
-        "to the artist's held-out drawings, extractor `random`; its ratio to the base's, paired. *n*: "
+        "to the artist's held-out drawings cut so, extractor `random`; its ratio to the base's, paired; "
+        "*whole*: to the drawings as they are, busts and their grounds. *n*: "
         "results / held-out drawings. *min*: learning; *GB*: peak memory of the whole row; *MB*: adapter "
         "folder. In brackets 95 % intervals."
     )
@@ -122,16 +124,15 @@ def _artists(rows: Sequence[Row]) -> str:
 
 def _summary(label: str, rows: Sequence[Row]) -> list[str]:
     style, content = ([row[key][0] for row in rows if row.get(key)] for key in ("style_top1", "content"))
-    wholes = [row["whole"] for row in rows]
-    whole_style = [whole["style_top1"][0] for whole in wholes if whole.get("style_top1")]
+    one = [row["one_framing"]["style_top1"][0] for row in rows if row.get("one_framing")]
     return [
         label,
         str(len(rows)),
         *_mean_and_least(style),
         *_mean_and_least(content),
         *_ratios(rows),
-        *_mean_and_least(whole_style),
-        *_ratios(wholes),
+        *_ratios([row["whole"] for row in rows]),
+        *_mean_and_least(one),
         str(sum(len(row["copies"]) for row in rows)),
         *(_number(np.mean([row[k] for row in rows])) if k in rows[0] else "" for k in _COSTS),
     ]
@@ -168,8 +169,8 @@ def _line(row: Row) -> list[str]:
         _interval(row.get("kid")),
         _interval(row.get("kid_ratio")),
         _interval(row.get("kid_colour_edge_ratio")),
-        _interval(row["whole"]["style_top1"]),
         _interval(row["whole"]["kid_ratio"]),
+        _interval(row.get("one_framing", {}).get("style_top1")),
         str(len(row["copies"])),
         *(_number(row.get(key)) for key in _COSTS),
     ]

@@ -76,6 +76,9 @@ def select(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a finished style of this name.")
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be tried and about how long it takes.")
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of folds and sampled knobs.")] = 0,
     processes: Annotated[
         int, typer.Option(min=1, help="Trainings at a time on this machine, which share the study.")
@@ -104,6 +107,31 @@ def select(
     check_model(base, [home() / "base"])
     check_trackers(track or ())
     rights, most = consent_of(consent, consent_by, consent_expires), limit_of(memory_limit)
+    asked: dict[str, Any] = {
+        "name": name,
+        "study": study,
+        "base": base,
+        "recipes": [part.strip() for part in recipes.split(",") if part.strip()],
+        "knobs": knob or [],
+        "overrides": overrides or [],
+        "photos": photos,
+        "folds": folds,
+        "rungs": rungs,
+        "trials": trials,
+        "minutes": minutes,
+        "exhaustive": exhaustive,
+        "content": content,
+        "seed": seed,
+        "track": track or (),
+        "memory_limit": most,
+    }
+    if dry_run:
+        from fewshot.selection.plan import plan_study
+        from fewshot.selection.preparing import prepare
+
+        rows = plan_study(prepare(drawings, **asked, retrain=not no_retrain), "" if no_retrain else name)
+        emit(rows, ["what", "value"], "json" if format == "json" else "table")
+        return
     if processes > 1 and not is_worker():
         code = launch(sys.argv[1:], processes, cpu=on_cpu(processes), together=False)
         raise typer.Exit(code)
@@ -113,27 +141,12 @@ def select(
 
     found = select_recipe(
         drawings,
-        name=name,
-        study=study,
-        base=base,
-        recipes=[part.strip() for part in recipes.split(",") if part.strip()],
-        knobs=knob or [],
-        overrides=overrides or [],
-        photos=photos,
-        folds=folds,
-        rungs=rungs,
-        trials=trials,
-        minutes=minutes,
-        exhaustive=exhaustive,
-        content=content,
+        **asked,
         db=db,
         retrain=not (no_retrain or helping),
         overwrite=overwrite,
-        seed=seed,
         licence=licence,
         consent=rights,
-        track=track or (),
-        memory_limit=most,
     )
     if helping:
         return

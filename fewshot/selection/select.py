@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from base_models.registry import create_model
 from fewshot.consent import UNKNOWN, Consent
 from fewshot.data.packs import load_pack
-from fewshot.data.style_set import FEW, StyleSet
-from fewshot.errors import BadInputError, UsageError
-from fewshot.home import check_name, home, recipes_folder
-from fewshot.output import notice, warn
+from fewshot.errors import BadInputError
+from fewshot.home import check_name
+from fewshot.output import notice
 from fewshot.selection.choice import Choice, recommend
 from fewshot.selection.compare import Comparison
-from fewshot.selection.folds import make_folds
+from fewshot.selection.preparing import prepare
 from fewshot.selection.record import write_record
 from fewshot.selection.report import write_report
-from fewshot.selection.space import Space, make_space
+from fewshot.selection.space import Space
 from fewshot.selection.storage import open_store
 from fewshot.selection.study import Limits, Study
 from fewshot.selection.trial import Bench
 from fewshot.selection.tried import Tried
 from fewshot.selection.winner import Style, check_name_is_free, train_winner
 from fewshot.selection.work import Work
-from fewshot.training.adapt import warn_of_two_hands
-from fewshot.training.tracking import check_trackers
 from recipes import Recipe, recipe_hash
 
 _MOST_PHOTOS = 2000
@@ -115,35 +110,32 @@ def select_recipe(
         ConflictError: the style exists, or the study is about something else.
         Interrupted: Ctrl-C; the same call goes on.
     """
-    if retrain and not name:
-        raise UsageError(
-            "the winner's style has no name", "add --name, such as --name mine, or compare with --no-retrain"
-        )
-    model = create_model(base, folders=[home() / "base"])
-    # Only the choice of default recipes asks, and has to before it is known how drawings are cut.
-    few = not recipes and len(StyleSet.from_folder(drawings, size=32)) < FEW
-    space = make_space(recipes, knobs, overrides, few=few, user_folder=recipes_folder())
-    style_set = StyleSet.from_folder(drawings, size=model.netG_A.size, crop=space.crop())
-    for problem in style_set.problems:
-        warn(problem.message)
-    warn_of_two_hands(drawings)
-    limits = Limits(
-        rungs=1 if exhaustive else rungs,
-        trials=_trials(trials, space, exhaustive),
+    ready = prepare(
+        drawings,
+        name=name,
+        study=study,
+        base=base,
+        recipes=recipes,
+        knobs=knobs,
+        overrides=overrides,
+        photos=photos,
+        folds=folds,
+        rungs=rungs,
+        trials=trials,
         minutes=minutes,
         exhaustive=exhaustive,
-        content_share=content,
+        content=content,
+        retrain=retrain,
         seed=seed,
+        track=track,
+        memory_limit=memory_limit,
     )
-    told = check_trackers(track)
-    bench = Bench(style_set, make_folds(style_set, folds, seed), base, photos, told, memory_limit)
-    _say_folds(bench, folds)
-    title = check_name(study or name or re.sub(r"[^\w.-]+", "-", style_set.name).strip("-."), "study")
-    folder = home() / "studies" / title
-    settings = _settings(bench, model.sha256, space, limits)
+    title, folder, space, bench = ready.title, ready.folder, ready.space, ready.bench
+    told = bench.track
+    settings = _settings(bench, ready.base.sha256, space, ready.limits)
     store = open_store(folder, title, db)
     try:
-        one = Study(title, store, space, len(bench.folds), limits, settings)
+        one = Study(title, store, space, len(bench.folds), ready.limits, settings)
         style = (
             Style(check_name(name), drawings, base, photos, overwrite, licence, consent, told, memory_limit)
             if retrain
@@ -177,30 +169,6 @@ def _choose(study: Study, bench: Bench) -> Choice:
     comparison = Comparison(study.store, bench)
     last = study.limits.rungs - 1
     return recommend(candidates, lambda a, b: comparison.tied(tried[a.number], tried[b.number]), last)
-
-
-def _trials(asked: int | None, space: Space, exhaustive: bool) -> int:
-    fixed = len(space.grid() if exhaustive else space.written())
-    most = fixed if exhaustive or not space.knobs else fixed + 9
-    if asked is None:
-        return most
-    if asked < fixed:
-        raise UsageError(
-            f"--trials {asked}, but {fixed} are needed to try every recipe once",
-            f"use --trials {fixed}, or name fewer with --recipes",
-        )
-    if asked > most and not space.knobs:
-        raise UsageError(
-            f"--trials {asked}, but there are only {fixed} recipes", "add what to vary: --knob lr=3e-4..3e-3"
-        )
-    return fixed if exhaustive else asked
-
-
-def _say_folds(bench: Bench, asked: int) -> None:
-    if bench.folds[0][1] is None:
-        warn(f"{len(bench.drawings)} drawings have no folds: scored against the same drawings, mirrored")
-    elif len(bench.folds) != asked:
-        notice(f"{len(bench.drawings)} drawings make {len(bench.folds)} folds of two or more")
 
 
 def _settings(bench: Bench, base: str, space: Space, limits: Limits) -> dict[str, Any]:

@@ -204,7 +204,8 @@ def test_the_summary_names_the_worst_artist(tmp_path: Path) -> None:
             "candidate": "quick",
             "base": {"name": "b", "sha256": "0" * 64},
             "kid_ratio": [0.2, 0.1, high],
-            "whole": {"style_top1": [top1 - 0.1, 0.0, 1.0], "kid_ratio": [0.3, 0.2, high]},
+            "one_framing": {"style_top1": [top1 - 0.1, 0.0, 1.0]},
+            "whole": {"kid_ratio": [0.3, 0.2, high]},
             "copies": [3],
             "chance": 0.5,
             "n": {"drawings": 5, "results": 9},
@@ -215,12 +216,12 @@ def test_the_summary_names_the_worst_artist(tmp_path: Path) -> None:
     text = markdown([row("a", 0.9, 0.3), row("b", 0.5, 0.44)])
     summary = next(line for line in text.splitlines() if line.startswith("| quick | 2 |"))
     found = [float(x) for x in summary.split("|")[3:14]]
-    assert found == [0.7, 0.5, 0.7, 0.5, 0.2, 0.44, 0.6, 0.4, 0.3, 0.44, 2]
+    assert found == [0.7, 0.5, 0.7, 0.5, 0.2, 0.44, 0.3, 0.44, 0.6, 0.4, 2]
     assert "∞" in markdown([row("a", 0.9, None)])
     # Of one photo there is no KID, and so no ratio.
     alone = row("a", 0.9, None) | {"kid_ratio": [None, None, None]}
     alone["whole"] = alone["whole"] | {"kid_ratio": None}
-    assert "| quick | 1 | 0.90 | 0.90 | 0.90 | 0.90 |  |  | 0.80 | 0.80 |  |  | 1 |" in markdown([alone])
+    assert "| quick | 1 | 0.90 | 0.90 | 0.90 | 0.90 |  |  |  |  | 0.80 | 0.80 | 1 |" in markdown([alone])
     with pytest.raises(BadInputError, match="measured: begin"):
         write_into(tmp_path / "none.md", [])
 

@@ -1,0 +1,112 @@
+"""A study before anything is trained: everything that was asked for, read and found to fit together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from base_models.checkpoint import BaseModel
+from base_models.registry import create_model
+from fewshot.data.style_set import FEW, StyleSet
+from fewshot.errors import UsageError
+from fewshot.home import check_name, home, recipes_folder
+from fewshot.output import notice, warn
+from fewshot.selection.folds import make_folds
+from fewshot.selection.space import Space, make_space
+from fewshot.selection.study import Limits
+from fewshot.selection.trial import Bench
+from fewshot.training.adapt import warn_of_two_hands
+from fewshot.training.tracking import check_trackers
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A study before anything is trained: what was asked for fits together."""
+
+    title: str
+    """Its name."""
+    folder: Path
+    """Where it is or will be."""
+    base: BaseModel
+    """What is adapted."""
+    space: Space
+    """What is tried."""
+    bench: Bench
+    """What it is tried on."""
+    limits: Limits
+    """How much is tried."""
+
+
+def prepare(
+    drawings: Path,
+    *,
+    name: str,
+    study: str,
+    base: str,
+    recipes: Sequence[str],
+    knobs: Sequence[str],
+    overrides: Sequence[str],
+    photos: Path | None,
+    folds: int,
+    rungs: int,
+    trials: int | None,
+    minutes: float | None,
+    exhaustive: bool,
+    content: float,
+    retrain: bool,
+    seed: int,
+    track: Sequence[str],
+    memory_limit: float | None,
+) -> Prepared:
+    """Read everything that a study needs; arguments and errors are those of `select_recipe`."""
+    if retrain and not name:
+        raise UsageError(
+            "the winner's style has no name", "add --name, such as --name mine, or compare with --no-retrain"
+        )
+    model = create_model(base, folders=[home() / "base"])
+    # Only the choice of default recipes asks, and has to before it is known how drawings are cut.
+    few = not recipes and len(StyleSet.from_folder(drawings, size=32)) < FEW
+    space = make_space(recipes, knobs, overrides, few=few, user_folder=recipes_folder())
+    style_set = StyleSet.from_folder(drawings, size=model.netG_A.size, crop=space.crop())
+    for problem in style_set.problems:
+        warn(problem.message)
+    warn_of_two_hands(drawings)
+    limits = Limits(
+        rungs=1 if exhaustive else rungs,
+        trials=_trials(trials, space, exhaustive),
+        minutes=minutes,
+        exhaustive=exhaustive,
+        content_share=content,
+        seed=seed,
+    )
+    told = check_trackers(track)
+    bench = Bench(style_set, make_folds(style_set, folds, seed), base, photos, told, memory_limit)
+    _say_folds(bench, folds)
+    title = check_name(study or name or re.sub(r"[^\w.-]+", "-", style_set.name).strip("-."), "study")
+    return Prepared(title, home() / "studies" / title, model, space, bench, limits)
+
+
+def _trials(asked: int | None, space: Space, exhaustive: bool) -> int:
+    fixed = len(space.grid() if exhaustive else space.written())
+    most = fixed if exhaustive or not space.knobs else fixed + 9
+    if asked is None:
+        return most
+    if asked < fixed:
+        raise UsageError(
+            f"--trials {asked}, but {fixed} are needed to try every recipe once",
+            f"use --trials {fixed}, or name fewer with --recipes",
+        )
+    if asked > most and not space.knobs:
+        raise UsageError(
+            f"--trials {asked}, but there are only {fixed} recipes", "add what to vary: --knob lr=3e-4..3e-3"
+        )
+    return fixed if exhaustive else asked
+
+
+def _say_folds(bench: Bench, asked: int) -> None:
+    if bench.folds[0][1] is None:
+        warn(f"{len(bench.drawings)} drawings have no folds: scored against the same drawings, mirrored")
+    elif len(bench.folds) != asked:
+        notice(f"{len(bench.drawings)} drawings make {len(bench.folds)} folds of two or more")
