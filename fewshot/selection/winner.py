@@ -13,6 +13,7 @@ from fewshot.output import notice
 from fewshot.selection.storage import WINNER
 from fewshot.selection.study import Study
 from fewshot.training.adapt import adapt_style
+from fewshot.training.launch import take_all
 from fewshot.training.runs import is_unfinished
 from recipes import Recipe, recipe_hash
 
@@ -80,6 +81,8 @@ def train_winner(style: Style, recipe: Recipe, study: Study) -> Path | None:
             return run / "adapter"
         study.note(_NOTE, made)
         notice(f"training {style.name} on all drawings with {recipe.name}")
+        # The trials are over, and with them the processes that shared this machine.
+        take_all()
         outcome = adapt_style(
             style.drawings,
             name=style.name,

@@ -25,6 +25,8 @@ from fewshot.output import notice
 _POLL = 0.1
 SHARING = "FEWSHOT_WORKERS"
 """Set in the environment of trainings that share the memory of one machine or GPU: how many there are."""
+_THREADS = "FEWSHOT_THREADS"
+"""Set by `launch`: how many threads a process would have by itself."""
 _GROUP = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 _GRACE = 20.0
 """Seconds a process gets to end after another one failed: it may wait for an answer that never comes."""
@@ -60,6 +62,15 @@ def work_alone() -> int:
     for name in _GROUP:
         os.environ.pop(name, None)
     return rank
+
+
+def take_all() -> None:
+    """Use the threads and the memory of the processes that have ended beside this one."""
+    if (threads := os.environ.pop(_THREADS, "")).isdigit():
+        import torch
+
+        torch.set_num_threads(int(threads))
+        os.environ.pop(SHARING, None)
 
 
 def leave(code: int) -> NoReturn:
@@ -149,6 +160,7 @@ def launch(arguments: Sequence[str], processes: int, *, cpu: bool, together: boo
 
 
 def _environment(rank: int, processes: int, port: int, cpu: bool) -> dict[str, str]:
+    cores, chosen = os.cpu_count() or 1, os.environ.get("OMP_NUM_THREADS", "")
     variables = {
         "RANK": rank,
         "LOCAL_RANK": rank,
@@ -156,7 +168,8 @@ def _environment(rank: int, processes: int, port: int, cpu: bool) -> dict[str, s
         "LOCAL_WORLD_SIZE": processes,
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": port,
-        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", max(1, (os.cpu_count() or 1) // processes)),
+        "OMP_NUM_THREADS": chosen or max(1, cores // processes),
+        _THREADS: chosen or cores,
     }
     if cpu:
         variables["ACCELERATE_USE_CPU"] = "true"

@@ -12,7 +12,7 @@ import pytest
 from fewshot.errors import UsageError
 from fewshot.home import home
 from fewshot.samples import sample_folder
-from fewshot.training.launch import SHARING, check_share, work_alone
+from fewshot.training.launch import SHARING, _environment, check_share, work_alone
 
 GROUP = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2", "MASTER_PORT": "1"}
 
@@ -39,6 +39,21 @@ def test_a_process_of_a_launcher_keeps_the_gpu_it_would_have_had(
     assert work_alone() == 3
     assert os.environ["CUDA_VISIBLE_DEVICES"] == own
     assert not set(GROUP) & set(os.environ)
+
+
+@pytest.mark.parametrize(("chosen", "threads"), [("", "1 3"), ("2", "2 2")])
+def test_the_last_one_takes_the_threads_of_all(
+    chosen: str, threads: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    monkeypatch.setenv("OMP_NUM_THREADS", chosen)
+    code = (
+        "import torch; from fewshot.training.launch import take_all; "
+        "print(torch.get_num_threads(), end=' '); take_all(); print(torch.get_num_threads())"
+    )
+    environment = _environment(0, 2, 1, cpu=True)
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.stdout.strip() == threads, done.stderr
 
 
 def test_more_processes_than_pictures_are_refused_with_both_ways_out(cli: Any) -> None:
