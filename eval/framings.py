@@ -17,24 +17,32 @@ Nearest framing of each drawing first, and then the mean of three drawings, has 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from PIL import Image
 
+JUDGED = "framings 1"
+"""Of whoever keeps style ranks beside what they were made from: another gallery ranks otherwise."""
 ENLARGED = (1.0, 1.15, 1.3, 1.5)
 """About the middle: half as near again as a selfie's head, in steps by which one framing is still known."""
 
 
-def framings(cut: np.ndarray, whole: np.ndarray | None = None) -> list[np.ndarray]:
-    """Drawings as they are and enlarged about their middle by `ENLARGED`; behind them whole ones, if given.
+def framings(cut: np.ndarray, whole: np.ndarray | None = None) -> Iterator[np.ndarray]:
+    """Drawings as they are, enlarged about their middle by the rest of `ENLARGED`, and last whole, if given.
 
     Args:
-        cut: uint8 `(N, 3, H, W)`, cut about the faces where there are faces.
+        cut: uint8 `(N, 3, H, W)`, cut about the faces where there are faces; a drawing without one is whole
+            already, and is then there twice.
         whole: the same before they were cut.
 
-    Returns:
-        uint8 `(N, 3, H, W)` each.
+    Yields:
+        uint8 `(N, 3, H, W)` each, one at a time: all of them together are five times as large.
     """
-    return [*(_enlarged(cut, by) for by in ENLARGED), *([] if whole is None else [whole])]
+    for by in ENLARGED:
+        yield _enlarged(cut, by)
+    if whole is not None:
+        yield whole
 
 
 def _enlarged(pictures: np.ndarray, by: float) -> np.ndarray:

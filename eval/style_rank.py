@@ -35,9 +35,9 @@ class StyleRank:
     reciprocal_rank: Estimate
     """Mean of 1 / rank with its bootstrap interval."""
     precisions: np.ndarray
-    """Average precision of each query's first drawings (Q,)."""
+    """Average precision of each query's first rows (Q,)."""
     average_precision: Estimate
-    """mAP@k over single drawings; compares only between galleries of the same sizes."""
+    """mAP@k over rows, framings of one drawing apart; compares only between galleries of the same sizes."""
     compared: int
     """Rows per style that the similarity stands for (the smallest gallery's size)."""
 
@@ -121,6 +121,8 @@ def _check_gallery(
         raise EvalError(f"{target}: one drawing, which is left out; expected two or more", "add drawings")
     if leave_out is not None and len(leave_out) != len(queries):
         raise EvalError(f"{len(leave_out)} rows to leave out for {len(queries)} queries; expected one each")
+    if leave_out is not None and not set(leave_out) <= set(range(len(gallery[target]))):
+        raise EvalError(f"{target}: a drawing to leave out is none of 0 to {len(gallery[target]) - 1}")
     return rows
 
 

@@ -30,6 +30,7 @@ from fewshot.errors import UsageError
 from fewshot.evaluation.comparison import JUDGES, Comparison, compare
 from fewshot.evaluation.features import features_of
 from fewshot.evaluation.held_out import redraw
+from fewshot.evaluation.negatives import with_shipped
 from fewshot.evaluation.record import FEW
 from fewshot.evaluation.sources import Gathered, gather, gather_drawings
 from fewshot.files import atomic_write_bytes, atomic_write_text
@@ -169,7 +170,9 @@ def _in_one_framing(
 ) -> dict[str, Any]:
     """The style rank among drawings cut about their faces alone, whatever the size of the heads in them."""
     judge = get_extractor(style_judge(artist))
-    gallery = {name: features_of(judge, side, quiet=True) for name, side in faces.items()}
+    cut = {name: features_of(judge, side, quiet=True)[:, None] for name, side in faces.items()}
+    own = cut.pop(artist)
+    gallery = {artist: own, **with_shipped(judge, own, cut)}
     sides = {"style_top1": after, "style_top1_base": before}
     ranks = {key: style_rank(extract(judge, side), gallery, artist) for key, side in sides.items()}
     return {key: _triple(rank.top1) for key, rank in ranks.items()}

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from base_models.registry import create_model
+from eval.framings import JUDGED
 from fewshot.benchmark.artists import Artist
 from fewshot.benchmark.candidates import Candidate, stamp
 from fewshot.benchmark.row import Spec
@@ -86,13 +87,14 @@ def _of(artist: Artist, candidate: Candidate) -> tuple[str, ...]:
 
 
 def _pictures(plan: Plan) -> dict[str, str]:
-    """By artist, of the drawings, photos and base that a row is measured with: others give another."""
+    """By artist, of the drawings, photos, base and judge that a row is measured with: others give another."""
     drawings = [(each.name, stamp(each.heldout)) for each in plan.artists]
     base = create_model(plan.base, folders=(home() / "base",)).sha256
 
     def of(artist: Artist) -> str:
         photos = stamp(artist.photos or plan.photos), None if artist.photos else plan.indices
-        return hashlib.sha256(repr((stamp(artist.train), drawings, photos, base)).encode()).hexdigest()[:12]
+        seen = stamp(artist.train), drawings, photos, base, JUDGED
+        return hashlib.sha256(repr(seen).encode()).hexdigest()[:12]
 
     return {artist.name: of(artist) for artist in plan.artists if artist.name in plan.chosen}
 

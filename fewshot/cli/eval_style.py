@@ -32,6 +32,9 @@ def style(
 ) -> None:
     """Which of several artists pictures look like; --extractor style knows some artists itself.
 
+    The artists' drawings are also cut about their faces and shown nearer: a hand draws heads of any size.
+    With --as-is they are not cut.
+
     Exit code 2: fewer than two artists. 3: pictures that cannot be used.
     4: no such folder or extractor.
     """

@@ -129,7 +129,8 @@ def select(
         from fewshot.selection.plan import plan_study
         from fewshot.selection.preparing import prepare
 
-        rows = plan_study(prepare(drawings, **asked, retrain=not no_retrain), "" if no_retrain else name)
+        ready = prepare(drawings, **asked, retrain=not no_retrain)
+        rows = plan_study(ready, "" if no_retrain else name, overwrite)
         emit(rows, ["what", "value"], "json" if format == "json" else "table")
         return
     if processes > 1 and not is_worker():

@@ -77,13 +77,13 @@ def compare(
     measures: list[Measure] = []
     notes: list[str] = []
     for judge in judges:
-        side_pictures = (drawings, base_results, style_results)
-        sides = Sides(*(features_of(judge, pictures, quiet=True) for pictures in side_pictures))
-        negatives = {name: features_of(judge, pictures, quiet=True) for name, pictures in others.items()}
-        if views == 1 and min(len(drawings), len(photos)) >= FEW:
-            measures.append(_kid(judge, sides, negatives))
         own = framed_features_of(judge, drawings)
-        hands = with_shipped(judge, own, {n: framed_features_of(judge, p) for n, p in others.items()})
+        framed = {name: framed_features_of(judge, pictures) for name, pictures in others.items()}
+        results = (features_of(judge, side, quiet=True) for side in (base_results, style_results))
+        sides = Sides(own[:, 0], *results)
+        if views == 1 and min(len(drawings), len(photos)) >= FEW:
+            measures.append(_kid(judge, sides, {name: rows[:, 0] for name, rows in framed.items()}))
+        hands = with_shipped(judge, own, framed)
         if hands:
             measures += _style(judge, sides, {target: own, **hands}, target)
         notes += credit_lines(judge, hands)

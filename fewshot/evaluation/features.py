@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,17 +101,22 @@ def features_of(
     return features
 
 
-def framed_features_of(judge: Extractor, drawings: Gathered | np.ndarray | Tensor) -> np.ndarray:
+def framed_features_of(
+    judge: Extractor, drawings: Gathered | np.ndarray | Tensor, wholes: Tensor | None = None
+) -> np.ndarray:
     """Features of one hand's drawings in each of their framings, for a style rank: `(N, V, D)` float32.
+
+    The first framing is the drawings as they are given, so that `[:, 0]` is what `features_of` makes of them.
 
     Args:
         judge: from `eval.features.get_extractor`.
-        drawings: as `features_of` takes them; an array has no whole drawings behind the cut ones.
+        drawings: as `features_of` takes them.
+        wholes: of drawings that are no `Gathered`: the same before they were cut about their faces.
     """
     if isinstance(drawings, Gathered):
-        framed: list[Any] = list(drawings.framed())
+        framed: Iterator[Any] = drawings.framed()
     else:
-        framed = list(framings(np.asarray(drawings)))
+        framed = framings(np.asarray(drawings), None if wholes is None else wholes.numpy())
     return np.stack([features_of(judge, side, quiet=True) for side in framed], 1)
 
 

@@ -28,7 +28,8 @@ def with_shipped(
         WeightsMismatchError: the shipped hands were seen by another encoder.
     """
     if drawings is not None:
-        shipped = gallery_hands(judge, drawings)
+        # The whole drawings are last: without any of the artist's, those of others would only dilute them.
+        shipped = {n: rows[:, : drawings.shape[1]] for n, rows in gallery_hands(judge, drawings).items()}
     else:
         shipped = known_hands(judge).vectors if judge.name == NAME else {}
     return {**others, **{name + _SHIPPED: rows for name, rows in shipped.items()}}

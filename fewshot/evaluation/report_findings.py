@@ -52,14 +52,16 @@ class Rows:
     def of(cls, judge: Extractor, sides: Sides) -> Rows:
         """Computed, or found in the cache where pictures come from files."""
         drawn = sides.before is not None or sides.paired is sides.results
+        framed = framed_features_of(judge, sides.drawings)
+        others = {name: framed_features_of(judge, side) for name, side in sides.others.items()}
         return cls(
             features_of(judge, sides.results.pixels if drawn else sides.results),
             features_of(judge, sides.before.pixels) if sides.before is not None else None,
-            features_of(judge, sides.drawings),
+            framed[:, 0],
             features_of(judge, sides.photos) if sides.photos is not None else None,
-            {name: features_of(judge, side) for name, side in sides.others.items()},
-            framed_features_of(judge, sides.drawings),
-            {name: framed_features_of(judge, side) for name, side in sides.others.items()},
+            {name: rows[:, 0] for name, rows in others.items()},
+            framed,
+            others,
         )
 
     @property

@@ -44,6 +44,8 @@ def style_rows(results: Path, among: Sequence[Path], looking: Looking) -> list[R
     # As they are where no size is asked for: pictures that are cut have to have one.
     crop: Framing = "center" if looking.size is None else "drawn-face"
     sources = [gather(folder, looking.size, crop=crop) for folder in among]
+    cut = "as they are" if looking.size is None else "whole and cut about their faces"
+    framing = f"the artists' drawings are compared {cut}, and enlarged in three steps"
     artists = {
         name: framed_features_of(judge, drawings)
         for name, drawings in zip(style_names(resolved), sources, strict=True)
@@ -59,7 +61,7 @@ def style_rows(results: Path, among: Sequence[Path], looking: Looking) -> list[R
     ranks = {name: style_rank(queries, gallery, name, extractor=judge.name) for name in gallery}
     rows = []
     for name in sorted(gallery, key=lambda name: -ranks[name].top1.value):
-        notes = (f"chance {1 / len(gallery):.2g}", *credit_lines(judge, [name]))
+        notes = (f"chance {1 / len(gallery):.2g}", framing, *credit_lines(judge, [name]))
         sides = (made, *sources)
         rows.append(judged(f"{name}: nearest", ranks[name].top1, judge, looking.size, sides, notes))
         if name in artists:

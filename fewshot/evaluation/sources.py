@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import glob
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,7 +38,7 @@ class Gathered:
     skipped: tuple[Skipped, ...] = ()
     """What the source holds besides and could not be read."""
     wholes: np.ndarray | None = None
-    """Of the same shape, drawings before they were cut about their faces; None where `pixels` are whole."""
+    """Of the same shape, drawings before they were cut about their faces; None where none was to be."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -54,9 +54,10 @@ class Gathered:
         wholes = None if self.wholes is None else self.wholes[rows]
         return replace(self, names=names, pixels=self.pixels[rows], wholes=wholes)
 
-    def framed(self) -> list[Gathered]:
+    def framed(self) -> Iterator[Gathered]:
         """The same drawings in each of the framings of `eval.framings`, in which a hand is to be known."""
-        return [replace(self, pixels=pixels, wholes=None) for pixels in framings(self.pixels, self.wholes)]
+        for pixels in framings(self.pixels, self.wholes):
+            yield replace(self, pixels=pixels, wholes=None)
 
 
 def parse_indices(text: str) -> Callable[[str], bool]:

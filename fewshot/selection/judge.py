@@ -16,6 +16,7 @@ from eval.intervals import Estimate, proportion
 from eval.structure import structure_features
 from eval.style_encoder import NAME as STYLE
 from eval.style_rank import style_rank
+from fewshot.data.style_set import StyleSet
 from fewshot.evaluation.features import framed_features_of
 from fewshot.evaluation.negatives import with_shipped
 from fewshot.training.validation import STEERING
@@ -45,17 +46,18 @@ class Judge:
     """Knows the drawings and photos of one fold.
 
     Args:
-        everything: all drawings, uint8 `(N, 3, S, S)`: they say which shipped hand may be the artist's own.
-        fold: those that the results are compared with.
+        everything: all drawings: they say which shipped hand may be the artist's own.
+        fold: those that the results are compared with, uint8 `(N, 3, S, S)`.
+        wholes: the same before they were cut about their faces.
         photos: `(M, 3, S, S)`, in the order of the results.
     """
 
-    def __init__(self, everything: Tensor, fold: Tensor, photos: Tensor) -> None:
+    def __init__(self, everything: StyleSet, fold: Tensor, wholes: Tensor, photos: Tensor) -> None:
         self.extractors = [get_extractor(name) for name in STEERING]
         self.references = self.references_of(fold)
         self.style: Extractor = get_extractor(STYLE)
-        own, kept = (framed_features_of(self.style, drawings) for drawings in (everything, fold))
-        self.hands = with_shipped(self.style, own, {_ARTIST: kept})
+        own = framed_features_of(self.style, everything.tensor(), everything.wholes())
+        self.hands = with_shipped(self.style, own, {_ARTIST: framed_features_of(self.style, fold, wholes)})
         self.structure = structure_features(photos.numpy())
 
     @staticmethod

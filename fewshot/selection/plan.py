@@ -10,12 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fewshot.errors import BadInputError
-from fewshot.home import run_folder
+from fewshot.errors import BadInputError, OutOfMemoryError
+from fewshot.home import check_name, run_folder
 from fewshot.output import format_seconds, notice, warn
 from fewshot.selection.preparing import Prepared
 from fewshot.selection.rungs import REDUCTION, rung_steps, survivors
 from fewshot.training.adaptation import Adaptation
+from fewshot.training.runs import is_unfinished
 from recipes import Recipe
 
 _TIMED_STEPS = 2
@@ -37,17 +38,19 @@ class _Cost:
         return min(60 * recipe.max_minutes, steps * self.step + steps / recipe.eval_every * self.look)
 
 
-def plan_study(ready: Prepared, name: str) -> list[dict[str, Any]]:
+def plan_study(ready: Prepared, name: str, overwrite: bool = False) -> list[dict[str, Any]]:
     """Rows of (what, value); two steps and a look of each recipe are timed, nothing is written.
 
     Args:
         ready: the study.
         name: of the winner's style; empty where it is not trained.
+        overwrite: whether it may replace another.
 
     Raises:
         BadInputError: no recipe can be trained.
     """
     space, bench, limits = ready.space, ready.bench, ready.limits
+    run = run_folder(check_name(name)) if name else None
     notice(f"timing {len(space.recipes)} recipes ...")
     costs = _costs(ready)
     kept = [None if part is None else len(part) for _, part in bench.folds]
@@ -61,20 +64,22 @@ def plan_study(ready: Prepared, name: str) -> list[dict[str, Any]]:
     }
     for label, recipe in space.recipes.items():
         steps = " → ".join(map(str, dict.fromkeys(rung_steps(recipe, limits.rungs))))
-        facts[label] = f"{steps} steps, " + (
+        facts[f"recipe {label}"] = f"{steps} steps, " + (
             f"{costs[label].step:.2f} s each" if label in costs else "cannot be trained on this base"
         )
     seconds = _of_all_trials(ready, costs)
     limit = math.inf if limits.minutes is None else 60 * limits.minutes
-    facts["time"] = f"about {format_seconds(min(seconds, limit))}, by one process"
+    facts["time"] = f"about {format_seconds(min(seconds, limit))} by one process, from the start"
     if seconds > limit:
         facts["time"] += f" (without --minutes: {format_seconds(seconds)})"
-    if name:
+    if run is not None:
         longest = max(cost.training(space.recipes[la], space.recipes[la].steps) for la, cost in costs.items())
-        run = run_folder(name)
-        taken = " (exists: needs --overwrite)" if (run / "adapter").exists() else ""
-        facts["then"] = f"{name} with the winner, at most {format_seconds(longest)}, in {run}{taken}"
-    facts["writes"] = f"{ready.folder}" + (" (exists: goes on)" if ready.folder.exists() else "")
+        there = ((run / "adapter").exists() or is_unfinished(run)) and not overwrite
+        taken = " (exists: needs --overwrite unless this study made it)" if there else ""
+        facts["then"] = f"{name} with the winner, about {format_seconds(longest)} at most, in {run}{taken}"
+    facts["writes"] = f"{ready.folder}" + (
+        " (exists: goes on if it is about the same)" if ready.folder.exists() else ""
+    )
     return [{"what": key, "value": value} for key, value in facts.items()]
 
 
@@ -84,6 +89,9 @@ def _costs(ready: Prepared) -> dict[str, _Cost]:
     for label, recipe in ready.space.recipes.items():
         try:
             costs[label] = _timed(ready, recipe)
+        except OutOfMemoryError:
+            # Of this moment, not of the recipe.
+            raise
         except BadInputError as error:
             problems.append(str(error))
             warn(f"{label}: {error}")
@@ -125,6 +133,8 @@ def _of_all_trials(ready: Prepared, costs: Mapping[str, _Cost]) -> float:
 
 def _of_rung(recipe: Recipe, cost: _Cost, rungs: int, rung: int) -> float:
     steps = (0, *rung_steps(recipe, rungs))
+    if steps[rung + 1] == steps[rung]:
+        return 0.0
     return cost.start + cost.training(recipe, steps[rung + 1]) - cost.training(recipe, steps[rung])
 
 

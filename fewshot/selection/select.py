@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from eval.framings import JUDGED
 from fewshot.consent import UNKNOWN, Consent
 from fewshot.data.packs import load_pack
 from fewshot.errors import BadInputError
@@ -177,6 +178,7 @@ def _settings(bench: Bench, base: str, space: Space, limits: Limits) -> dict[str
         pixels = load_pack(bench.photos, bench.drawings.size, limit=_MOST_PHOTOS).pixels
         photos = hashlib.sha256(pixels.tobytes()).hexdigest()
     return {
+        "judge": JUDGED,
         "drawings": sorted(bench.drawings.hashes),
         "base": base,
         "photos": photos,

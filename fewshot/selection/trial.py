@@ -158,13 +158,18 @@ class Bench:
         train, kept = self.folds[fold]
         return train.tensor().flip(-1) if kept is None else kept.tensor()
 
+    def _wholes(self, fold: int) -> Tensor:
+        """The same before they were cut about their faces."""
+        train, kept = self.folds[fold]
+        return train.wholes().flip(-1) if kept is None else kept.wholes()
+
     def _court(self, fold: int, job: Adaptation) -> Court:
         """Made from the first training of a fold, whatever its recipe."""
         if fold not in self._courts:
             photos = job.sources.held
             if job.recipe.grey:
                 photos = make_sources(job.base, *self.folds[fold], self.photos).held
-            judge = Judge(self.drawings.tensor(), self.compared(fold), photos)
+            judge = Judge(self.drawings, self.compared(fold), self._wholes(fold), photos)
             with job.trainer.G.disable_adapter():
                 drawn = job.trainer.redraw(photos)
             self._courts[fold] = Court(judge, photos, drawn, judge.score(drawn))

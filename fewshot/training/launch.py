@@ -66,11 +66,14 @@ def work_alone() -> int:
 
 def take_all() -> None:
     """Use the threads and the memory of the processes that have ended beside this one."""
-    if (threads := os.environ.pop(_THREADS, "")).isdigit():
+    if (threads := os.environ.pop(_THREADS, None)) is None:
+        return
+    os.environ.pop(SHARING, None)
+    # A person may have said how many; that may be a list, one for each level.
+    if threads.isdigit() and int(threads):
         import torch
 
         torch.set_num_threads(int(threads))
-        os.environ.pop(SHARING, None)
 
 
 def leave(code: int) -> NoReturn:
@@ -160,7 +163,8 @@ def launch(arguments: Sequence[str], processes: int, *, cpu: bool, together: boo
 
 
 def _environment(rank: int, processes: int, port: int, cpu: bool) -> dict[str, str]:
-    cores, chosen = os.cpu_count() or 1, os.environ.get("OMP_NUM_THREADS", "")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    chosen = os.environ.get("OMP_NUM_THREADS", "")
     variables = {
         "RANK": rank,
         "LOCAL_RANK": rank,

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from eval.errors import EvalError
 from eval.features import UNSEEN, extract, get_extractor
 from eval.framings import ENLARGED, framings
 from eval.style_rank import style_rank
@@ -14,7 +16,7 @@ from eval.style_rank import style_rank
 def test_enlarged_about_the_middle() -> None:
     rng = np.random.default_rng(0)
     pictures = rng.integers(0, 256, (3, 3, 60, 90), np.uint8)
-    made = framings(pictures)
+    made = list(framings(pictures))
     assert len(made) == len(ENLARGED)
     assert made[0] is pictures
     for by, framed in zip(ENLARGED, made, strict=True):
@@ -30,8 +32,9 @@ def test_enlarged_about_the_middle() -> None:
 
 def test_whole_drawings_come_on_top() -> None:
     cut, whole = np.zeros((2, 3, 8, 8), np.uint8), np.full((2, 3, 8, 8), 9, np.uint8)
-    assert (framings(cut, whole)[-1] == whole).all()
-    assert len(framings(cut, whole)) == len(framings(cut)) + 1
+    both = list(framings(cut, whole))
+    assert (both[-1] == whole).all()
+    assert len(both) == len(list(framings(cut))) + 1
 
 
 def test_framings_of_one_drawing_are_no_strangers_to_each_other() -> None:
@@ -63,6 +66,9 @@ def test_all_framings_of_a_drawing_are_left_out_with_it() -> None:
     seen = style_rank(own[:, 0], {"a": own, "b": others}, "a", k=1)
     assert (seen.ranks == 1).all()
     assert found.top1.value < 1
+    for wrong in (-1, 6):
+        with pytest.raises(EvalError, match="none of 0 to 5"):
+            style_rank(own[:1, 0], {"a": own, "b": others}, "a", k=1, leave_out=[wrong])
     for query in range(6):
         rest = np.delete(own, query, 0)
         alone = style_rank(own[query : query + 1, 0], {"a": rest, "b": others}, "a", k=1)
@@ -81,7 +87,7 @@ def test_real_drawings_enlarged_are_found_among_framings(shared: Callable[..., P
         {n: s.rows(range(0, 30, 2)) for n, s in sides.items()},
         sides["notionists"].rows(range(1, 30, 2)),
     )
-    enlarged = extract(judge, framings(shown.pixels)[2])
+    enlarged = extract(judge, list(framings(shown.pixels))[2])
     one = style_rank(enlarged, {n: extract(judge, s.pixels) for n, s in kept.items()}, "notionists")
     framed = style_rank(enlarged, {n: framed_features_of(judge, s) for n, s in kept.items()}, "notionists")
     assert one.top1.value < 0.7

@@ -29,8 +29,8 @@ def test_a_dry_run_tells_what_would_be_tried_and_writes_nothing(drawings: Drawin
     facts = {row["what"]: row["value"] for row in json.loads(run(*words, "--format", "json"))}
     assert facts["drawings"] == "6 (folds of 3, 3)"
     assert facts["trials"] == "2"
-    assert facts["quick"].startswith("2 → 4 steps, ")
-    assert "about 1 s, by one process (without --minutes:" in facts["time"]
+    assert facts["recipe quick"].startswith("2 → 4 steps, ")
+    assert "about 1 s by one process, from the start (without --minutes:" in facts["time"]
     assert facts["then"].startswith("mine with the winner")
     assert facts["writes"] == str(home() / "studies" / "mine")
     assert not (home() / "studies").exists()

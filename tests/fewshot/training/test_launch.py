@@ -45,7 +45,7 @@ def test_a_process_of_a_launcher_keeps_the_gpu_it_would_have_had(
 def test_the_last_one_takes_the_threads_of_all(
     chosen: str, threads: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1, 2})
     monkeypatch.setenv("OMP_NUM_THREADS", chosen)
     code = (
         "import torch; from fewshot.training.launch import take_all; "
