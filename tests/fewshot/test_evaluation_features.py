@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 
 from eval.features import Extractor, extract, get_extractor
+from eval.framings import ENLARGED
 from fewshot.evaluation.comparison import compare
 from fewshot.evaluation.features import BATCH, features_of
 from fewshot.evaluation.sources import gather
@@ -56,7 +57,8 @@ def test_gathered_drawings_compare_as_their_pixels_do(fewshot_home: Path) -> Non
     flat, ink, riso = (gather(sample_folder(hand), 64) for hand in ("flat", "ink", "riso"))
     shown = (ink.pixels[:8], flat.pixels[:8], flat.pixels[:8])
     kept = compare(*shown, ink.rows(range(8, 24)), {"riso": riso})
-    assert stored(fewshot_home) == 2 * (16 + len(riso)), "two judges; what was drawn is not kept"
+    framed = len(ENLARGED) * (16 + len(riso))
+    assert stored(fewshot_home) == 2 * framed, "two judges; what was drawn is not kept"
     direct = compare(*shown, ink.pixels[8:], {"riso": riso.pixels})
     assert kept.rows() == direct.rows()
 
@@ -69,6 +71,7 @@ class _Never(torch.nn.Module):
 _MEASURE = """
 import sys
 from pathlib import Path
+from eval.framings import ENLARGED
 from eval.features import get_extractor
 from fewshot.evaluation.features import features_of
 from fewshot.evaluation.sources import gather
@@ -113,6 +116,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from eval.errors import EvalError
+from eval.framings import ENLARGED
 from eval.features import Extractor, get_extractor
 from fewshot.evaluation.features import features_of
 from fewshot.evaluation.sources import gather
