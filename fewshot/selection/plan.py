@@ -15,11 +15,10 @@ from fewshot.home import check_name, run_folder
 from fewshot.output import format_seconds, notice, warn
 from fewshot.selection.preparing import Prepared
 from fewshot.selection.rungs import REDUCTION, rung_steps, survivors
+from fewshot.selection.winner import is_taken
 from fewshot.training.adaptation import Adaptation
-from fewshot.training.runs import is_unfinished
+from fewshot.training.plan import seconds_per_step
 from recipes import Recipe
-
-_TIMED_STEPS = 2
 
 
 @dataclass(frozen=True)
@@ -74,8 +73,8 @@ def plan_study(ready: Prepared, name: str, overwrite: bool = False) -> list[dict
         facts["time"] += f" (without --minutes: {format_seconds(seconds)})"
     if run is not None:
         longest = max(cost.training(space.recipes[la], space.recipes[la].steps) for la, cost in costs.items())
-        there = ((run / "adapter").exists() or is_unfinished(run)) and not overwrite
-        taken = " (exists: needs --overwrite unless this study made it)" if there else ""
+        in_the_way = is_taken(run) and not overwrite
+        taken = " (exists: needs --overwrite unless this study made it)" if in_the_way else ""
         facts["then"] = f"{name} with the winner, about {format_seconds(longest)} at most, in {run}{taken}"
     facts["writes"] = f"{ready.folder}" + (
         " (exists: goes on if it is about the same)" if ready.folder.exists() else ""
@@ -107,15 +106,12 @@ def _timed(ready: Prepared, recipe: Recipe) -> _Cost:
         parts=bench.folds[0],
         memory_limit=bench.memory_limit,
     )
-    ready_at = time.monotonic()
-    job.trainer.step(0)
-    first = time.monotonic()
-    for step in range(_TIMED_STEPS):
-        job.trainer.step(step + 1)
-    stepped = time.monotonic()
-    job.validation.score(_TIMED_STEPS, job.trainer.redraw(job.sources.held))
-    looked = time.monotonic() - stepped
-    return _Cost(ready_at - began + looked, (stepped - first) / _TIMED_STEPS, looked)
+    loaded = time.monotonic() - began
+    per_step = seconds_per_step(job)
+    began = time.monotonic()
+    job.validation.score(0, job.trainer.redraw(job.sources.held))
+    look = time.monotonic() - began
+    return _Cost(loaded + look, per_step, look)
 
 
 def _of_all_trials(ready: Prepared, costs: Mapping[str, _Cost]) -> float:

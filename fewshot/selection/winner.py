@@ -51,12 +51,16 @@ def check_name_is_free(style: Style, study: Study) -> None:
         ConflictError: a style of that name exists, and this study did not make it.
     """
     run = run_folder(style.name)
-    taken = (run / "adapter").exists() or is_unfinished(run)
-    if taken and not (style.overwrite or _is_ours(style.name, study)):
+    if is_taken(run) and not (style.overwrite or _is_ours(style.name, study)):
         raise ConflictError(
             f"there is a style or an unfinished run {style.name!r} already, in {run}",
             "choose another --name, add --overwrite, or compare only, with --no-retrain",
         )
+
+
+def is_taken(run: Path) -> bool:
+    """Whether a run folder holds a style, or one that was begun."""
+    return (run / "adapter").exists() or is_unfinished(run)
 
 
 def train_winner(style: Style, recipe: Recipe, study: Study) -> Path | None:

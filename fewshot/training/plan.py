@@ -40,11 +40,7 @@ def plan_adaptation(
     warn_of_two_hands(drawings)
     notice("timing two steps ...")
     job = Adaptation(style_set, model, recipe, photos, run, memory_limit=memory_limit)
-    job.trainer.step(0)
-    start = time.monotonic()
-    for step in range(_TIMED_STEPS):
-        job.trainer.step(step + 1)
-    per_step = (time.monotonic() - start) / _TIMED_STEPS
+    per_step = seconds_per_step(job)
     limit = 60 * (minutes or recipe.max_minutes)
     trainable = job.trainer.trainable
     fold = f"{len(job.train)} to train, {len(job.fold)} to validate" if job.fold else "all to train, no fold"
@@ -63,3 +59,12 @@ def plan_adaptation(
         "writes": f"{run}" + (" (exists: needs --overwrite)" if (run / "adapter").exists() else ""),
     }
     return [{"what": key, "value": value} for key, value in facts.items()]
+
+
+def seconds_per_step(job: Adaptation) -> float:
+    """Of real steps; the first one, which makes itself at home, is not counted."""
+    job.trainer.step(0)
+    start = time.monotonic()
+    for step in range(_TIMED_STEPS):
+        job.trainer.step(step + 1)
+    return (time.monotonic() - start) / _TIMED_STEPS
