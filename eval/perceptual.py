@@ -7,30 +7,20 @@ trunk of plain 3x3 convolutions through a 1x1 projection. `fewshot/training/dist
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-WEIGHTS = Path(__file__).parent / "weights" / "perceptual.safetensors"
+from eval.shipped_weights import FOLDER, load_shipped
+
+WEIGHTS = FOLDER / "perceptual.safetensors"
+HEADER = "perceptual"
 LAYERS = ("relu1", "fire3", "fire5", "fire7")
 CHANNELS = (96, 128, 256, 384)
 _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)
-
-
-class PerceptualWeightsError(ValueError):
-    """The weight file is missing, damaged or of another network."""
-
-    exit_code = 6
-
-    def __init__(self, message: str, hint: str) -> None:
-        super().__init__(message)
-        self.hint = hint
 
 
 def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1, batch_norm: bool = False) -> nn.Sequential:
@@ -101,37 +91,10 @@ def load_perceptual(path: Path = WEIGHTS) -> PerceptualNet:
     """The shipped network, frozen, in eval mode and float32 (stored as float16).
 
     Raises:
-        PerceptualWeightsError: missing, unreadable, altered (its sha256 is in its own header) or of another
-            shape.
+        MissingWeightsError: there is no such file.
+        WeightsMismatchError: unreadable, altered (its sha256 is in its own header) or of another network.
     """
-    hint = "reinstall the package, or make it anew with `python -m fewshot.training.distill`"
-    if not path.exists():
-        raise PerceptualWeightsError(f"{path.name} is missing from {path.parent.name}/", hint)
-    try:
-        with safe_open(path, "pt") as file:
-            facts = json.loads((file.metadata() or {}).get("perceptual", "{}"))
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if facts.get("sha256") != tensors_sha256(state):
-            raise PerceptualWeightsError(
-                f"{path.name} does not match its own sha256: the file is damaged", hint
-            )
-        net = PerceptualNet()
-        net.load_state_dict({name: tensor.float() for name, tensor in state.items()})
-    except PerceptualWeightsError:
-        raise
-    except Exception as error:
-        raise PerceptualWeightsError(f"{path.name} cannot be read: {error}", hint) from None
-    return net.eval().requires_grad_(False)
-
-
-def tensors_sha256(state: dict[str, Tensor]) -> str:
-    """sha256 over names, dtypes, shapes and bytes in the order of the names: same tensors, same hash."""
-    digest = hashlib.sha256()
-    for name in sorted(state):
-        tensor = state[name].detach().cpu().contiguous()
-        digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
-    return digest.hexdigest()
+    return load_shipped(PerceptualNet(), path, HEADER, "fewshot.training.distill")
 
 
 def style_statistics(maps: list[Tensor]) -> list[Tensor]:

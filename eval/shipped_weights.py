@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from safetensors import safe_open
-from torch import nn
+from torch import Tensor, nn
 
 from eval.errors import MissingWeightsError, WeightsMismatchError
-from eval.perceptual import tensors_sha256
 
 Net = TypeVar("Net", bound=nn.Module)
 
@@ -46,3 +47,13 @@ def load_shipped(net: Net, path: Path, header: str, script: str) -> Net:
     except RuntimeError as error:
         raise WeightsMismatchError(f"{path.name} is of another network: {str(error)[:200]}", hint) from None
     return net.eval().requires_grad_(False)
+
+
+def tensors_sha256(state: dict[str, Tensor]) -> str:
+    """sha256 over names, dtypes, shapes and bytes in the order of the names: same tensors, same hash."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
+    return digest.hexdigest()

@@ -28,7 +28,7 @@ from fewshot.evaluation.comparison import Comparison, compare
 from fewshot.evaluation.held_out import redraw
 from fewshot.evaluation.sources import gather_drawings
 from fewshot.files import atomic_write_bytes, atomic_write_text, clear_write_errors
-from fewshot.home import home
+from fewshot.home import base_folder
 from fewshot.inference.framing import frame
 from fewshot.inference.torch_engine import TorchEngine
 from fewshot.output import notice, progress, warn
@@ -88,7 +88,7 @@ def run_demo(
             training.
     """
     began = time.monotonic()
-    model = create_model(base, folders=(home() / "base",))
+    model = create_model(base, folders=(base_folder(),))
     size = model.netG_A.size
     negatives = {name: sample_folder(name) for name in sample_hands() if name != hand}
     training, kept_out = split_hand(sample_folder(hand))

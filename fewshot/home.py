@@ -42,6 +42,11 @@ def cache_folder() -> Path:
     return home() / "cache"
 
 
+def base_folder() -> Path:
+    """Return the folder of the user's own base models."""
+    return home() / "base"
+
+
 def recipes_folder() -> Path:
     """Return the folder of the user's own recipes."""
     return home() / "recipes"

@@ -34,7 +34,7 @@ from fewshot.evaluation.negatives import with_shipped
 from fewshot.evaluation.record import FEW
 from fewshot.evaluation.sources import Gathered, gather, gather_drawings
 from fewshot.files import atomic_write_bytes, atomic_write_text
-from fewshot.home import home
+from fewshot.home import base_folder
 from fewshot.inference.torch_engine import TorchEngine
 from fewshot.output import warn
 from fewshot.sheets import contact_sheet, png_bytes
@@ -90,7 +90,7 @@ def measure(spec: Spec) -> dict[str, Any]:
     Raises:
         FewshotError: pictures, a recipe or a base that cannot be used.
     """
-    base = create_model(spec.base, folders=(home() / "base",))
+    base = create_model(spec.base, folders=(base_folder(),))
     size = base.netG_A.size
     photos = gather(Path(spec.photos), size, indices=spec.indices)
     learned_on = _learned_on(spec, photos) if spec.candidate.learn_on else None

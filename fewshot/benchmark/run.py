@@ -16,7 +16,7 @@ from fewshot.benchmark.artists import Artist
 from fewshot.benchmark.candidates import Candidate, stamp
 from fewshot.benchmark.row import Spec
 from fewshot.files import atomic_write_text
-from fewshot.home import home
+from fewshot.home import base_folder
 from fewshot.output import notice, progress, warn
 
 ROWS = "rows.jsonl"
@@ -89,7 +89,7 @@ def _of(artist: Artist, candidate: Candidate) -> tuple[str, ...]:
 def _pictures(plan: Plan) -> dict[str, str]:
     """By artist, of the drawings, photos, base and judge that a row is measured with: others give another."""
     drawings = [(each.name, stamp(each.heldout)) for each in plan.artists]
-    base = create_model(plan.base, folders=(home() / "base",)).sha256
+    base = create_model(plan.base, folders=(base_folder(),)).sha256
 
     def of(artist: Artist) -> str:
         photos = stamp(artist.photos or plan.photos), None if artist.photos else plan.indices

@@ -11,7 +11,7 @@ from pathlib import Path
 from base_models.registry import CheckpointError, create_model, find_file, list_models, same_model
 from fewshot.errors import IntegrityError, NotFoundError
 from fewshot.files import atomic_write_bytes
-from fewshot.home import home
+from fewshot.home import base_folder
 
 
 @contextlib.contextmanager
@@ -47,7 +47,7 @@ def install_base(base: Mapping[str, str], data: bytes) -> None:
     if is_here(base):
         return
     for name in (base["name"], f"{base['name']}-{base['sha256'][:12]}"):
-        target = home() / "base" / f"{name}.safetensors"
+        target = base_folder() / f"{name}.safetensors"
         taken = any(model.name == name for model in list_models()) or os.path.lexists(target)
         if not taken:
             atomic_write_bytes(target, data)
@@ -59,7 +59,7 @@ def install_base(base: Mapping[str, str], data: bytes) -> None:
 
 def is_here(base: Mapping[str, str]) -> bool:
     """Whether this machine has a base of that hash, whatever it is called."""
-    folders = (home() / "base",)
+    folders = (base_folder(),)
     name = same_model(base["name"], base["sha256"], folders)
     models = {model.name: model for model in list_models(folders)}
     if name not in models:
@@ -75,7 +75,7 @@ def packed_base(base: Mapping[str, str]) -> bytes:
         NotFoundError: there is no file of it.
         IntegrityError: it is damaged, or has changed since the style was made.
     """
-    folders = (home() / "base",)
+    folders = (base_folder(),)
     name = same_model(base["name"], base["sha256"], folders)
     if any(model.name == name and model.path is None for model in list_models(folders)):
         raise NotFoundError(

@@ -17,7 +17,7 @@ import safetensors
 from base_models.registry import CheckpointError, create_model, list_models, same_model
 from fewshot.adapters.files import CONFIG, HINT, WEIGHTS, AdapterFiles, read_files
 from fewshot.errors import BadInputError, IntegrityError, NotFoundError
-from fewshot.home import home
+from fewshot.home import base_folder
 
 if TYPE_CHECKING:
     from base_models.checkpoint import BaseModel
@@ -113,7 +113,7 @@ def contents_of(files: AdapterFiles, *further: Path) -> Contents:
             f"{files.folder}: {size:,} bytes; expected an adapter of at most {MAX_BYTES:,}",
             "train it with a smaller rank: fewshot adapt … rank=8",
         )
-    base = _known_base(files.base_name, files.base_sha256, (home() / "base", *further))
+    base = _known_base(files.base_name, files.base_sha256, (base_folder(), *further))
     if files.base_sha256 and files.base_sha256 != base.sha256:
         raise IntegrityError(
             f"{files.folder}: made for a {files.base_name} of sha256 {files.base_sha256[:12]}…; "

@@ -26,7 +26,7 @@ def ls(
 ) -> None:
     """List the base models: architectures with random weights, and what was trained."""
     from base_models import list_models
-    from fewshot.home import home
+    from fewshot.home import base_folder
 
     rows: list[dict[str, Any]] = [
         {
@@ -38,7 +38,7 @@ def ls(
             "sha256": model.sha256[:12],
             "path": str(model.path) if model.path else None,
         }
-        for model in list_models([home() / "base"])
+        for model in list_models([base_folder()])
         if format != "path" or model.path
     ]
     columns = ["name", "px", "parameters", "minutes", "sha256", "licence"]

@@ -131,7 +131,7 @@ def train(
     """
     from base_models.architectures import ARCHITECTURES
     from fewshot.errors import NotFoundError
-    from fewshot.home import check_name, home
+    from fewshot.home import base_folder, check_name
     from fewshot.training.launch import check_share, is_worker, launch, on_cpu
 
     config = PretrainConfig(
@@ -170,7 +170,7 @@ def train(
 
     from fewshot.training.pretrain_run import BaseRun, train_base
 
-    folder, told = (out or home() / "base").absolute(), tuple(track or ())
+    folder, told = (out or base_folder()).absolute(), tuple(track or ())
     most = limit_of(memory_limit)
     run = BaseRun(config, tag, *sides, licence, folder, precision, cpu, resume, slice_minutes, told, most)
     path, stopped = train_base(run)

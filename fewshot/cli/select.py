@@ -1,6 +1,7 @@
 """`fewshot select`: try recipes on folds of an artist's drawings and learn the style with the best one."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,7 @@ from fewshot.cli.track_option import Track
 from fewshot.output import Format, emit, notice
 
 if TYPE_CHECKING:
-    from fewshot.selection import Selection
+    from fewshot.selection.select import Selection
 
 COLUMNS = ["recipe", "state", "steps", "left", "KID", "FID", "style", "content", "seconds"]
 """Of the table, which fits 80 columns; the report has the intervals."""
@@ -98,57 +99,52 @@ def select(
     """
     from base_models.registry import check_model
     from fewshot.data.pictures import list_pictures
-    from fewshot.home import home
+    from fewshot.home import base_folder
+    from fewshot.selection.request import Request
     from fewshot.training.launch import is_worker, launch, on_cpu, work_alone
     from fewshot.training.tracking import check_trackers
 
     # Before what trains is loaded: a mistake is told at once.
     list_pictures(drawings)
-    check_model(base, [home() / "base"])
-    check_trackers(track or ())
-    rights, most = consent_of(consent, consent_by, consent_expires), limit_of(memory_limit)
-    asked: dict[str, Any] = {
-        "name": name,
-        "study": study,
-        "base": base,
-        "recipes": [part.strip() for part in recipes.split(",") if part.strip()],
-        "knobs": knob or [],
-        "overrides": overrides or [],
-        "photos": photos,
-        "folds": folds,
-        "rungs": rungs,
-        "trials": trials,
-        "minutes": minutes,
-        "exhaustive": exhaustive,
-        "content": content,
-        "seed": seed,
-        "track": track or (),
-        "memory_limit": most,
-    }
+    check_model(base, [base_folder()])
+    request = Request(
+        drawings,
+        name=name,
+        study=study,
+        base=base,
+        recipes=tuple(part.strip() for part in recipes.split(",") if part.strip()),
+        knobs=tuple(knob or ()),
+        overrides=tuple(overrides or ()),
+        photos=photos,
+        folds=folds,
+        rungs=rungs,
+        trials=trials,
+        minutes=minutes,
+        exhaustive=exhaustive,
+        content=content,
+        db=db,
+        retrain=not no_retrain,
+        overwrite=overwrite,
+        seed=seed,
+        licence=licence,
+        consent=consent_of(consent, consent_by, consent_expires),
+        track=check_trackers(track or ()),
+        memory_limit=limit_of(memory_limit),
+    )
     if dry_run:
         from fewshot.selection.plan import plan_study
         from fewshot.selection.preparing import prepare
 
-        ready = prepare(drawings, **asked, retrain=not no_retrain)
-        rows = plan_study(ready, "" if no_retrain else name, overwrite)
-        emit(rows, ["what", "value"], "json" if format == "json" else "table")
+        emit(plan_study(prepare(request)), ["what", "value"], "json" if format == "json" else "table")
         return
     if processes > 1 and not is_worker():
         code = launch(sys.argv[1:], processes, cpu=on_cpu(processes), together=False)
         raise typer.Exit(code)
     # The study shares the trainings out, not the pictures of each.
     helping = work_alone() > 0
-    from fewshot.selection import select_recipe
+    from fewshot.selection.select import select_recipe
 
-    found = select_recipe(
-        drawings,
-        **asked,
-        db=db,
-        retrain=not (no_retrain or helping),
-        overwrite=overwrite,
-        licence=licence,
-        consent=rights,
-    )
+    found = select_recipe(replace(request, retrain=False) if helping else request)
     if helping:
         return
     notice(f"report: {found.report}")

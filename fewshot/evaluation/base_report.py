@@ -24,7 +24,7 @@ from fewshot.evaluation.hard_cases import HELD_OUT, HELD_OUT_SOURCE, MADE
 from fewshot.evaluation.landmarks import landmark_detector
 from fewshot.evaluation.record import FEW, few_for_kid
 from fewshot.evaluation.sources import Gathered, gather
-from fewshot.home import home
+from fewshot.home import base_folder
 from fewshot.output import progress
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def measure_base(base: str | Path, settings: Settings) -> BaseReport:
         MissingWeightsError: the extractor's weight file is not there.
     """
     extractor = open_judge(settings.extractor, settings.weights, settings.sha256, settings.device)
-    model = create_model(base, folders=(home() / "base",))
+    model = create_model(base, folders=(base_folder(),))
     size = settings.size or int(model.netG_A.size)
     photos = _some(gather(settings.photos, size, indices=settings.indices), settings)
     drawings = _some(gather(settings.drawings, size, indices=settings.drawing_indices), settings)

@@ -18,7 +18,7 @@ from fewshot.evaluation.comparison import JUDGES, Comparison, compare
 from fewshot.evaluation.decoding import Crop
 from fewshot.evaluation.sources import Gathered, gather, gather_drawings, gather_others
 from fewshot.files import atomic_write_bytes, atomic_write_text
-from fewshot.home import home
+from fewshot.home import base_folder
 from fewshot.inference.engine import Engine, base_of
 from fewshot.inference.torch_engine import TorchEngine
 from fewshot.output import progress
@@ -137,7 +137,7 @@ def measure_style(
     """
     name, weight = parse_style(style)
     adapter = load_style(name)
-    model = create_model(base or base_of(adapter), folders=(home() / "base",))
+    model = create_model(base or base_of(adapter), folders=(base_folder(),))
     engines = TorchEngine(model), TorchEngine(model, [(adapter, weight)])
     size = engines[0].size
     shown = gather(photos, size, indices=indices, crop=crop)

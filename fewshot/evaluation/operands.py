@@ -19,7 +19,7 @@ from fewshot.data.pictures import to_square
 from fewshot.errors import NotFoundError, UsageError
 from fewshot.evaluation.held_out import redraw
 from fewshot.evaluation.sources import Gathered, gather
-from fewshot.home import home
+from fewshot.home import base_folder
 from fewshot.inference.engine import Engine
 from fewshot.inference.torch_engine import TorchEngine
 from fewshot.styles import finished_runs, parse_style
@@ -66,7 +66,7 @@ def find_operand(text: str, base: str | None = None) -> Operand:
         return Operand(text, "pictures")
     if ref in (runs := finished_runs()):
         return Operand(text, "style", TorchEngine.from_names([text], base))
-    bases = [model.name for model in list_models([home() / "base"])]
+    bases = [model.name for model in list_models([base_folder()])]
     if ref in bases or path.suffix == ".safetensors":
         return Operand(text, "base", TorchEngine.from_names([], ref))
     near = difflib.get_close_matches(ref, [*runs, *bases], n=1)

@@ -22,7 +22,7 @@ from fewshot.evaluation.held_out import redraw
 from fewshot.evaluation.operands import Operand, at_size, common_size, find_operand, needs_photos
 from fewshot.evaluation.same_person import pair_by_name
 from fewshot.evaluation.sources import Gathered, gather, gather_drawings, gather_others
-from fewshot.home import home
+from fewshot.home import base_folder
 from fewshot.inference.engine import Engine, base_of
 from fewshot.inference.torch_engine import TorchEngine
 from fewshot.output import notice
@@ -132,12 +132,12 @@ def gather_sides(request: Request) -> Sides:
         require_two(str(request.training), training)
     base: BaseModel | None = None
     if operand.engine is not None:
-        base = create_model(base_of(operand.engine), folders=(home() / "base",))
+        base = create_model(base_of(operand.engine), folders=(base_folder(),))
         photos, before, results = _drawn(operand, operand.engine, base, size, request)
         paired: Gathered | None = results
     else:
         if request.base is not None:
-            base = create_model(request.base, folders=(home() / "base",))
+            base = create_model(request.base, folders=(base_folder(),))
         results, before, photos, paired = gather(Path(operand.text).expanduser(), size), None, None, None
         require_two(operand.text, results)
         if request.photos is not None:

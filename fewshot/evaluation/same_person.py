@@ -21,7 +21,7 @@ from fewshot.evaluation.landmarks import landmark_detector
 from fewshot.evaluation.operands import at_size
 from fewshot.evaluation.rows import Row, resized
 from fewshot.evaluation.sources import Gathered, gather
-from fewshot.home import home
+from fewshot.home import base_folder
 from fewshot.output import notice, progress
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def content_rows(photos: Path, results: Path, size: int, further: Further) -> li
         )
     landmarks, notes = landmark_detector(further.detector)
     before, after = pair_by_name(gather(photos, size), gather(results, size), str(photos), str(results))
-    base = create_model(further.base, folders=(home() / "base",)) if further.base is not None else None
+    base = create_model(further.base, folders=(base_folder(),)) if further.base is not None else None
     training, heldout = (
         gather(f, size) if f is not None else None for f in (further.drawings, further.heldout)
     )

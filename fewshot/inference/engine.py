@@ -17,7 +17,7 @@ from base_models.arrays import BaseArrays, load_arrays
 from base_models.registry import same_model
 from fewshot.adapters.adapter import Adapter
 from fewshot.errors import IntegrityError, UsageError
-from fewshot.home import home
+from fewshot.home import base_folder
 from fewshot.styles import load_style, parse_style
 
 EngineKind = Literal["onnx", "torch"]
@@ -100,7 +100,7 @@ def load_blend(styles: Sequence[str], base: str | None) -> tuple[BaseArrays, lis
     adapters = [(load_style(ref), weight) for ref, weight in parsed]
     if base is None:
         base = _common_base([adapter for adapter, _ in adapters])
-    return load_arrays(base, folders=(home() / "base",)), adapters
+    return load_arrays(base, folders=(base_folder(),)), adapters
 
 
 def working_size(height: int, width: int, size: int, multiple: int) -> tuple[int, int]:
@@ -144,4 +144,4 @@ def _common_base(adapters: Sequence[Adapter]) -> str:
 
 def base_of(made_for: Adapter | Engine) -> str:
     """The name that the base of an adapter or an engine has on this machine."""
-    return same_model(made_for.base_name, made_for.base_sha256, (home() / "base",))
+    return same_model(made_for.base_name, made_for.base_sha256, (base_folder(),))

@@ -12,11 +12,10 @@ from eval.distances import kid_difference_interval
 from eval.intervals import Estimate, bootstrap_mean
 from fewshot.selection.evidence import Evidence
 from fewshot.selection.judge import distance
-from fewshot.selection.scores import NOISE
 from fewshot.selection.storage import Store
 from fewshot.selection.trial import Bench
 from fewshot.selection.tried import Tried, evidence_key
-from fewshot.training.validation import STEERING
+from fewshot.training.validation import NOISE, STEERING
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from fewshot.errors import BadInputError, OutOfMemoryError
-from fewshot.home import check_name, run_folder
+from fewshot.home import run_folder
 from fewshot.output import format_seconds, notice, warn
 from fewshot.selection.preparing import Prepared
-from fewshot.selection.rungs import REDUCTION, rung_steps, survivors
+from fewshot.selection.rungs import next_bracket, rung_steps, survivors
 from fewshot.selection.winner import is_taken
 from fewshot.training.adaptation import Adaptation
 from fewshot.training.plan import seconds_per_step
@@ -37,19 +37,14 @@ class _Cost:
         return min(60 * recipe.max_minutes, steps * self.step + steps / recipe.eval_every * self.look)
 
 
-def plan_study(ready: Prepared, name: str, overwrite: bool = False) -> list[dict[str, Any]]:
+def plan_study(ready: Prepared) -> list[dict[str, Any]]:
     """Rows of (what, value); two steps and a look of each recipe are timed, nothing is written.
-
-    Args:
-        ready: the study.
-        name: of the winner's style; empty where it is not trained.
-        overwrite: whether it may replace another.
 
     Raises:
         BadInputError: no recipe can be trained.
     """
     space, bench, limits = ready.space, ready.bench, ready.limits
-    run = run_folder(check_name(name)) if name else None
+    request = ready.request
     notice(f"timing {len(space.recipes)} recipes ...")
     costs = _costs(ready)
     kept = [None if part is None else len(part) for _, part in bench.folds]
@@ -71,11 +66,14 @@ def plan_study(ready: Prepared, name: str, overwrite: bool = False) -> list[dict
     facts["time"] = f"about {format_seconds(min(seconds, limit))} by one process, from the start"
     if seconds > limit:
         facts["time"] += f" (without --minutes: {format_seconds(seconds)})"
-    if run is not None:
+    if request.retrain:
+        run = run_folder(request.name)
         longest = max(cost.training(space.recipes[la], space.recipes[la].steps) for la, cost in costs.items())
-        in_the_way = is_taken(run) and not overwrite
+        in_the_way = is_taken(run) and not request.overwrite
         taken = " (exists: needs --overwrite unless this study made it)" if in_the_way else ""
-        facts["then"] = f"{name} with the winner, about {format_seconds(longest)} at most, in {run}{taken}"
+        facts["then"] = (
+            f"{request.name} with the winner, about {format_seconds(longest)} at most, in {run}{taken}"
+        )
     facts["writes"] = f"{ready.folder}" + (
         " (exists: goes on if it is about the same)" if ready.folder.exists() else ""
     )
@@ -135,10 +133,11 @@ def _of_rung(recipe: Recipe, cost: _Cost, rungs: int, rung: int) -> float:
 
 
 def _brackets(written: int, trials: int) -> Iterator[int]:
-    """How many trials are compared with each other, bracket by bracket, as `study.Study` asks for them."""
-    yield min(written, trials)
-    for start in range(written, trials, REDUCTION**2):
-        yield min(REDUCTION**2, trials - start)
+    """How many trials are compared with each other, bracket by bracket."""
+    asked = 0
+    while count := next_bracket(asked, written, trials):
+        yield count
+        asked += count
 
 
 def _alive(count: int, rungs: int) -> Sequence[tuple[int, int]]:

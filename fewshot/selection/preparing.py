@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +10,10 @@ from base_models.checkpoint import BaseModel
 from base_models.registry import create_model
 from fewshot.data.style_set import FEW, StyleSet
 from fewshot.errors import UsageError
-from fewshot.home import check_name, home, recipes_folder
+from fewshot.home import base_folder, check_name, home, recipes_folder
 from fewshot.output import notice, warn
 from fewshot.selection.folds import make_folds
+from fewshot.selection.request import Request
 from fewshot.selection.space import Space, make_space
 from fewshot.selection.study import Limits
 from fewshot.selection.trial import Bench
@@ -25,6 +25,8 @@ from fewshot.training.tracking import check_trackers
 class Prepared:
     """A study before anything is trained: what was asked for fits together."""
 
+    request: Request
+    """What was asked for."""
     title: str
     """Its name."""
     folder: Path
@@ -39,53 +41,40 @@ class Prepared:
     """How much is tried."""
 
 
-def prepare(
-    drawings: Path,
-    *,
-    name: str,
-    study: str,
-    base: str,
-    recipes: Sequence[str],
-    knobs: Sequence[str],
-    overrides: Sequence[str],
-    photos: Path | None,
-    folds: int,
-    rungs: int,
-    trials: int | None,
-    minutes: float | None,
-    exhaustive: bool,
-    content: float,
-    retrain: bool,
-    seed: int,
-    track: Sequence[str],
-    memory_limit: float | None,
-) -> Prepared:
-    """Read everything that a study needs; arguments and errors are those of `select_recipe`."""
-    if retrain and not name:
+def prepare(request: Request) -> Prepared:
+    """Read everything that a study needs; the errors are those of `select_recipe`."""
+    if request.retrain and not request.name:
         raise UsageError(
             "the winner's style has no name", "add --name, such as --name mine, or compare with --no-retrain"
         )
-    model = create_model(base, folders=[home() / "base"])
+    if request.retrain:
+        check_name(request.name)
+    drawings = request.drawings
+    model = create_model(request.base, folders=[base_folder()])
     # Only the choice of default recipes asks, and has to before it is known how drawings are cut.
-    few = not recipes and len(StyleSet.from_folder(drawings, size=32)) < FEW
-    space = make_space(recipes, knobs, overrides, few=few, user_folder=recipes_folder())
+    few = not request.recipes and len(StyleSet.from_folder(drawings, size=32)) < FEW
+    space = make_space(
+        request.recipes, request.knobs, request.overrides, few=few, user_folder=recipes_folder()
+    )
     style_set = StyleSet.from_folder(drawings, size=model.netG_A.size, crop=space.crop())
     for problem in style_set.problems:
         warn(problem.message)
     warn_of_two_hands(drawings)
     limits = Limits(
-        rungs=1 if exhaustive else rungs,
-        trials=_trials(trials, space, exhaustive),
-        minutes=minutes,
-        exhaustive=exhaustive,
-        content_share=content,
-        seed=seed,
+        rungs=1 if request.exhaustive else request.rungs,
+        trials=_trials(request.trials, space, request.exhaustive),
+        minutes=request.minutes,
+        exhaustive=request.exhaustive,
+        content_share=request.content,
+        seed=request.seed,
     )
-    told = check_trackers(track)
-    bench = Bench(style_set, make_folds(style_set, folds, seed), base, photos, told, memory_limit)
-    _say_folds(bench, folds)
-    title = check_name(study or name or re.sub(r"[^\w.-]+", "-", style_set.name).strip("-."), "study")
-    return Prepared(title, home() / "studies" / title, model, space, bench, limits)
+    told = check_trackers(request.track)
+    parts = make_folds(style_set, request.folds, request.seed)
+    bench = Bench(style_set, parts, request.base, request.photos, told, request.memory_limit)
+    _say_folds(bench, request.folds)
+    default = re.sub(r"[^\w.-]+", "-", style_set.name).strip("-.")
+    title = check_name(request.study or request.name or default, "study")
+    return Prepared(request, title, home() / "studies" / title, model, space, bench, limits)
 
 
 def _trials(asked: int | None, space: Space, exhaustive: bool) -> int:

@@ -54,6 +54,17 @@ def rung_steps(recipe: Recipe, rungs: int) -> tuple[int, ...]:
     return (*list(whole)[:-1], last)
 
 
+def next_bracket(asked: int, written: int, trials: int) -> int:
+    """How many trials are asked for next, to be compared with each other; 0 where all were.
+
+    Args:
+        asked: so far, whole brackets.
+        written: trials that stand for recipes as they are written: the first bracket.
+        trials: in all; what is beyond the written ones is sampled, nine and nine.
+    """
+    return min(REDUCTION**2 if asked else written, trials - asked)
+
+
 def survivors(count: int) -> int:
     """How many of `count` trials go on: a third, at least one."""
     return max(1, math.floor(count / REDUCTION + 0.5))

@@ -8,9 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from eval.intervals import Estimate, wilson
-
-NOISE = 1e-2
-"""KID below this is chance on a few pictures; no share is taken of less. As in `training.validation`."""
+from fewshot.training.validation import NOISE
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.trial import TrialState
 
 from fewshot.errors import ConflictError
-from fewshot.selection.rungs import REDUCTION, Decision, Standing, decide
+from fewshot.selection.rungs import Decision, Standing, decide, next_bracket
 from fewshot.selection.scores import FoldScore
 from fewshot.selection.space import Space
 from fewshot.selection.storage import STUDY, Store, locked
@@ -163,7 +163,7 @@ class Study:
                 trial = self._study.ask({name: distributions[name] for name in params})
                 trial.set_user_attr(BRACKET, 0)
             return True
-        count = min(REDUCTION**2, self.limits.trials - len(tried))
+        count = next_bracket(len(tried), len(first), self.limits.trials)
         # Processes would repeat each other's draws if all started from one seed.
         # In groups, since the first trials have no knobs: else they would be passed over for the others.
         with warnings.catch_warnings():

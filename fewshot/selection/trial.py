@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from base_models.registry import create_model
 from fewshot.data.style_set import StyleSet
 from fewshot.errors import BadInputError, OutOfMemoryError
-from fewshot.home import home
+from fewshot.home import base_folder
 from fewshot.selection.evidence import SHOWN, Evidence
 from fewshot.selection.folds import Parts
 from fewshot.selection.judge import Judge, Scored
@@ -100,7 +100,7 @@ class Bench:
             Interrupted: Ctrl-C; the state is saved.
         """
         start = time.monotonic()
-        model = create_model(self.base, folders=[home() / "base"])
+        model = create_model(self.base, folders=[base_folder()])
         accelerator = make_accelerator(track=self.track, folder=run)
         try:
             job = Adaptation(

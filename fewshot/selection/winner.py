@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from fewshot.adapters.files import read_files
-from fewshot.consent import UNKNOWN, Consent
 from fewshot.errors import ConflictError
 from fewshot.home import run_folder
 from fewshot.output import notice
+from fewshot.selection.request import Request
 from fewshot.selection.storage import WINNER
 from fewshot.selection.study import Study
 from fewshot.training.adapt import adapt_style
@@ -20,40 +19,16 @@ from recipes import Recipe, recipe_hash
 _NOTE = "winner"
 
 
-@dataclass(frozen=True)
-class Style:
-    """How the winner becomes a style; the words of `fewshot adapt`."""
-
-    name: str
-    """Of the style."""
-    drawings: Path
-    """Folder of all drawings."""
-    base: str
-    """Base model."""
-    photos: Path | None = None
-    """Photos to learn on."""
-    overwrite: bool = False
-    """Replace a style of that name."""
-    licence: str = "unknown"
-    """Of the drawings."""
-    consent: Consent = UNKNOWN
-    """The artist's."""
-    track: tuple[str, ...] = ()
-    """Trackers that its training tells."""
-    memory_limit: float | None = None
-    """Bytes that it may take; None: what is free."""
-
-
-def check_name_is_free(style: Style, study: Study) -> None:
+def check_name_is_free(request: Request, study: Study) -> None:
     """Refuse before the study what `train_winner` would refuse after it.
 
     Raises:
         ConflictError: a style of that name exists, and this study did not make it.
     """
-    run = run_folder(style.name)
-    if is_taken(run) and not (style.overwrite or _is_ours(style.name, study)):
+    run = run_folder(request.name)
+    if is_taken(run) and not (request.overwrite or _is_ours(request.name, study)):
         raise ConflictError(
-            f"there is a style or an unfinished run {style.name!r} already, in {run}",
+            f"there is a style or an unfinished run {request.name!r} already, in {run}",
             "choose another --name, add --overwrite, or compare only, with --no-retrain",
         )
 
@@ -63,7 +38,7 @@ def is_taken(run: Path) -> bool:
     return (run / "adapter").exists() or is_unfinished(run)
 
 
-def train_winner(style: Style, recipe: Recipe, study: Study) -> Path | None:
+def train_winner(request: Request, recipe: Recipe, study: Study) -> Path | None:
     """Train the recipe on all drawings, or find what an earlier call trained; the adapter folder.
 
     None where another process of the study is training it.
@@ -73,32 +48,32 @@ def train_winner(style: Style, recipe: Recipe, study: Study) -> Path | None:
         Interrupted: Ctrl-C; the same command goes on.
     """
     if not study.store.claim(WINNER):
-        notice(f"another process is training {style.name} with the winner")
+        notice(f"another process is training {request.name} with the winner")
         return None
     try:
-        run = run_folder(style.name)
-        made = {"name": style.name, "recipe": recipe_hash(recipe)}
-        ours = _is_ours(style.name, study)
+        run = run_folder(request.name)
+        made = {"name": request.name, "recipe": recipe_hash(recipe)}
+        ours = _is_ours(request.name, study)
         again = ours and study.note(_NOTE) == made
         if again and (run / "adapter").exists():
-            notice(f"{style.name} was trained with the winner already")
+            notice(f"{request.name} was trained with the winner already")
             return run / "adapter"
         study.note(_NOTE, made)
-        notice(f"training {style.name} on all drawings with {recipe.name}")
+        notice(f"training {request.name} on all drawings with {recipe.name}")
         # The trials are over, and with them the processes that shared this machine.
         take_all()
         outcome = adapt_style(
-            style.drawings,
-            name=style.name,
-            base=style.base,
+            request.drawings,
+            name=request.name,
+            base=request.base,
             recipe=recipe,
-            photos=style.photos,
+            photos=request.photos,
             resume=again and is_unfinished(run),
-            overwrite=style.overwrite or ours,
-            licence=style.licence,
-            consent=style.consent,
-            track=style.track,
-            memory_limit=style.memory_limit,
+            overwrite=request.overwrite or ours,
+            licence=request.licence,
+            consent=request.consent,
+            track=request.track,
+            memory_limit=request.memory_limit,
         )
         return outcome.adapter
     finally:

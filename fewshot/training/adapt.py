@@ -17,7 +17,7 @@ from fewshot.consent import UNKNOWN, Consent
 from fewshot.data.check import check_folder
 from fewshot.data.style_set import StyleSet
 from fewshot.files import atomic_write_text
-from fewshot.home import home, run_folder
+from fewshot.home import base_folder, run_folder
 from fewshot.output import notice, warn
 from fewshot.sheets import png_bytes
 from fewshot.training.adaptation import Adaptation
@@ -153,7 +153,7 @@ def adapt_style(
     if resume and is_finished(run):
         return _finished(run)
     overwrite = may_replace(run, resume=resume, overwrite=overwrite)
-    model = create_model(base, folders=[home() / "base"])
+    model = create_model(base, folders=[base_folder()])
     style_set = StyleSet.from_folder(drawings, size=model.netG_A.size, crop=recipe.crop)
     for problem in style_set.problems:
         warn(problem.message)

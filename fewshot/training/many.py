@@ -24,7 +24,7 @@ from fewshot.consent import UNKNOWN, Consent
 from fewshot.data.pictures import is_picture_name
 from fewshot.data.style_set import StyleSet
 from fewshot.errors import BadInputError, ConflictError, FewshotError, Interrupted, NotFoundError
-from fewshot.home import check_name, home, run_folder
+from fewshot.home import base_folder, check_name, run_folder
 from fewshot.training.adapt import adapt_style
 from fewshot.training.claims import Claims
 from fewshot.training.runs import is_unfinished
@@ -111,7 +111,7 @@ def work(
     Raises:
         Interrupted: Ctrl-C or SIGTERM; the artist at hand is saved and goes on next time.
     """
-    base_sha256 = create_model(job.base, folders=[home() / "base"]).sha256
+    base_sha256 = create_model(job.base, folders=[base_folder()]).sha256
     # Workers begin at different places, so that they do not all ask for the same artist.
     start = os.getpid() % len(artists)
     left = [*artists[start:], *artists[:start]]

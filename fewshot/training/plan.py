@@ -8,7 +8,7 @@ from typing import Any
 
 from base_models.registry import create_model
 from fewshot.data.style_set import StyleSet
-from fewshot.home import home, run_folder
+from fewshot.home import base_folder, run_folder
 from fewshot.output import format_seconds, notice, warn
 from fewshot.training.adapt import warn_of_two_hands
 from fewshot.training.adaptation import Adaptation
@@ -33,7 +33,7 @@ def plan_adaptation(
         BadInputError, NotFoundError: as `fewshot adapt` would.
     """
     run = run_folder(name)
-    model = create_model(base, folders=[home() / "base"])
+    model = create_model(base, folders=[base_folder()])
     style_set = StyleSet.from_folder(drawings, size=model.netG_A.size, crop=recipe.crop)
     for problem in style_set.problems:
         warn(problem.message)

@@ -19,7 +19,7 @@ from base_models.registry import create_model
 from fewshot.data.loader import Domain
 from fewshot.data.packs import Pack, load_pack
 from fewshot.errors import ConflictError, NotFoundError, UsageError
-from fewshot.home import cache_folder, home, run_folder
+from fewshot.home import base_folder, cache_folder, run_folder
 from fewshot.output import notice, progress
 from fewshot.training.precision import best_precision, make_accelerator
 from fewshot.training.pretrain import DomainMaker, Pretraining
@@ -121,7 +121,7 @@ def train_base(run: BaseRun) -> tuple[Path, bool]:
         name=run.name,
         facts=facts,
         architecture=run.architecture,
-        start=create_model(run.config.start, folders=[home() / "base"]) if run.config.start else None,
+        start=create_model(run.config.start, folders=[base_folder()]) if run.config.start else None,
         memory_limit=run.memory_limit,
     )
     data = _with_progress(pretraining, run, shown=accelerator.is_main_process)

@@ -9,7 +9,7 @@ from pathlib import Path
 from base_models.registry import check_model
 from fewshot.data.pictures import list_pictures, spelling
 from fewshot.errors import ConflictError, NotFoundError
-from fewshot.home import home, run_folder
+from fewshot.home import base_folder, run_folder
 from fewshot.training.tracking import check_trackers
 
 
@@ -63,7 +63,7 @@ def check_request(
         return
     may_replace(run, resume=resume, overwrite=overwrite)
     list_pictures(drawings)
-    check_model(base, [home() / "base"])
+    check_model(base, [base_folder()])
     if photos is not None and not photos.exists():
         raise NotFoundError(f"{photos} does not exist", spelling(photos))
     if resume and not run.exists():

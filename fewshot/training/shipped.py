@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from safetensors.torch import save
 from torch import nn
 
-from eval.perceptual import tensors_sha256
+from eval.shipped_weights import tensors_sha256
 from fewshot.files import atomic_write_bytes
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from eval.structure import structure_features
 STEERING = ("random-steering", "colour-edge")
 """Steer early stopping together. They are in no loss, and not `random`: that one measures in the end."""
 
-_NOISE = 1e-2
+NOISE = 1e-2
 """KID below this is chance on a few pictures; no share is taken of less."""
 
 
@@ -54,7 +54,7 @@ class Validation:
         now = {"step": float(step), "content_top1": self.content(results)}
         now |= {f"kid_{name}": value for name, value in zip(STEERING, distances, strict=True)}
         first = self.history[0] if self.history else now
-        left = [now[f"kid_{name}"] / max(first[f"kid_{name}"], _NOISE) for name in STEERING]
+        left = [now[f"kid_{name}"] / max(first[f"kid_{name}"], NOISE) for name in STEERING]
         now["score"] = float(np.mean(left)) + 2 * max(0.0, 0.6 * first["content_top1"] - now["content_top1"])
         self.history.append(now)
         return now["score"]

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from base_models.arrays import BaseArrays, load_arrays
-from fewshot.home import home
+from fewshot.home import base_folder
 from fewshot.inference.engine import base_of
 from fewshot.inference.onnx_engine import OnnxEngine
 from fewshot.web.problems import Problem, busy
@@ -158,7 +158,7 @@ class EnginePool:
 
     def _base(self, name: str) -> BaseArrays:
         if name not in self._bases:
-            self._bases[name] = load_arrays(name, folders=(home() / "base",))
+            self._bases[name] = load_arrays(name, folders=(base_folder(),))
         return self._bases[name]
 
     async def _add(self, blend: Blend, work: Callable[[OnnxEngine], Any], square: Pixels | None) -> Any:

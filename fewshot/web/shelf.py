@@ -31,7 +31,7 @@ from fewshot.catalog.place import is_there
 from fewshot.catalog.store import Catalog
 from fewshot.consent import require
 from fewshot.errors import FewshotError, NotFoundError, UsageError
-from fewshot.home import home, run_folder
+from fewshot.home import base_folder, run_folder
 from fewshot.styles import finished_runs
 from fewshot.web.offers import Found, Offer, has_words
 
@@ -125,7 +125,7 @@ class Shelf:
         name = self.settings.base
         with self._lock:
             if self._licence is None:
-                known = {info.name: info.licence for info in list_models((home() / "base",))}
+                known = {info.name: info.licence for info in list_models((base_folder(),))}
                 self._licence = known.get(name, "")
         return Offer(name, "base", licence=self._licence, base=name)
 

@@ -10,12 +10,12 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
+from eval.errors import MissingWeightsError, WeightsMismatchError
 from eval.perceptual import (
     CHANNELS,
     LAYERS,
     WEIGHTS,
     PerceptualNet,
-    PerceptualWeightsError,
     load_perceptual,
     style_statistics,
 )
@@ -72,18 +72,18 @@ def test_a_flipped_byte_is_noticed(tmp_path: Path, place: float) -> None:
     data = bytearray(WEIGHTS.read_bytes())
     data[int(place * len(data))] ^= 1
     path.write_bytes(data)
-    with pytest.raises(PerceptualWeightsError) as error:
+    with pytest.raises(WeightsMismatchError) as error:
         load_perceptual(path)
     assert error.value.exit_code == 6
     assert "distill" in error.value.hint
 
 
 def test_a_missing_or_foreign_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(PerceptualWeightsError, match="missing"):
+    with pytest.raises(MissingWeightsError, match="missing"):
         load_perceptual(tmp_path / "perceptual.safetensors")
     foreign = tmp_path / "foreign.safetensors"
     shutil.copy(Path(__file__), foreign)
-    with pytest.raises(PerceptualWeightsError, match="cannot be read"):
+    with pytest.raises(WeightsMismatchError, match="cannot be read"):
         load_perceptual(foreign)
 
 

@@ -21,7 +21,7 @@ from fewshot.catalog.listing import log, ls, show
 from fewshot.catalog.store import Catalog
 from fewshot.catalog.upkeep import gc, verify
 from fewshot.errors import ConflictError, NotFoundError
-from fewshot.home import home
+from fewshot.home import base_folder
 
 Make = Callable[..., Path]
 NAMES = ("ink", "pen", "wash", "chalk")
@@ -168,7 +168,7 @@ def kill_everywhere(
     bundle = export(catalog, "wash", tmp_path / "wash.zip")
     base, sha256 = small.studio_base(1)
     bundle.write_bytes(small.foreign_bundle(read(bundle), "studio.base", base, sha256))
-    there = home() / "base" / "studio.base.safetensors"
+    there = base_folder() / "studio.base.safetensors"
     rm(catalog, "wash")
     catalog.close()
 

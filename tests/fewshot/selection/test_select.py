@@ -10,11 +10,12 @@ import pytest
 from fewshot.adapters.adapter import read_adapter
 from fewshot.errors import BadInputError, ConflictError, UsageError
 from fewshot.home import home
-from fewshot.selection import Selection, select_recipe
+from fewshot.selection.request import Request
+from fewshot.selection.select import Selection, select_recipe
 from fewshot.training.adapt import adapt_style
 from recipes import apply_overrides, load_recipe
 
-SHORT = "steps=4 eval_every=2 batch=2 warmup_steps=1 by_parts=false crop=center patience=0".split()
+SHORT = tuple("steps=4 eval_every=2 batch=2 warmup_steps=1 by_parts=false crop=center patience=0".split())
 
 Drawings = Callable[..., Path]
 
@@ -26,8 +27,8 @@ def photos(drawings: Drawings) -> Path:
 
 
 def study(folder: Path, **options: Any) -> Selection:
-    words = {"base": "scan_tiny", "recipes": ["quick"], "overrides": SHORT, "folds": 2, "retrain": False}
-    return select_recipe(folder, **words | options)  # type: ignore[arg-type]
+    words = {"base": "scan_tiny", "recipes": ("quick",), "overrides": SHORT, "folds": 2, "retrain": False}
+    return select_recipe(Request(folder, **words | options))  # type: ignore[arg-type]
 
 
 def record(found: Selection) -> dict[str, Any]:
