@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 COLUMNS = ["recipe", "state", "steps", "left", "KID", "FID", "style", "content", "seconds"]
 """Of the table, which fits 80 columns; the report has the intervals."""
+_DIGITS = {"left": 2, "KID": 3, "FID": 0, "style": 2, "content": 2, "seconds": 0}
+"""After the point, in the table."""
 
 
 def select(
@@ -152,7 +154,10 @@ def select(
         emit([{"path": str(found.adapter or found.report)}], ["path"], "path")
         return
     more = ["interval", "recommended", "pareto", "path"] if format == "json" else []
-    emit(rows_of(found, format), [*COLUMNS, *more], format, whole=COLUMNS[1:])
+    rows = rows_of(found, format)
+    if format == "table":
+        rows = [_shortened(row) for row in rows]
+    emit(rows, [*COLUMNS, *more], format, whole=COLUMNS[1:])
     if format == "table" and found.adapter is not None:
         notice(f"now: fewshot stylize me.jpg --style {name} -o me.png")
 
@@ -186,6 +191,11 @@ def rows_of(found: "Selection", format: Format) -> list[dict[str, Any]]:
                 "seconds": summary.seconds,
             }
         if row["recommended"] and format == "table":
-            row["state"] = "recommended"
+            row["state"] = "chosen"
         rows.append(row)
     return rows
+
+
+def _shortened(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of the table: as many digits as mean something, so that names of recipes have room."""
+    return row | {key: round(row[key], digits) for key, digits in _DIGITS.items() if key in row}

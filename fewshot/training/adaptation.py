@@ -35,7 +35,7 @@ from fewshot.training.run_log import RunLog
 from fewshot.training.runs import state_file
 from fewshot.training.signals import StopRequest
 from fewshot.training.sources import Sources, make_sources
-from fewshot.training.state import check_same, load_state, save_state
+from fewshot.training.state import check_same, load_state, restoring, save_state
 from fewshot.training.style_trainer import StyleTrainer
 from fewshot.training.tracking import Tracking
 from fewshot.training.validation import Validation
@@ -213,7 +213,8 @@ class Adaptation:
             notice("nothing to resume: starting anew")
             return False
         check_same(self.run, state, self._settings(), vars(self.recipe))
-        self.trainer.load_state_dict(state["trainer"])
+        with restoring(self.run):
+            self.trainer.load_state_dict(state["trainer"])
         self.at = Progressed(**state["at"])
         self.best = state["best"]
         self.validation.history = state["history"]

@@ -18,7 +18,7 @@ from fewshot.output import warn
 from fewshot.training.pretrain_config import PretrainConfig
 from fewshot.training.runs import state_file
 from fewshot.training.stage import StageTrainer
-from fewshot.training.state import load_state, save_state
+from fewshot.training.state import load_state, restoring, save_state
 from fewshot.training.tracking import Tracking
 
 _FREE = {"minutes", "share", "save_every", "preview_every"}
@@ -109,7 +109,8 @@ class RunFiles:
 
     def restore(self, trainer: StageTrainer, state: dict[str, Any]) -> Position:
         """Put a saved state into a trainer of the same stage; returns where the run stood."""
-        trainer.load_state_dict(state["trainer"])
+        with restoring(self.folder):
+            trainer.load_state_dict(state["trainer"])
         position = Position(**state["position"])
         self._restore_pools(trainer, [position.stage, position.step])
         return position

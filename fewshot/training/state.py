@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,22 @@ def check_same(
         f"the unfinished run in {run} was begun with {', '.join([*told, *values])}",
         "repeat the first command with --resume, or start over with --overwrite",
     )
+
+
+@contextmanager
+def restoring(run: Path) -> Iterator[None]:
+    """A state that is whole but does not fit what this version trains is told as such.
+
+    Raises:
+        ConflictError: parts are missing, or have other shapes.
+    """
+    try:
+        yield
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise ConflictError(
+            f"the unfinished run in {run} was saved by another version of fewshot ({error!s:.80})",
+            "finish it with that version, or start over with --overwrite",
+        ) from error
 
 
 def clear_state(path: Path) -> None:

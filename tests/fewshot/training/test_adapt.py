@@ -29,6 +29,7 @@ from fewshot.training.adaptation import Adaptation
 from fewshot.training.position import TIE
 from fewshot.training.runs import check_request
 from fewshot.training.sources import pseudo_photos
+from fewshot.training.state import load_state, save_state
 from recipes import Recipe, RecipeError, apply_overrides, load_recipe
 
 
@@ -234,6 +235,18 @@ def test_a_damaged_state_is_named(tmp_path: Path) -> None:
     run.state_path().write_bytes(data)
     with pytest.raises(IntegrityError, match=r"state\.pt"):
         job(tmp_path).train_style(resume=True)
+
+
+def test_a_state_of_another_version_is_told_as_such(tmp_path: Path) -> None:
+    run = job(tmp_path)
+    run._save()
+    state = load_state(run.state_path())
+    assert state is not None
+    state["trainer"]["optimizer_G"]["param_groups"] *= 2
+    save_state(run.state_path(), state)
+    with pytest.raises(ConflictError, match="another version of fewshot") as error:
+        job(tmp_path).train_style(resume=True)
+    assert "--overwrite" in error.value.hint
 
 
 def test_resuming_what_is_finished_changes_nothing(tmp_path: Path) -> None:
