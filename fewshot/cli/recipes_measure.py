@@ -1,11 +1,14 @@
 """`fewshot recipes measure`: recipes and comparison methods on several artists, by the same evaluation."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from fewshot.output import Format, emit, notice
+
+_COLUMNS = ["candidate", "artist", "style 1st", "content", "KID", "of base", "min"]
+"""Of the table in a terminal; the rows have the intervals and much more."""
 
 
 def measure(
@@ -54,7 +57,7 @@ def measure(
     from fewshot.benchmark.artists import find_artists
     from fewshot.benchmark.candidates import parse_candidates
     from fewshot.benchmark.run import ROWS, Plan, run
-    from fewshot.benchmark.table import check_markers, markdown, write_into
+    from fewshot.benchmark.table import check_markers, write_into
     from fewshot.errors import NotFoundError, UsageError
     from fewshot.evaluation.rivals import RIVALS
 
@@ -75,11 +78,25 @@ def measure(
     for path in table or ():
         write_into(path, rows)
     if format == "table":
-        notice(markdown(rows))
-    emit(
-        rows if format == "json" else [{"path": out / ROWS, "rows": len(rows)}],
-        list(rows[0]) if format == "json" and rows else ["path", "rows"],
-        format,
-    )
+        emit([_row(row) for row in rows], _COLUMNS, whole=_COLUMNS[1:])
+        notice(f"all numbers, with intervals: {out / ROWS}; as Markdown: --table FILE")
+    elif format == "json":
+        emit(rows, list(rows[0]) if rows else [], format)
+    else:
+        emit([{"path": out / ROWS}], ["path"], format)
     if len(rows) < len(plan.chosen) * len(candidates):
         raise typer.Exit(3)
+
+
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    """What is asked first of a row, without intervals."""
+    first = {
+        "style 1st": row.get("style_top1"),
+        "content": row.get("content"),
+        "KID": row.get("kid"),
+        "of base": row.get("kid_ratio"),
+    }
+    shown = {key: None if value is None else value[0] for key, value in first.items()}
+    shown |= {"min": row["minutes"]}
+    digits = {key: value if value is None else round(value, 2) for key, value in shown.items()}
+    return {"candidate": row["candidate"], "artist": row["artist"]} | digits

@@ -82,11 +82,14 @@ def test_rows_are_measured_kept_and_not_measured_again(artists: Path, cli: Cli, 
 
     (photos / sorted(path.name for path in photos.iterdir())[0]).unlink()
     call[call.index("--recipe") : call.index("--recipe") + 2] = ["--artist", one]
-    del call[call.index("--learn-on") :]
+    del call[call.index("--format") :]
     other = cli(*call, FEWSHOT_HOME=str(tmp_path / "home"))
     assert other.returncode == 0, other.stderr
-    (row,) = json.loads(other.stdout)
-    assert row["n"]["results"] == 5
+    header, _, line = other.stdout.splitlines()
+    assert header.split()[:2] == ["candidate", "artist"]
+    assert line.split()[:2] == ["photo", one]
+    assert max(map(len, other.stdout.splitlines())) <= 80
+    assert read_rows(tmp_path / "out")[-1]["n"]["results"] == 5
 
 
 def test_photos_that_were_learned_on_are_not_redrawn(artists: Path, tmp_path: Path) -> None:
