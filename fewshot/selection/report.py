@@ -124,7 +124,7 @@ def _pictures(scored: Sequence[Tried], choice: Choice, comparison: Comparison) -
     ]
     return PictureRows(
         "What they draw",
-        "The first photos kept for scoring in each fold, never chosen. None was trained on.",
+        "The first photos kept for scoring in each fold, in their order, never chosen.",
         tuple(rows),
     )
 
