@@ -7,13 +7,14 @@ import errno
 import os
 import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from fewshot.errors import BadInputError, ConflictError
 
+_PREFIX = 40
+"""Letters of a file's name in its temporary one's: 160 bytes at most, of the 255 that file systems allow."""
 _ELSEWHERE = "write elsewhere, such as with -o; FEWSHOT_HOME moves styles and studies"
 _REASONS = {
     errno.ENOSPC: ("the disk is full", "free some space and run the same command again"),
@@ -21,6 +22,8 @@ _REASONS = {
     errno.EROFS: ("the file system is read-only", _ELSEWHERE),
     errno.EACCES: ("writing there is not allowed", _ELSEWHERE),
     errno.EPERM: ("writing there is not allowed", _ELSEWHERE),
+    errno.ENAMETOOLONG: ("the name is too long", "choose a shorter one"),
+    errno.EISDIR: ("there is a folder of that name", "move it away, or write elsewhere"),
     errno.EEXIST: ("a file is where a folder should be", "move it away, or write elsewhere"),
     errno.ENOTDIR: ("a part of the path is a file, not a folder", _ELSEWHERE),
 }
@@ -42,39 +45,42 @@ def clear_write_errors(path: Path) -> Any:
         raise BadInputError(f"cannot write {path}: {reason}", hint) from None
 
 
-def atomic_write(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
+def atomic_write(path: Path, write: Callable[[IO[bytes]], Any], mode: int = 0o666) -> None:
     """Write a file through a temporary one beside it: written, fsynced, then renamed.
 
     Args:
         path: the file to write; its folder is made if missing.
         write: called with the open binary file.
+        mode: who may do what with it, less what the umask forbids.
 
     Raises:
         BadInputError: the folder cannot be written to or the disk is full; no file is left behind.
     """
-    with temporary_beside(path) as temporary, temporary.open("wb") as handle:
+    with temporary_beside(path, mode) as temporary, temporary.open("wb") as handle:
         write(handle)
         handle.flush()
         os.fsync(handle.fileno())
 
 
 @contextlib.contextmanager
-def temporary_beside(path: Path) -> Iterator[Path]:
+def temporary_beside(path: Path, mode: int = 0o666) -> Iterator[Path]:
     """A new file in the same folder, which becomes `path` when the block ends well and else is removed.
+
+    Args:
+        path: what it becomes.
+        mode: who may do what with it, less what the umask forbids.
 
     Raises:
         BadInputError: the folder cannot be written to or the disk is full.
     """
     with clear_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        os.close(descriptor)
-        temporary = Path(name)
+        temporary = path.parent / f".{path.name[:_PREFIX]}.{secrets.token_hex(4)}"
+        # Not mkstemp, whose file only its owner may read: to widen that, the umask must be known, and it can
+        # be read by setting it alone, for all threads.
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
         try:
             yield temporary
-            umask = os.umask(0)
-            os.umask(umask)
-            os.chmod(temporary, 0o666 & ~umask)
             os.replace(temporary, path)
         except BaseException:
             with contextlib.suppress(OSError):

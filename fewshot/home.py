@@ -19,11 +19,14 @@ def home() -> Path:
     """Return the toolkit's folder: `FEWSHOT_HOME` when set, else the platform's user data folder.
 
     Raises:
-        UsageError: `FEWSHOT_HOME` names a file.
+        UsageError: `FEWSHOT_HOME` names a file, or the folder of a user who does not exist.
     """
     chosen = os.environ.get("FEWSHOT_HOME", "").strip()
     if chosen:
-        folder = Path(chosen).expanduser().absolute()
+        try:
+            folder = Path(chosen).expanduser().absolute()
+        except RuntimeError:
+            raise UsageError(f"FEWSHOT_HOME is {chosen}: there is no such user", "name a folder") from None
         if folder.is_file():
             raise UsageError(f"FEWSHOT_HOME is {folder}, which is a file", "let it name a folder, new or old")
         return folder

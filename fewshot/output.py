@@ -21,7 +21,7 @@ TableFormat = Literal["table", "json"]
 
 PLAIN_INTERVAL = 5.0
 
-console = Console(stderr=True, highlight=False)
+console = Console(stderr=True, highlight=False, emoji=False)
 
 
 def notice(text: str) -> None:
@@ -85,7 +85,7 @@ def _emit_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], whole
         )
     for row in rows:
         table.add_row(*(Text(format_value(row.get(column))) for column in columns))
-    out = Console(file=sys.stdout, highlight=False)
+    out = Console(file=sys.stdout, highlight=False, emoji=False)
     out.print(table)
 
 

@@ -6,9 +6,9 @@ import contextlib
 import ctypes
 import errno
 import os
+import secrets
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,10 +37,9 @@ def replacing_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
     with clear_write_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(folder)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
+        temporary = _beside(folder)
         try:
             yield temporary
-            _chmod_like_mkdir(temporary)
             _flush(temporary)
             _refuse_existing(folder, overwrite)
             _put(temporary, folder)
@@ -63,7 +62,7 @@ def _put(new: Path, folder: Path) -> None:
     if not os.path.lexists(folder):
         os.rename(new, folder)
     elif not _exchange(new, folder):
-        old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
+        old = _beside(folder)
         os.rename(folder, old / "old")
         try:
             os.rename(new, folder)
@@ -108,11 +107,11 @@ def _flush_entry(path: Path) -> None:
         os.close(descriptor)
 
 
-def _chmod_like_mkdir(folder: Path) -> None:
-    # mkdtemp makes folders that only their owner can read; the finished one follows the umask like any other.
-    umask = os.umask(0)
-    os.umask(umask)
-    os.chmod(folder, 0o777 & ~umask)
+def _beside(folder: Path) -> Path:
+    """A new hidden folder in the same place, which may be read by whom any folder may be."""
+    made = folder.parent / f".{folder.name}.{secrets.token_hex(4)}.partial"
+    made.mkdir()
+    return made
 
 
 def _remove_leftovers(folder: Path) -> None:

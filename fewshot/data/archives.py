@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import io
 import json
+import lzma
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+import zlib
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +19,9 @@ from fewshot.errors import BadInputError, NotFoundError
 INDEX_NAME = "pack.json"
 """File inside a training pack that says what the pack holds."""
 
+_BROKEN = (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError)
+_LONGEST = 80
+"""Bytes of a stem: the plain kind of .tar has room for 100 of a name."""
 _MAKE_PACK = "make it with `fewshot base pack`"
 
 
@@ -27,7 +34,8 @@ def list_names(source: Path) -> Iterator[str]:
     try:
         with tarfile.open(source) as archive:
             yield from (m.name for m in archive if m.isfile() and _is_picture(m.name))
-    except (tarfile.TarError, EOFError) as error:
+            _check_end(archive)
+    except _BROKEN as error:
         raise _broken_archive(source, error) from None
 
 
@@ -35,7 +43,11 @@ def read_members(source: Path, names: Sequence[str]) -> Iterator[tuple[str, byte
     """Name and encoded bytes of some files of a folder or archive, in the source's own order."""
     if source.is_dir():
         for name in names:
-            yield name, (source / name).read_bytes()
+            try:
+                yield name, (source / name).read_bytes()
+            except OSError:
+                # As unreadable as a damaged picture.
+                yield name, b""
         return
     wanted = set(names)
     try:
@@ -44,7 +56,7 @@ def read_members(source: Path, names: Sequence[str]) -> Iterator[tuple[str, byte
                 handle = archive.extractfile(member) if member.name in wanted else None
                 if handle is not None:
                     yield member.name, handle.read()
-    except (tarfile.TarError, EOFError) as error:
+    except _BROKEN as error:
         raise _broken_archive(source, error) from None
 
 
@@ -62,7 +74,7 @@ def read_pack_index(path: Path) -> dict[str, Any]:
             member = next((m for m in archive if m.name == INDEX_NAME and m.isfile()), None)
             handle = archive.extractfile(member) if member else None
             index = json.loads(handle.read()) if handle else None
-    except (tarfile.TarError, EOFError) as error:
+    except _BROKEN as error:
         raise _broken_archive(path, error) from None
     except ValueError as error:
         raise BadInputError(f"{path}: {INDEX_NAME} is damaged ({error})", _MAKE_PACK) from None
@@ -80,6 +92,26 @@ def tar_bytes(files: Mapping[str, bytes]) -> bytes:
             member.size = len(data)
             archive.addfile(member, io.BytesIO(data))
     return buffer.getvalue()
+
+
+def free_name(taken: Container[str], folder: str, stem: str, suffix: str) -> str:
+    """`folder/stem` and `suffix`; too long a stem for `tar_bytes` is cut, a taken name gets a number."""
+    encoded = stem.encode()
+    if len(encoded) > _LONGEST:
+        start = encoded[: _LONGEST - 9].decode(errors="ignore")
+        stem = f"{start}-{hashlib.sha256(encoded).hexdigest()[:8]}"
+    found, number = f"{folder}/{stem}{suffix}", 2
+    while found in taken:
+        found, number = f"{folder}/{stem}-{number}{suffix}", number + 1
+    return found
+
+
+def _check_end(archive: tarfile.TarFile) -> None:
+    """Refuse an archive whose members end at a damaged header: Python takes it for the end."""
+    assert archive.fileobj is not None
+    archive.fileobj.seek(archive.offset)
+    if archive.fileobj.read(tarfile.BLOCKSIZE).strip(b"\0"):
+        raise tarfile.ReadError("a header in it is damaged")
 
 
 def _is_picture(name: str) -> bool:

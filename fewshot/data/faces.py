@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.errors import MissingWeightsError
+from eval.errors import MissingWeightsError, WeightsMismatchError
 from eval.weight_files import WeightFile, find_weights, weights_folder
 from fewshot.errors import BadInputError
 
@@ -115,8 +115,9 @@ class FaceFinder:
         # OpenCV's detectors keep the size of the last picture: one for each thread.
         self._local = threading.local()
         try:
-            self._detector()
-        except cv2.error:
+            # Any ONNX file can be loaded; whether it finds faces shows when it looks.
+            self.all_landmarks(np.zeros((64, 64, 3), np.uint8), side=64)
+        except (cv2.error, IndexError, ValueError):
             raise _wrong_file(self._weights, YUNET) from None
 
     def landmarks(
@@ -196,11 +197,6 @@ class DrawnFaceFinder:
         return self._local.cascade
 
 
-def find_landmarks(picture: NDArray[np.uint8], *, weights: Path | None = None) -> FaceLandmarks | None:
-    """Landmarks of the clearest large face of one picture; see `FaceFinder.landmarks` for many."""
-    return FaceFinder(weights).landmarks(picture)
-
-
 def resize(picture: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
     """Scale a picture `(H, W, 3)`; shrinking averages, so nothing aliases."""
     if scale == 1:
@@ -215,11 +211,15 @@ def _find(wanted: WeightFile, given: Path | None) -> str:
         return str(find_weights(wanted if given is None else replace(wanted, sha256=None), given))
     except MissingWeightsError as error:
         ways = (
-            f"give its path (`fewshot base pack` has --detector and --cascade), put it at "
+            f"give its path with --detector (of drawn faces: --cascade), put it at "
             f"{weights_folder() / wanted.name} (FEWSHOT_HOME moves that folder), or let it be fetched from "
             f"{wanted.url} (sha256 {wanted.sha256})"
         )
         raise MissingWeightsError(str(error), ways) from None
+    except WeightsMismatchError as error:
+        raise WeightsMismatchError(
+            str(error), "delete it, or give another with --detector (of drawn faces: --cascade)"
+        ) from None
 
 
 def _wrong_file(path: str, wanted: WeightFile) -> BadInputError:

@@ -1,5 +1,6 @@
 """A cleaned copy of a checked folder: upright 8-bit pictures, each once, complete or not there at all."""
 
+import itertools
 import os
 import shutil
 from pathlib import Path
@@ -27,22 +28,24 @@ def fix_folder(report: CheckReport, dest: str | Path) -> list[Path]:
             f"{report.folder}: no usable picture to copy", "fix what the report names, then try again"
         )
     with new_folder(dest, report.folder) as folder:
-        names = [_write(picture, folder) for picture in report.usable]
+        # `a.png` and `a.tif` of one folder would meet in one name.
+        taken = {entry.name.casefold() for entry in report.folder.iterdir()}
+        names = [_write(picture, folder, taken) for picture in report.usable]
     return [dest / name for name in names]
 
 
-def _write(picture: PictureReport, folder: Path) -> str:
+def _write(picture: PictureReport, folder: Path, taken: set[str]) -> str:
+    """Copy or convert one picture; a converted one takes a name that is not taken, or keeps its own."""
+    old = picture.path.name
     if not picture.changes:
-        return Path(shutil.copyfile(picture.path, folder / picture.path.name)).name
+        return Path(shutil.copyfile(picture.path, folder / old)).name
     opened = read_picture(picture.path)
-    path = folder / f"{picture.path.stem}.png"
-    # `a.png` and `a.tif` of one folder would meet in one name.
-    if path.exists() or any(
-        path.name == other.name for other in picture.path.parent.iterdir() if other != picture.path
-    ):
-        path = folder / f"{picture.path.name}.png"
-    with path.open("xb") as handle:
+    first = (f"{picture.path.stem}.png", f"{old}.png")
+    wanted = itertools.chain(first, (f"{old}-{number}.png" for number in itertools.count(2)))
+    name = next(name for name in wanted if name == old or name.casefold() not in taken)
+    taken.add(name.casefold())
+    with (folder / name).open("xb") as handle:
         opened.image.save(handle, format="PNG")
         handle.flush()
         os.fsync(handle.fileno())
-    return path.name
+    return name

@@ -93,17 +93,16 @@ def as_array(described: Sequence[dict[str, float]]) -> Array:
     return np.array([[one[name] for name in names] for one in described]).reshape(-1, len(names))
 
 
-def odd_ones(values: Array, exclude: Sequence[int] = ()) -> list[OddOne]:
+def odd_ones(values: Array) -> list[OddOne]:
     """Drawings of the `(N, F)` statistics that stand apart, farthest first."""
     _, spread, whitening = _calibration()
-    use = np.array([i for i in range(len(values)) if i not in set(exclude)], dtype=int)
-    if len(use) < ODD_LEAST:
+    if len(values) < ODD_LEAST:
         return []
-    white = values[use] / spread @ whitening
+    white = values / spread @ whitening
     gaps = _distances(white)
     np.fill_diagonal(gaps, np.inf)
     # The nearer half: in a set with several characters, the other half says little about belonging.
-    nearer = np.sort(gaps, axis=1)[:, : max(3, len(use) // 2)].mean(axis=1) / np.sqrt(white.shape[1])
+    nearer = np.sort(gaps, axis=1)[:, : max(3, len(values) // 2)].mean(axis=1) / np.sqrt(white.shape[1])
     median = float(np.median(nearer))
     deviation = 1.4826 * float(np.median(np.abs(nearer - median)))
     limit = max(median + ODD_SPREADS * deviation, ODD_RATIO * median, ODD_DISTANCE)
@@ -111,9 +110,9 @@ def odd_ones(values: Array, exclude: Sequence[int] = ()) -> list[OddOne]:
     for i in np.argsort(-nearer):
         if nearer[i] <= limit:
             break
-        others = np.delete(values[use], i, axis=0)
-        reason = _reason(values[use[i]] - np.median(others, axis=0))
-        found.append(OddOne(int(use[i]), float(nearer[i] / max(median, 1e-9)), reason))
+        others = np.delete(values, i, axis=0)
+        reason = _reason(values[i] - np.median(others, axis=0))
+        found.append(OddOne(int(i), float(nearer[i] / max(median, 1e-9)), reason))
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from fewshot.data.align import FacePlace, drawing_place, middle_place, photo_place
 from fewshot.data.archives import list_names, read_members
@@ -19,9 +17,8 @@ from fewshot.data.clean import MAX_FRAME, cells, cut_frame, find_copies, is_grey
 from fewshot.data.faces import DrawnFaceFinder, FaceFinder
 from fewshot.data.packs import is_held_out, source_stem
 from fewshot.data.parallel import in_parallel
-from fewshot.data.pixels import to_rgb
-from fewshot.data.refusals import MAX_PIXELS
-from fewshot.errors import BadInputError
+from fewshot.data.pictures import read_picture
+from fewshot.errors import BadInputError, FewshotError
 from fewshot.output import Progress
 
 Side = Literal["photos", "drawings"]
@@ -137,7 +134,7 @@ def _place(looks: Sequence[_Look], side: Side) -> tuple[list[Kept], int]:
 
 
 def _look(name: str, data: bytes, side: Side, finders: Finders) -> _Look:
-    whole = decode(data)
+    whole = decode(name, data)
     if whole is None:
         return _Look(name, data, "unreadable")
     picture = cut_frame(whole)
@@ -151,15 +148,11 @@ def _look(name: str, data: bytes, side: Side, finders: Finders) -> _Look:
     return _Look(name, data, "", place, cells(square), len(square), framed)
 
 
-def decode(data: bytes) -> NDArray[np.uint8] | None:
+def decode(name: str, data: bytes) -> NDArray[np.uint8] | None:
     """The upright picture `(H, W, 3)`, or None for what cannot be read."""
     try:
-        with Image.open(io.BytesIO(data)) as opened:
-            if opened.width * opened.height > MAX_PIXELS:
-                return None
-            return np.asarray(to_rgb(opened)[0])
-    # Damaged files make Pillow's readers raise almost anything: struct.error, zlib.error, KeyError…
-    except Exception:
+        return np.asarray(read_picture(name, data).image)
+    except FewshotError:
         return None
 
 

@@ -7,7 +7,6 @@ Training reads no files: a pack is decoded and resized once, kept in memory as u
 from __future__ import annotations
 
 import hashlib
-import io
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,9 +18,8 @@ from PIL import Image
 
 from fewshot.data.archives import list_names, read_members
 from fewshot.data.parallel import in_parallel
-from fewshot.data.pixels import to_rgb
-from fewshot.data.refusals import MAX_PIXELS
-from fewshot.errors import BadInputError, NotFoundError
+from fewshot.data.pictures import read_picture
+from fewshot.errors import BadInputError, FewshotError, NotFoundError
 from fewshot.files import atomic_write
 from fewshot.output import warn
 
@@ -94,12 +92,12 @@ def load_pack(
     """
     if not source.exists():
         raise NotFoundError(f"{source} does not exist", "give a folder of pictures or a .tar archive of them")
-    found = sorted(name for name in list_names(source) if not within or name.startswith(f"{within}/"))
+    found = sorted({name for name in list_names(source) if not within or name.startswith(f"{within}/")})
     names = [name for name in found if (keep or _may_be_trained_on)(source_stem(source), name)]
     if not names:
-        held = f"all {len(found)} are held out" if found else "found none"
+        held = f"all {len(found)} are held out" if keep is None else f"none of {len(found)} was asked for"
         raise BadInputError(
-            f"{_label(source, within)} holds no picture to train on ({held})",
+            f"{_label(source, within)} holds no picture to take ({held if found else 'found none'})",
             "expected files such as .png, .jpg or .webp",
         )
     if limit is not None and len(names) > limit:
@@ -161,7 +159,7 @@ def _decode_all(source: Path, names: Sequence[str], size: int) -> tuple[list[str
     read = np.zeros(len(names), bool)
 
     def decode(item: tuple[str, bytes]) -> None:
-        square = _square(item[1], size)
+        square = _square(*item, size)
         if square is not None:
             pixels[rows[item[0]]] = square
             read[rows[item[0]]] = True
@@ -172,17 +170,13 @@ def _decode_all(source: Path, names: Sequence[str], size: int) -> tuple[list[str
     return kept, pixels if read.all() else pixels[read]
 
 
-def _square(data: bytes, size: int) -> NDArray[np.uint8] | None:
+def _square(name: str, data: bytes, size: int) -> NDArray[np.uint8] | None:
     """The upright middle square `(3, size, size)`, or None for what is no readable picture."""
     try:
-        with Image.open(io.BytesIO(data)) as opened:
-            if opened.width * opened.height > MAX_PIXELS:
-                return None
-            image, _ = to_rgb(opened)
-        side = min(image.size)
-        left, top = (image.width - side) // 2, (image.height - side) // 2
-        box = (left, top, left + side, top + side)
-        return np.asarray(image.resize((size, size), Image.Resampling.LANCZOS, box=box)).transpose(2, 0, 1)
-    # Damaged files make Pillow's readers raise almost anything: struct.error, zlib.error, KeyError…
-    except Exception:
+        image = read_picture(name, data).image
+    except FewshotError:
         return None
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    box = (left, top, left + side, top + side)
+    return np.asarray(image.resize((size, size), Image.Resampling.LANCZOS, box=box)).transpose(2, 0, 1)

@@ -170,7 +170,10 @@ def _read(path: Path, size: int, crop: DrawingCrop) -> tuple[StylePicture, tuple
 
 
 def _fold_of(pictures: Sequence[StylePicture], count: int, seed: int) -> set[str]:
-    """Hashes of the drawings of whole families, `count` or the nearest to it that leaves some to train on."""
+    """Hashes of the drawings of whole families: about `count`, and half of all drawings at most.
+
+    Where no family is that small, the smallest.
+    """
     from fewshot.data.families import families
 
     drawn: set[str] = set()
@@ -178,9 +181,10 @@ def _fold_of(pictures: Sequence[StylePicture], count: int, seed: int) -> set[str
     if len(groups) == 1:
         groups = [[picture] for picture in groups[0]]
     for family in groups:
-        if len(drawn) < count and len(drawn) + len(family) < len(pictures):
+        size = len(drawn) + len(family)
+        if abs(size - count) < abs(len(drawn) - count) and 2 * size <= len(pictures):
             drawn.update(picture.hash for picture in family)
-    return drawn
+    return drawn or {picture.hash for picture in min(groups, key=len)}
 
 
 def _framed(pictures: Sequence[StylePicture], size: int) -> tuple[StylePicture, ...]:

@@ -13,7 +13,7 @@ import bisect
 import functools
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from fewshot.data.align import EYES, EYES_TO_MOUTH, align
-from fewshot.data.archives import INDEX_NAME, read_pack_index, tar_bytes
+from fewshot.data.archives import INDEX_NAME, free_name, read_pack_index, tar_bytes
 from fewshot.data.clean import cut_frame
 from fewshot.data.pack_inspect import (
     Finders,
@@ -151,7 +151,7 @@ def write_training_pack(
         for source, kept, side in zip(sources, chosen, pixels, strict=True):
             pack = functools.partial(_encode, size=side, quality=quality)
             for picture, data in zip(kept, in_parallel(pack, iter(kept)), strict=True):
-                files[f"{source.group}/{_flat_name(source, picture.name)}"] = data
+                files[_name(files, source, picture.name)] = data
                 bar.update(bar.done + 1)
     index = _index(sources, looked, pixels, chosen, size, quality)
     contents = {INDEX_NAME: json.dumps(index, indent=1).encode(), **files}
@@ -174,7 +174,7 @@ def _check(sources: Sequence[PackSource]) -> None:
 
 
 def _encode(picture: Kept, *, size: int, quality: int) -> bytes:
-    decoded = decode(picture.data)
+    decoded = decode(picture.name, picture.data)
     assert decoded is not None
     aligned = align(middle_square(cut_frame(decoded)), picture.place, size)
     buffer = io.BytesIO()
@@ -209,11 +209,11 @@ def _mean_bytes(found: Inspected, size: int, quality: int) -> float:
     return sum(map(len, in_parallel(encode, iter(sample)))) / len(sample) + _MEMBER_OVERHEAD
 
 
-def _flat_name(source: PackSource, name: str) -> str:
-    """Name of a picture inside its group; folders become part of the name."""
-    stem = source_stem(source.path)
+def _name(taken: Container[str], source: PackSource, name: str) -> str:
+    """Of a picture in the pack; folders become part of it."""
     parts = Path(name).with_suffix("").parts
-    return "__".join(parts[1:] if len(parts) > 1 and parts[0] == stem else parts) + ".webp"
+    inner = parts[1:] if len(parts) > 1 and parts[0] == source_stem(source.path) else parts
+    return free_name(taken, source.group, "__".join(inner), ".webp")
 
 
 def _index(

@@ -33,8 +33,8 @@ from base_models.counts import count_macs, count_parameters
 from base_models.variants import FULL, ONE_STAGE, STACKED
 from eval.fidelity import mean_estimate, psnr, ssim
 from fewshot.data.archives import list_names, read_members
-from fewshot.data.packs import Pack, is_held_out, load_pack
-from fewshot.data.pixels import to_rgb
+from fewshot.data.packs import Pack, is_held_out, load_pack, source_stem
+from fewshot.data.pictures import read_picture
 from fewshot.errors import BadInputError, NotFoundError
 from fewshot.evaluation.ablation_table import triple
 from fewshot.evaluation.held_out import redraw
@@ -95,20 +95,22 @@ def split_halves(source: Path) -> Path:
 
 
 def _cut_all(source: Path, names: list[str]) -> Iterator[tuple[str, bytes]]:
+    seen: set[Path] = set()
     for name, data in read_members(source, names):
+        path = Path(name).with_suffix(".png")
+        # Other folders stay: what is held out may lie in one of its own.
+        path = path.relative_to(source.stem) if path.parts[0] == source.stem else path
+        if path in seen:
+            raise BadInputError(f"{source} holds two pictures called {path.with_suffix('')}", "rename one")
+        seen.add(path)
         for side, half in zip((_LEFT, _RIGHT), _cut(f"{source}: {name}", data), strict=True):
             buffer = io.BytesIO()
             half.save(buffer, "PNG", compress_level=1)
-            yield f"{side}/{Path(name).with_suffix('.png').name}", buffer.getvalue()
+            yield f"{side}/{path.as_posix()}", buffer.getvalue()
 
 
 def _cut(label: str, data: bytes) -> tuple[Image.Image, Image.Image]:
-    try:
-        with Image.open(io.BytesIO(data)) as opened:
-            image, _ = to_rgb(opened)
-    # Damaged files make Pillow's readers raise almost anything: struct.error, zlib.error, KeyError…
-    except Exception as error:
-        raise BadInputError(f"{label} cannot be read ({error!s:.80})", "copy the source again") from None
+    image = read_picture(label, data).image
     side = image.height
     if image.width != 2 * side:
         raise BadInputError(
@@ -141,6 +143,11 @@ def load_halves(archive: Path, size: int, *, held_out: bool) -> tuple[Pack, Pack
     def keep(stem: str, name: str) -> bool:
         return is_held_out(stem, name) is held_out
 
+    if not any(keep(source_stem(archive), name) for name in list_names(archive)):
+        raise BadInputError(
+            f"{archive.name}: {'none' if held_out else 'all'} of its pictures are held out",
+            "give more pictures, or name a folder of them heldout" if held_out else "give more pictures",
+        )
     left, right = (load_pack(archive, size, keep=keep, within=side) for side in (_LEFT, _RIGHT))
     return left, right
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 STREAMED = ".mkv"
 """What standard output gets: Matroska can be played while it is being written."""
 
+_LAST = 2**31 - 1
+"""Largest number that OpenCV takes for a camera."""
 _PATIENCE = 5.0
 """Seconds without a picture after which a camera counts as gone."""
 
@@ -62,7 +64,8 @@ class Camera:
         self._limit, self.problem = limit, ""
         # What OpenCV writes of a camera that is not there is no use to anybody.
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-        self._camera = cv2.VideoCapture(int(source) if source.isdecimal() else source)
+        number = int(source) if source.isdecimal() else None
+        self._camera = cv2.VideoCapture(source if number is None else min(number, _LAST))
         if not self._camera.isOpened():
             raise NotFoundError(
                 f"camera {source}: there is none, or another program uses it",
@@ -162,7 +165,7 @@ def stylize_camera(
         BadInputError: it delivers no picture, or nothing can be written there.
     """
     if target != STREAM:
-        check_target(target, overwrite=overwrite)
+        check_target(source, target, overwrite=overwrite)
     with contextlib.closing(Camera(source, seconds)) as camera, contextlib.ExitStack() as stack:
         if target == STREAM:
             writer = VideoWriter(_Pipe(camera), camera, STREAMED)

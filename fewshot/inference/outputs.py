@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -70,8 +71,9 @@ def plan_outputs(
     """Decide where each drawing goes.
 
     `out` with the ending of a picture is one file and takes exactly one picture; anything else is a folder.
-    In a folder, a drawing keeps the name of its photo (as `.png` where that ending cannot be written); of
-    photos with one name the further ones get `-2`, `-3`, ….
+    In a folder, a drawing keeps the name of its photo, as `.png` where that ending cannot be written, and as
+    `me.bmp.png` where there is a `me.png` too; of photos with one name in several folders the further ones
+    get `-2`, `-3`, ….
 
     Args:
         overwrite: whether existing files may be replaced.
@@ -82,8 +84,8 @@ def plan_outputs(
     Raises:
         UsageError: no input, several pictures for one file, an ending that cannot be written, or a file where
             a folder is needed.
-        ConflictError: a drawing exists and neither `overwrite` nor `resume` says what to do, or it is the
-            photo itself.
+        ConflictError: a drawing exists and neither `overwrite` nor `resume` says what to do, it is the photo
+            itself or a folder, or `out` is a folder of photos.
     """
     if resume and (STREAM in (*inputs, out) or _is_file_name(out) or ending is not None):
         raise UsageError(
@@ -101,15 +103,13 @@ def plan_outputs(
     sources, failures = _collect(inputs)
     if out == STREAM or _is_file_name(out):
         return Plan(_single(sources, out, overwrite=overwrite), failures)
-    protected = {_identity(source) for source in sources}
-    taken: set[str] = set()
+    _refuse_folder_of_photos(inputs, out)
     jobs: list[Job] = []
     done: list[Job] = []
-    for source in sources:
-        suffix = ending or (source.suffix if source.suffix.lower() in FORMATS else ".png")
-        target = _free_name(out, source.stem, suffix, taken, protected)
-        taken.add(_key(target))
+    for source, target in _names(sources, out, ending).items():
         (done if resume and not overwrite and target.exists() else jobs).append(Job(source, target))
+    if folders := [job.target for job in (*jobs, *done) if job.target.is_dir()]:
+        raise ConflictError(f"{folders[0]} is a folder", "move it away, or choose another folder with -o")
     there = [] if overwrite or resume else [job.target for job in jobs if os.path.lexists(job.target)]
     if there:
         raise ConflictError(
@@ -157,10 +157,9 @@ def _collect(inputs: Sequence[Path]) -> tuple[list[Path], tuple[Failure, ...]]:
     for path in inputs:
         try:
             if path.is_dir():
-                sources += list_pictures(path)
-                left_out = sum(entry.suffix.lower() in _NO_PICTURES for entry in path.iterdir())
-                if left_out:
+                if left_out := sum(entry.suffix.lower() in _NO_PICTURES for entry in path.iterdir()):
                     notice(f"{path}: {left_out} videos left out; each is drawn by a command of its own")
+                sources += list_pictures(path)
             elif path.exists():
                 sources.append(path)
             else:
@@ -170,6 +169,9 @@ def _collect(inputs: Sequence[Path]) -> tuple[list[Path], tuple[Failure, ...]]:
                 raise NotFoundError(f"{path}: no such file or folder", hint)
         except FewshotError as error:
             failures.append(Failure(path, error))
+        except OSError as error:
+            problem = BadInputError(f"{path}: {error.strerror}; expected a picture", "check the path")
+            failures.append(Failure(path, problem))
     return list(dict.fromkeys(sources)), tuple(failures)
 
 
@@ -200,13 +202,37 @@ def _single(sources: Sequence[Path], out: Path, *, overwrite: bool) -> tuple[Job
     return tuple(Job(source, out) for source in sources)
 
 
-def _free_name(out: Path, stem: str, suffix: str, taken: set[str], protected: set[str]) -> Path:
-    number = 1
-    while True:
-        target = out / f"{stem}{f'-{number}' if number > 1 else ''}{suffix}"
-        if _key(target) not in taken and _identity(target) not in protected:
-            return target
-        number += 1
+def _refuse_folder_of_photos(inputs: Sequence[Path], out: Path) -> None:
+    """Drawings among photos would be drawn with them the next time."""
+    for folder in inputs:
+        if os.path.isdir(folder) and _identity(folder) == _identity(out):
+            raise ConflictError(f"{out} is the folder of the photos", "choose another folder with -o")
+
+
+def _names(sources: Sequence[Path], out: Path, ending: str | None) -> dict[Path, Path]:
+    """Where each drawing goes, in the order of the photos.
+
+    Names depend on the others as little as can be, so that a folder which has got more photos can be resumed:
+    what keeps its ending comes first, and what has to change it has a name of its own then.
+    """
+    protected = {_identity(source) for source in sources}
+    taken: set[str] = set()
+    found: dict[Path, Path] = {}
+
+    def keeps(source: Path) -> bool:
+        return ending is None and source.suffix.lower() in FORMATS
+
+    for source in sorted(sources, key=lambda source: not keeps(source)):
+        suffix = source.suffix if keeps(source) else ending or ".png"
+        numbers = (f"{source.stem}-{number}{suffix}" for number in itertools.count(2))
+        own = (f"{source.name}{suffix}",) if suffix != source.suffix else ()
+        for name in itertools.chain((f"{source.stem}{suffix}", *own), numbers):
+            target = out / name
+            if _key(target) not in taken and _identity(target) not in protected:
+                break
+        taken.add(_key(target))
+        found[source] = target
+    return {source: found[source] for source in sources}
 
 
 def _key(path: Path) -> str:

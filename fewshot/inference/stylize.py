@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from fewshot.errors import FewshotError
+from fewshot.errors import BadInputError, FewshotError
 from fewshot.files import atomic_write
 from fewshot.inference.outputs import FORMATS, STREAM, Failure, Job, Plan, plan_outputs
 from fewshot.inference.preparing import Framing, Prepared, check_drawable, cut_out, open_job, resized
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from fewshot.inference.engine import Engine
 
 CHUNK = 4
+_WEBP_SIDE = 16383
+"""Of the format, px."""
 
 
 @dataclass(frozen=True)
@@ -138,12 +140,17 @@ def write_picture(image: Image.Image, target: Path) -> None:
     """Write an RGB picture in the format of its ending, whole or not at all; as PNG to `STREAM`.
 
     Raises:
-        BadInputError: the folder cannot be written to or the disk is full.
+        BadInputError: the folder cannot be written to, the disk is full, or a WebP would be too large.
     """
     if target == STREAM:
         image.save(sys.stdout.buffer, "PNG")
         return
     kind = FORMATS[target.suffix.lower()]
+    if kind == "WEBP" and max(image.size) > _WEBP_SIDE:
+        raise BadInputError(
+            f"{target}: {image.width}x{image.height} px; a WebP has {_WEBP_SIDE:,} at most on a side",
+            "write a .png, or ask for a smaller --size",
+        )
     options: dict[str, object] = {} if kind == "PNG" else {"quality": 95}
     if kind == "JPEG":
         # Coloured lines on paper bleed with halved colour resolution.

@@ -142,9 +142,7 @@ def stylize_video(
         BadInputError: no frame can be read, or nothing can be written there.
         Interrupted: after the file is complete up to there.
     """
-    if os.path.realpath(source) == os.path.realpath(target):
-        raise ConflictError(f"{target} is the video itself", "choose another name with -o")
-    suffix = check_target(target, overwrite=overwrite)
+    suffix = check_target(source, target, overwrite=overwrite)
     with contextlib.closing(VideoReader(source)) as reader, temporary_beside(target) as temporary:
         result = draw_frames(reader, VideoWriter(temporary, reader, suffix), drawer, on_frame)
         if not result.frames and result.problem == INTERRUPTED:
@@ -159,14 +157,18 @@ def stylize_video(
     return result
 
 
-def check_target(target: Path, *, overwrite: bool) -> str:
-    """The kind of a video that is to be written; raises where it cannot be."""
+def check_target(source: str | Path, target: Path, *, overwrite: bool) -> str:
+    """The kind of a video that is to be written; raises where it cannot be, or is what is drawn."""
+    if os.path.realpath(source) == os.path.realpath(target):
+        raise ConflictError(f"{target} is the video itself", "choose another name with -o")
     suffix = target.suffix.lower()
     if suffix not in WRITABLE:
         raise UsageError(
             f"-o {target}: videos are written as {', '.join(WRITABLE)}",
             f"use -o {target.stem if target.stem != '-' else 'drawn'}.mp4",
         )
+    if target.is_dir():
+        raise ConflictError(f"{target} is a folder", "choose another name with -o")
     if target.exists() and not overwrite:
         raise ConflictError(f"{target} exists already", "choose another name, or add --overwrite")
     return suffix
@@ -186,8 +188,10 @@ def draw_frames(
                 writer.write_sound(item)
                 continue
             drawn = drawer.draw(item.pixels, float(item.time))
+            written = writer.frames
             writer.write(Frame(drawn, item.time, item.duration))
-            faces += bool(drawer.tracker.tracks)
+            # A GIF has no more than 50 frames a second.
+            faces += bool(drawer.tracker.tracks) and writer.frames > written
             size = (drawn.shape[1], drawn.shape[0])
             done += 1
             if on_frame is not None:

@@ -181,10 +181,8 @@ class Booth:
         name = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:8]}"
         photo, drawing = (self.settings.keep / f"{name}-{end}" for end in ("photo.jpg", f"drawing.{kind}"))
         try:
-            atomic_write(photo, lambda f: image.save(f, "JPEG", quality=90))
-            atomic_write(drawing, lambda f: f.write(drawn))
-            for path in (photo, drawing):
-                path.chmod(0o600)
+            atomic_write(photo, lambda f: image.save(f, "JPEG", quality=90), mode=0o600)
+            atomic_write(drawing, lambda f: f.write(drawn), mode=0o600)
         except (FewshotError, OSError) as error:
             # The visitor gets the drawing all the same; the rest is for whoever runs the booth.
             warn(f"a visitor's pictures could not be kept: {error}")

@@ -29,7 +29,7 @@ from fewshot.training.ablation import Trained
 NAME = "facades_512x256"
 
 
-def pairs(path: Path, numbers: list[int], width: int = 48, height: int = 24) -> Path:
+def pairs(path: Path, numbers: list[int], width: int = 64, height: int = 32) -> Path:
     """A .tar of pictures: the left half has the number as red, the right half as blue; both have a ramp."""
     ramp = np.linspace(0, 200, height, dtype=np.uint8)[:, None]
     with tarfile.open(path, "w") as archive:
@@ -52,10 +52,10 @@ def source(tmp_path: Path) -> Path:
 
 
 def test_the_halves_come_apart_in_the_same_order(source: Path) -> None:
-    photos, labels = load_halves(split_halves(source), 24, held_out=False)
+    photos, labels = load_halves(split_halves(source), 32, held_out=False)
     assert photos.names == tuple(f"photos/{n:05d}.png" for n in (3, 130, 239))
     assert labels.names == tuple(f"labels/{n:05d}.png" for n in (3, 130, 239))
-    assert photos.pixels.shape == labels.pixels.shape == (3, 3, 24, 24)
+    assert photos.pixels.shape == labels.pixels.shape == (3, 3, 32, 32)
     assert (photos.pixels[:, 0].reshape(3, -1) == [[3], [130], [239]]).all()
     assert (labels.pixels[:, 2].reshape(3, -1) == [[3], [130], [239]]).all()
     assert not photos.pixels[:, 2].any()
@@ -63,7 +63,7 @@ def test_the_halves_come_apart_in_the_same_order(source: Path) -> None:
 
 
 def test_the_last_sixty_are_held_out(source: Path) -> None:
-    photos, labels = load_halves(split_halves(source), 24, held_out=True)
+    photos, labels = load_halves(split_halves(source), 32, held_out=True)
     assert photos.names == ("photos/00240.png", "photos/00299.png")
     assert labels.names == ("labels/00240.png", "labels/00299.png")
 
@@ -80,18 +80,34 @@ def test_a_source_is_cut_once_and_again_when_it_changes(source: Path) -> None:
 def test_what_is_no_pair_is_named(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="nowhere"):
         split_halves(tmp_path / "nowhere.tar")
-    with pytest.raises(BadInputError, match=r"00007\.png is 50x24 px, expected twice as wide"):
+    with pytest.raises(BadInputError, match=r"00007\.png is 50x32 px, expected twice as wide"):
         split_halves(pairs(tmp_path / "wide.tar", [7], width=50))
     with pytest.raises(BadInputError, match="no picture"):
         split_halves(pairs(tmp_path / "empty.tar", []))
-    with pytest.raises(BadInputError, match="held out"):
-        load_halves(split_halves(pairs(tmp_path / f"{NAME}.tar", [250])), 24, held_out=False)
+    with pytest.raises(BadInputError, match="all of its pictures are held out"):
+        load_halves(split_halves(pairs(tmp_path / f"{NAME}.tar", [250])), 32, held_out=False)
+    with pytest.raises(BadInputError, match="none of its pictures are held out"):
+        load_halves(split_halves(pairs(tmp_path / f"{NAME}.tar", [7])), 32, held_out=True)
+
+
+def test_folders_of_a_source_stay_apart(tmp_path: Path) -> None:
+    whole = tmp_path / "both.tar"
+    with tarfile.open(whole, "w") as archive:
+        for folder in ("train", "heldout"):
+            with tarfile.open(pairs(tmp_path / f"{folder}.tar", [1])) as part:
+                member = part.getmembers()[0]
+                data = part.extractfile(member)
+                member.name = f"{folder}/1.png"
+                archive.addfile(member, data)
+    halves = split_halves(whole)
+    assert load_halves(halves, 32, held_out=True)[0].names == ("photos/heldout/1.png",)
+    assert load_halves(halves, 32, held_out=False)[1].names == ("labels/train/1.png",)
 
 
 class Answer(nn.Module):
     """Gives the right answer, or one that is off by a fixed amount."""
 
-    size, multiple, name_or_path = 24, 1, "answer"
+    size, multiple, name_or_path = 32, 1, "answer"
 
     def __init__(self, swap: tuple[int, int, int], off: float) -> None:
         super().__init__()
@@ -113,7 +129,7 @@ def answering(off: float) -> Trained:
 
 def test_rows_measure_both_directions_and_the_gain_over_one_stage(source: Path) -> None:
     archive = split_halves(source)
-    test, known = (load_halves(archive, 24, held_out=held) for held in (True, False))
+    test, known = (load_halves(archive, 32, held_out=held) for held in (True, False))
     trained = {ONE_STAGE: answering(0.5), STACKED: answering(0.2), FULL: answering(0.02)}
     rows, sheet = measure(trained, test, known)
     assert [(row["direction"], row["model"]) for row in rows] == [
@@ -132,7 +148,7 @@ def test_rows_measure_both_directions_and_the_gain_over_one_stage(source: Path) 
         assert 0 < gain[1] <= gain[0] <= gain[2]
         assert found[ONE_STAGE]["psnr_gain"] is None
         assert found["mean picture"]["psnr"][0] < values[2]
-        assert (found[FULL]["n"], found[FULL]["px"], found[FULL]["pairs"]) == (2, 24, 100)
+        assert (found[FULL]["n"], found[FULL]["px"], found[FULL]["pairs"]) == (2, 32, 100)
     assert [caption for caption, _ in sheet][:3] == ["photo", "labels", f"{ONE_STAGE}\nlabels"]
     assert all(set(ALL_COLUMNS) >= row.keys() for row in rows)
     shown = table_row(rows[-1], TEXTS)
@@ -142,7 +158,7 @@ def test_rows_measure_both_directions_and_the_gain_over_one_stage(source: Path) 
 
 
 def test_results_are_compared_with_the_other_half_of_the_same_picture(source: Path) -> None:
-    test = load_halves(split_halves(source), 24, held_out=True)
+    test = load_halves(split_halves(source), 32, held_out=True)
     turned = tuple(Pack(p.source, p.names[::-1], p.pixels[::-1].copy()) for p in test)
     exact = {ONE_STAGE: answering(0.01)}
     right, _ = measure(exact, test, test)
@@ -152,7 +168,7 @@ def test_results_are_compared_with_the_other_half_of_the_same_picture(source: Pa
 
 def test_the_mean_picture_is_that_of_the_training_side(source: Path) -> None:
     archive = split_halves(source)
-    test, known = (load_halves(archive, 24, held_out=held) for held in (True, False))
+    test, known = (load_halves(archive, 32, held_out=held) for held in (True, False))
     rows, _ = measure({ONE_STAGE: answering(0.1)}, test, known)
     blue = np.zeros_like(test[1].pixels)
     blue[:, 1] = known[1].pixels[0, 1]

@@ -115,6 +115,17 @@ def test_cleaned_copy_holds_the_usable_pictures(tmp_path: Path, makers: ModuleTy
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["out"]
 
 
+def test_converted_drawings_take_no_name_that_is_there(tmp_path: Path, makers: ModuleType) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    for number, name in enumerate(("a.png", "a.tif.png")):
+        makers.drawing(number).save(source / name)
+    makers.drawing(2).convert("L").save(source / "a.tif")
+    written = fix_folder(check_folder(source), tmp_path / "out")
+    assert sorted(path.name for path in written) == ["a.png", "a.tif-2.png", "a.tif.png"]
+    assert len(set(written)) == len(list((tmp_path / "out").iterdir())) == 3
+
+
 def test_existing_or_inner_destination_is_refused(tmp_path: Path, makers: ModuleType) -> None:
     source = makers.fill_drawings(tmp_path / "in", 2)
     report = check_folder(source)

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 from numpy.typing import NDArray
 from skimage.data import astronaut
 
 from eval.errors import MissingWeightsError
-from fewshot.data.faces import DrawnFaceFinder, FaceFinder, FaceLandmarks, find_landmarks, resize
+from fewshot.data.faces import DrawnFaceFinder, FaceFinder, FaceLandmarks, resize
 from fewshot.data.packs import load_pack
 from fewshot.errors import BadInputError
 
@@ -80,8 +81,16 @@ def test_a_missing_weight_file_names_the_three_ways(tmp_path: Path) -> None:
         with pytest.raises(MissingWeightsError, match=r"no\.file") as caught:
             make(tmp_path / "no.file")
         assert all(word in caught.value.hint for word in ("path", "FEWSHOT_HOME", "https://", "sha256"))
-    with pytest.raises(MissingWeightsError):
-        find_landmarks(np.zeros((32, 32, 3), np.uint8), weights=tmp_path / "no.file")
+
+
+def test_a_network_that_finds_no_faces_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "other.onnx"
+    value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, 3, 64, 64])
+    result = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1, 3, 64, 64])
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Relu", ["x"], ["y"])], "g", [value], [result])
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 12)]), path)
+    with pytest.raises(BadInputError, match=r"other\.onnx is not a detector"):
+        FaceFinder(path)
 
 
 @pytest.mark.parametrize("finder", [FaceFinder, DrawnFaceFinder])

@@ -42,6 +42,15 @@ def test_copies_are_found_whatever_they_are_called(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_a_large_family_is_learned_from(tmp_path: Path, seed: int) -> None:
+    """Variants of one character must not be all that a style is validated on."""
+    drawings = with_copies(tmp_path / "a", {0: 7}, count=4)
+    train, fold = drawings.split(0.2, seed)
+    assert fold is not None
+    assert (len(train), len(fold)) == (9, 2)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_no_copy_is_on_both_sides_of_a_fold(tmp_path: Path, seed: int) -> None:
     drawings = with_copies(tmp_path / "a", {0: 1, 4: 2, 7: 1})

@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from fewshot.data.archives import free_name, tar_bytes
 from fewshot.data.draws import Draws
 from fewshot.data.loader import Domain
 from fewshot.data.packs import Pack, is_held_out, load_pack
@@ -134,6 +135,43 @@ def test_unreadable_pictures_are_named_and_left_out(
     (folder / "2.png").write_text("x")
     with pytest.raises(BadInputError, match="could be read"):
         load_pack(folder, 16)
+
+
+def test_damage_in_an_archive_is_told_and_repeats_count_once(tmp_path: Path) -> None:
+    pictures = {f"{number:02d}.png": png((number, 1, 1)) for number in range(10)}
+    whole = pack_tar(tmp_path / "pack.tar", pictures)
+    with tarfile.open(whole) as archive:
+        fifth = archive.getmembers()[5].offset
+    with tarfile.open(whole, "a") as archive:
+        member = tarfile.TarInfo("00.png")
+        member.size = len(png((200, 1, 1)))
+        archive.addfile(member, io.BytesIO(png((200, 1, 1))))
+    assert len(load_pack(whole, 16)) == 10
+    damaged = bytearray(whole.read_bytes())
+    damaged[fifth + 3] ^= 1
+    whole.write_bytes(damaged)
+    with pytest.raises(BadInputError, match="header in it is damaged"):
+        load_pack(whole, 16)
+
+
+def test_only_pictures_are_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Pillow draws EPS by starting Ghostscript.
+    started: list[object] = []
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *given, **_: started.append(given))
+    folder = write(tmp_path / "mixed", ["1.png"])
+    (folder / "2.png").write_bytes(
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n%%EndComments\nshowpage\n%%EOF\n"
+    )
+    assert load_pack(folder, 16).names == ("1.png",)
+    assert not started
+
+
+def test_names_in_an_archive_are_free_and_short() -> None:
+    taken = {"photos/a/x__y.webp"}
+    assert free_name(taken, "photos/a", "x__y", ".webp") == "photos/a/x__y-2.webp"
+    names = {free_name((), "photos/a", "漢" * 100 + end, ".webp") for end in "12"}
+    assert len(names) == 2
+    assert tar_bytes(dict.fromkeys(names, b"x"))
 
 
 def test_sources_that_cannot_be_used_are_named(tmp_path: Path) -> None:

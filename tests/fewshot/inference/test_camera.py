@@ -66,7 +66,16 @@ def test_it_is_recorded_as_long_as_it_took(clip: Path, drawer: FrameDrawer, tmp_
     assert [frame.time for frame in frames] == sorted({frame.time for frame in frames})
 
 
+def test_what_stands_in_for_a_camera_is_not_overwritten(clip: Path, drawer: FrameDrawer) -> None:
+    before = clip.read_bytes()
+    with pytest.raises(ConflictError, match="is the video itself"):
+        stylize_camera(str(clip), clip, drawer, overwrite=True)
+    assert clip.read_bytes() == before
+
+
 def test_no_camera_is_said(drawer: FrameDrawer, tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="camera 99999999999"):
+        stylize_camera("99999999999", tmp_path / "out.mp4", drawer)
     with pytest.raises(NotFoundError, match="camera 87"):
         stylize_camera("87", tmp_path / "out.mp4", drawer)
     with pytest.raises(UsageError, match="written as"):

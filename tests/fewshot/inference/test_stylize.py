@@ -70,7 +70,40 @@ def test_names_are_kept_in_a_folder(make_photo: MakePhoto, tmp_path: Path) -> No
 
 def test_equal_names_are_numbered_whatever_their_case(make_photo: MakePhoto, tmp_path: Path) -> None:
     inputs = [make_photo("a/me.png"), make_photo("b/me.png"), make_photo("c/ME.png"), make_photo("me.bmp")]
-    assert targets(inputs, tmp_path / "out") == ["me.png", "me-2.png", "ME-3.png", "me-4.png"]
+    assert targets(inputs, tmp_path / "out") == ["me.png", "me-2.png", "ME-3.png", "me.bmp.png"]
+
+
+def test_names_do_not_depend_on_photos_that_come_later(make_photo: MakePhoto, tmp_path: Path) -> None:
+    make_photo("photos/a.png"), make_photo("out/a.png")
+    make_photo("photos/a.bmp")
+    plan = plan_outputs([tmp_path / "photos"], tmp_path / "out", resume=True)
+    assert [(job.source.name, job.target.name) for job in plan.jobs] == [("a.bmp", "a.bmp.png")]
+    assert [job.source.name for job in plan.done] == ["a.png"]
+
+
+def test_drawings_do_not_go_among_the_photos_or_in_the_place_of_a_folder(
+    make_photo: MakePhoto, tmp_path: Path
+) -> None:
+    photo = make_photo("photos/me.png")
+    with pytest.raises(ConflictError, match="is the folder of the photos"):
+        plan_outputs([photo.parent], tmp_path / "photos", resume=True)
+    (tmp_path / "out" / "me.png").mkdir(parents=True)
+    with pytest.raises(ConflictError, match=r"me\.png is a folder"):
+        plan_outputs([photo], tmp_path / "out", overwrite=True)
+
+
+def test_a_name_that_is_too_long_does_not_end_the_others(make_photo: MakePhoto, tmp_path: Path) -> None:
+    plan = plan_outputs([make_photo("me.png"), tmp_path / f"{'a' * 300}.png"], tmp_path / "out")
+    assert len(plan.jobs) == 1
+    assert "too long" in str(plan.failures[0].error)
+    longest = tmp_path / f"{'漢' * 82}.png"
+    write_picture(Image.new("RGB", (8, 8)), longest)
+    assert longest.exists()
+
+
+def test_what_no_webp_can_hold_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="16,383 at most"):
+        write_picture(Image.new("RGB", (16384, 4)), tmp_path / "wide.webp")
 
 
 def test_existing_drawings_are_kept_unless_overwrite(make_photo: MakePhoto, tmp_path: Path) -> None:
