@@ -1,13 +1,19 @@
-"""Sizes of memory and files in words, both ways."""
+"""Sizes of memory and files in words, both ways, and how many cores there are to use."""
 
 from __future__ import annotations
 
+import os
 import re
 
 from fewshot.errors import UsageError
 
 _UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 _LEAST = 1e6
+
+
+def usable_cores() -> int:
+    """Cores that this process may use: a batch system or a container may have given it a few of them."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def format_bytes(count: float) -> str:

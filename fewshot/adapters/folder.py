@@ -109,7 +109,8 @@ def write_adapter(
         "seed": seed,
         "steps": steps,
         "references": list(reference_hashes),
-        "metrics": dict(metrics),
+        # The course of the training is in metrics.json alone.
+        "metrics": {key: value for key, value in metrics.items() if not isinstance(value, list)},
         "extractor_sha256": extractor_sha256,
         "versions": _versions(),
         "licence": licence,
@@ -145,10 +146,10 @@ def check_fits(trainable: int, recipe: Recipe) -> None:
         )
 
 
-def preview_bytes(trainable: int) -> int:
-    """How large the preview of an adapter with that many parameters may be."""
+def preview_bytes(trainable: int, metrics: Mapping[str, Any]) -> int:
+    """How large the preview of an adapter with that many parameters and these metrics may be."""
     least, most = _PREVIEW_BYTES
-    return min(most, max(least, MAX_BYTES - _OTHER_BYTES - 2 * trainable))
+    return min(most, max(least, MAX_BYTES - _OTHER_BYTES - 2 * trainable - len(_json(metrics))))
 
 
 def _state_and_config(

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fewshot.catalog.place import is_there
 from fewshot.consent import Consent, require
 from fewshot.errors import NotFoundError, UsageError
 from fewshot.output import warn
+
+if TYPE_CHECKING:
+    from fewshot.catalog.store import Catalog
 
 
 def catalogued(ref: str) -> tuple[Path, Consent] | None:
@@ -21,29 +25,54 @@ def catalogued(ref: str) -> tuple[Path, Consent] | None:
     if not is_there():
         return None
     from fewshot.catalog.checkout import checkout
-    from fewshot.catalog.names import find_entry, parse
+    from fewshot.catalog.names import parse
     from fewshot.catalog.store import Catalog
 
-    try:
-        reference = parse(ref)
-    except UsageError:
-        return None
     catalog = Catalog()
     try:
-        with catalog.read() as session:
-            try:
-                find_entry(session, reference.name)
-            except NotFoundError:
-                if reference.which:
-                    raise
-                return None
+        if not _knows(catalog, ref):
+            return None
         folder, consent = checkout(catalog, ref)
     finally:
         catalog.close()
     if consent.status == "unknown":
-        said = f"fewshot catalog consent {reference.name} granted --by ARTIST"
+        said = f"fewshot catalog consent {parse(ref).name} granted --by ARTIST"
         warn(f"nobody wrote down whether the artist of {ref} agrees; if so: {said}")
     return folder, consent
+
+
+def is_catalogued(ref: str) -> bool:
+    """Whether the catalogue has a style of that name, whatever its consent.
+
+    Raises:
+        NotFoundError: the name has a version or an alias, and no such style is there.
+    """
+    if not is_there():
+        return False
+    from fewshot.catalog.store import Catalog
+
+    catalog = Catalog()
+    try:
+        return _knows(catalog, ref)
+    finally:
+        catalog.close()
+
+
+def _knows(catalog: Catalog, ref: str) -> bool:
+    from fewshot.catalog.names import find_entry, parse
+
+    try:
+        reference = parse(ref)
+    except UsageError:
+        return False
+    with catalog.read() as session:
+        try:
+            find_entry(session, reference.name)
+        except NotFoundError:
+            if reference.which:
+                raise
+            return False
+    return True
 
 
 def require_consent(name: str, weights: bytes) -> None:

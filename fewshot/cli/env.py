@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from fewshot.output import Format, emit, warn
+from fewshot.sizes import usable_cores
 
 DISTRIBUTION = "fewshot-style"
 
@@ -65,8 +66,7 @@ def devices() -> Iterator[tuple[str, str]]:
     except (ImportError, OSError) as error:
         yield "torch", f"does not import: {error}"
         return
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    yield "cpu", f"{cores} cores usable, {torch.get_num_threads()} torch threads"
+    yield "cpu", f"{usable_cores()} cores usable, {torch.get_num_threads()} torch threads"
     yield "cpu instructions", torch.backends.cpu.get_cpu_capability()
     yield "bf16 on cpu", _cpu_bf16()
     for index in range(torch.cuda.device_count()):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
 import cv2
+
+from fewshot.sizes import usable_cores
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -25,7 +26,7 @@ def in_parallel(work: Callable[[_T], _R], items: Iterator[_T]) -> Iterator[_R]:
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(usable_cores()) as pool:
             while chunk := list(islice(items, _CHUNK)):
                 yield from pool.map(work, chunk)
     finally:

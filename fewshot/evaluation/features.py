@@ -44,9 +44,13 @@ def open_judge(
     """`eval.features.get_extractor` with the options of a command.
 
     Raises:
-        UsageError: a GPU on a machine without one.
+        UsageError: a GPU on a machine without one, or no device at all.
         EvalError: as `get_extractor`.
     """
+    try:
+        torch.device(device)
+    except RuntimeError:
+        raise UsageError(f"--device {device}: there is no such device", "use cpu, cuda or cuda:1") from None
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise UsageError(f"--device {device}: this machine has no GPU", "leave --device out")
     return get_extractor(name, weights=weights, sha256=sha256, device=device)

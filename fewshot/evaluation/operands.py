@@ -15,6 +15,7 @@ from PIL import Image
 
 from base_models.registry import list_models
 from fewshot.adapters.files import is_adapter
+from fewshot.catalog.use import is_catalogued
 from fewshot.data.pictures import to_square
 from fewshot.errors import NotFoundError, UsageError
 from fewshot.evaluation.held_out import redraw
@@ -48,7 +49,9 @@ class Operand:
 
 
 def find_operand(text: str, base: str | None = None) -> Operand:
-    """What `text` means, in this order: an adapter's folder, pictures, a finished run, a base model.
+    """What `text` means, in this order: an adapter's folder, pictures, a style's name, a base model.
+
+    A style's name is that of a catalogued one, `name[@alias]`, or of a finished run.
 
     Args:
         text: a folder, archive or pattern of pictures, `STYLE[:WEIGHT]`, or the name or file of a base.
@@ -58,13 +61,11 @@ def find_operand(text: str, base: str | None = None) -> Operand:
         NotFoundError: none of these; the nearest name is suggested.
         IntegrityError, CheckpointError: a damaged style or base.
     """
+    if _means_pictures(Path(text).expanduser()):
+        return Operand(text, "pictures")
     ref, _ = parse_style(text)
     path = Path(ref).expanduser()
-    if is_adapter(path) or is_adapter(path / "adapter"):
-        return Operand(text, "style", TorchEngine.from_names([text], base))
-    if path.suffix != ".safetensors" and (path.exists() or glob.has_magic(text) or path.suffix == ".tar"):
-        return Operand(text, "pictures")
-    if ref in (runs := finished_runs()):
+    if _is_style(path) or ref in (runs := finished_runs()) or is_catalogued(ref):
         return Operand(text, "style", TorchEngine.from_names([text], base))
     bases = [model.name for model in list_models([base_folder()])]
     if ref in bases or path.suffix == ".safetensors":
@@ -76,6 +77,15 @@ def find_operand(text: str, base: str | None = None) -> Operand:
     )
 
 
+def _is_style(path: Path) -> bool:
+    return is_adapter(path) or is_adapter(path / "adapter")
+
+
+def _means_pictures(path: Path) -> bool:
+    there = path.exists() or glob.has_magic(str(path)) or path.suffix == ".tar"
+    return there and path.suffix != ".safetensors" and not _is_style(path)
+
+
 def distinct_labels(operands: list[Operand]) -> tuple[str, ...]:
     """A name for each: short where that tells them apart, as written where not.
 
@@ -84,9 +94,10 @@ def distinct_labels(operands: list[Operand]) -> tuple[str, ...]:
     """
     short = [operand.label for operand in operands]
     names = tuple(o.text if short.count(o.label) > 1 else o.label for o in operands)
-    if len(operands) < 2 or len(set(names)) < len(names):
+    meant = {str(Path(o.text).expanduser().resolve()) if o.kind == "pictures" else o.text for o in operands}
+    if len(operands) < 2 or len(meant) < len(names):
         raise UsageError(
-            f"{len(set(names))} different things to compare; expected two or more, each once",
+            f"{len(meant)} different things to compare; expected two or more, each once",
             "name folders, archives, patterns in quotes, styles or bases",
         )
     return names

@@ -42,7 +42,7 @@ class Comparison:
     extractors: Mapping[str, Mapping[str, str]]
     """Name to sha256 and resize method."""
     n: Mapping[str, int]
-    """Pictures: `results`, `photos` (results / views), `views`, `drawings`, and `negatives`."""
+    """Pictures: `results`, `photos` (results / views), `views` and `drawings`."""
     negatives: Mapping[str, int]
     """Drawings per other style of the style rank."""
     size: tuple[int, int]

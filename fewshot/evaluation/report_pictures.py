@@ -40,9 +40,12 @@ def suspects(sides: Sides, found: Findings, shown: int) -> Gallery | None:
     if found.copies is None:
         return None
     results = sides.paired if sides.paired is not None else sides.results
-    places = {name: row for row, name in enumerate(results.names)}
-    order = np.argsort(found.copies.ratio, kind="stable")
-    rows = [places[sides.results.names[i]] for i in order if sides.results.names[i] in places][:shown]
+    rows = np.argsort(found.copies.ratio, kind="stable").tolist()
+    if sides.paired is not None:
+        places = {name: row for row, name in enumerate(results.names)}
+        names = [sides.results.names[row] for row in rows]
+        rows = [places[name] for name in names if name in places]
+    rows = rows[:shown]
     about = f"Nearest first: if there are copies, they are here. {_WHAT_IS_NEAREST}"
     return _gallery("Most like a drawing trained on", about, sides, found, results, rows)
 

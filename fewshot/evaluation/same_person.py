@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,8 +77,14 @@ def pair_by_name(before: Gathered, after: Gathered, photos: str, results: str) -
     """The pictures that have a partner of the same stem on the other side, in the order of the photos.
 
     Raises:
-        BadInputError: fewer than two pairs; `photos` and `results` name the sides.
+        BadInputError: fewer than two pairs, or one stem twice; `photos` and `results` name the sides.
     """
+    for side, text in ((before, photos), (after, results)):
+        if twice := next((name for name, count in Counter(side.names).items() if count > 1), None):
+            raise BadInputError(
+                f"{text} has more than one picture called {twice}, and pictures are paired by name",
+                "rename them, or measure one folder at a time",
+            )
     places = {name: row for row, name in enumerate(after.names)}
     pairs = [(row, places[name]) for row, name in enumerate(before.names) if name in places]
     if len(pairs) < 2:

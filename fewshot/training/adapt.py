@@ -85,7 +85,7 @@ def finish(job: Adaptation, *, name: str, licence: str, consent: Consent, overwr
         steps=job.at.best_step,
         reference_hashes=job.drawings.hashes,
         metrics=metrics,
-        preview_png=png_bytes(job.sheet(after), preview_bytes(job.trainer.trainable)),
+        preview_png=png_bytes(job.sheet(after), preview_bytes(job.trainer.trainable, metrics)),
         style_features=features,
         extractor_sha256=extractor.sha256,
         licence=licence,

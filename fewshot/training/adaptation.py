@@ -35,7 +35,7 @@ from fewshot.training.run_log import RunLog
 from fewshot.training.runs import state_file
 from fewshot.training.signals import StopRequest
 from fewshot.training.sources import Sources, make_sources
-from fewshot.training.state import check_same, load_state, restoring, save_state
+from fewshot.training.state import check_same, clear_state, load_state, restoring, save_state
 from fewshot.training.style_trainer import StyleTrainer
 from fewshot.training.tracking import Tracking
 from fewshot.training.validation import Validation
@@ -73,8 +73,7 @@ class Adaptation:
         memory_limit: float | None = None,
     ) -> None:
         self.drawings, self.base, self.recipe, self.run = drawings, base, recipe, run
-        self.accelerator = accelerator or make_accelerator()
-        self.name = name or run.name
+        self.accelerator, self.name = accelerator or make_accelerator(), name or run.name
         self.train, self.fold = parts or drawings.split(recipe.validation_fraction, recipe.seed)
         if recipe.grey:
             self.train, self.fold = self.train.in_grey(), self.fold and self.fold.in_grey()
@@ -107,16 +106,18 @@ class Adaptation:
             Interrupted: Ctrl-C or SIGTERM; the state is saved.
         """
         if not (resume := resume and self._restore()):
+            # From here on it is this run that is unfinished, and no older one of its name.
             self._clear()
+            self._save()
         self._check_together()
         recipe, at = self.recipe, self.at
         config = vars(recipe) | self._settings() | {"step at start": at.step}
         self.tracking = Tracking(self.accelerator, self.run, self.name, config, resume=resume)
         limit = 60 * (max_minutes or recipe.max_minutes)
         self.last_step = min(recipe.steps, until or recipe.steps)
-        if at.step == 0:
-            self._look()
         with StopRequest() as stop, progress("adapting", recipe.steps, start=at.step) as bar:
+            if at.step == 0:
+                self._look()
             clock, bar.most = time.monotonic(), limit - at.seconds
             while not self._is_over(limit):
                 losses = self.trainer.step(at.step)
@@ -202,6 +203,7 @@ class Adaptation:
         if not self.accelerator.is_main_process:
             return
         with clear_write_errors(self.run):
+            clear_state(self.state_path())
             self.log.clear()
             for old in (self.run / "samples").glob("step-*.png"):
                 old.unlink()
@@ -213,7 +215,7 @@ class Adaptation:
             notice("nothing to resume: starting anew")
             return False
         check_same(self.run, state, self._settings(), vars(self.recipe))
-        with restoring(self.run):
+        with restoring(self.run, "finish it with that version, or start over with --overwrite"):
             self.trainer.load_state_dict(state["trainer"])
         self.at = Progressed(**state["at"])
         self.best = state["best"]

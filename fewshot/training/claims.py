@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import quote
 
 from filelock import FileLock, Timeout
 
@@ -48,7 +47,8 @@ class FileClaims:
 
     def claim(self, name: str) -> bool:
         """See `Claims`."""
-        lock = FileLock(self._folder / f"{quote(name, safe='')}.lock", timeout=0)
+        # A name of a style may have more bytes than that of a file.
+        lock = FileLock(self._folder / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.lock", timeout=0)
         try:
             lock.acquire()
         except Timeout:

@@ -21,6 +21,7 @@ from typing import IO, NoReturn
 
 from fewshot.errors import UsageError
 from fewshot.output import notice
+from fewshot.sizes import usable_cores
 
 _POLL = 0.1
 SHARING = "FEWSHOT_WORKERS"
@@ -28,6 +29,8 @@ SHARING = "FEWSHOT_WORKERS"
 _THREADS = "FEWSHOT_THREADS"
 """Set by `launch`: how many threads a process would have by itself."""
 _GROUP = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+_UNEXPECTED, _NO_MEMORY = 1, 3
+"""Exit codes: of what nobody thought of, and where memory or pictures are not what they should be."""
 _GRACE = 20.0
 """Seconds a process gets to end after another one failed: it may wait for an answer that never comes."""
 
@@ -49,12 +52,7 @@ def work_alone() -> int:
     if count < 2:
         return 0
     local, beside = (int(os.environ.get(name, "0")) for name in ("LOCAL_RANK", "LOCAL_WORLD_SIZE"))
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    # Set to nothing, it hides all GPUs, and they stay hidden.
-    if visible is None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = str(local)
-    elif visible:
-        os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[local % len(visible.split(","))]
+    os.environ["CUDA_VISIBLE_DEVICES"] = own_gpu(local)
     import torch
 
     if not torch.cuda.is_available():
@@ -62,6 +60,16 @@ def work_alone() -> int:
     for name in _GROUP:
         os.environ.pop(name, None)
     return rank
+
+
+def own_gpu(number: int) -> str:
+    """Value of `CUDA_VISIBLE_DEVICES` for the process of that number, which has one GPU of those in sight."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return str(number)
+    # Set to nothing, it hides all GPUs, and they stay hidden.
+    several = visible.split(",")
+    return several[number % len(several)]
 
 
 def take_all() -> None:
@@ -151,19 +159,27 @@ def launch(arguments: Sequence[str], processes: int, *, cpu: bool, together: boo
             for rank in range(processes)
         ]
         codes, asked, ended = _wait(workers, together)
-        if codes[0] <= 0 < max(codes):
+        # Where one fails, the others lose their connection to it, and call that unexpected.
+        if codes[0] <= _UNEXPECTED and codes[0] < max(codes):
             _show_end(quiet)
-    if any(code == -signal.SIGKILL for rank, code in enumerate(codes) if rank not in ended):
+    killed = any(code == -signal.SIGKILL for rank, code in enumerate(codes) if rank not in ended)
+    if killed:
         notice("a process was killed: if nobody did that, the system was out of memory")
         notice("hint: train with a --memory-limit, or with fewer --processes")
-    if not together and codes[0] == 0:
-        return 0
-    failed = [code for code in codes if code > 0]
-    return failed[0] if failed else 130 if asked else int(any(codes))
+    return 0 if not together and codes[0] == 0 else _exit_code(codes, killed=killed, asked=asked)
+
+
+def _exit_code(codes: Sequence[int], *, killed: bool, asked: bool) -> int:
+    """The one that says most: what a process failed with, and not what the others made of its end."""
+    if told := [code for code in codes if code > _UNEXPECTED]:
+        return told[0]
+    if killed:
+        return _NO_MEMORY
+    return _UNEXPECTED if _UNEXPECTED in codes else 130 if asked else int(any(codes))
 
 
 def _environment(rank: int, processes: int, port: int, cpu: bool) -> dict[str, str]:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     chosen = os.environ.get("OMP_NUM_THREADS", "")
     variables = {
         "RANK": rank,

@@ -47,7 +47,7 @@ def fit_memory(
     """
     accelerator = batch.accelerator
     own = torch.tensor([[kept_bytes(compute, networks), free_bytes(accelerator.device, limit)]])
-    everyone = accelerator.gather(own.double().to(accelerator.device)).cpu()
+    everyone = accelerator.gather(own.float().to(accelerator.device)).cpu()
     counts = everyone[:, 1] / everyone[:, 0] / _EACH - _FIXED / _EACH
     count = int(counts.min())
     if count < 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from recipes import Recipe
@@ -32,12 +33,12 @@ class Progressed:
 
     def keeps(self, score: float) -> bool:
         """Whether the weights of this step are to be kept for their score; lower is better."""
-        # Nothing that is no better than the base itself is kept in its place.
-        tie = TIE if self.best_step else 0.0
-        if score >= self.best_score * (1 + tie):
+        # Nothing that is no better than the base itself is kept in its place. KID may be below zero.
+        most = self.best_score + TIE * abs(self.best_score) if self.best_step else self.best_score
+        if score >= most:
             return False
         self.best_score, self.best_step = min(score, self.best_score), self.step
-        if score < self.clear_score * (1 - CLEAR):
+        if math.isinf(self.clear_score) or score < self.clear_score - CLEAR * abs(self.clear_score):
             self.clear_score, self.clear_step = score, self.step
         return True
 

@@ -12,7 +12,7 @@ import torch
 from accelerate import Accelerator
 from PIL import Image
 
-from fewshot.errors import ConflictError
+from fewshot.errors import ConflictError, IntegrityError
 from fewshot.files import clear_write_errors
 from fewshot.output import warn
 from fewshot.training.pretrain_config import PretrainConfig
@@ -109,7 +109,7 @@ class RunFiles:
 
     def restore(self, trainer: StageTrainer, state: dict[str, Any]) -> Position:
         """Put a saved state into a trainer of the same stage; returns where the run stood."""
-        with restoring(self.folder):
+        with restoring(self.folder, "finish it with that version, or begin another, with another --name"):
             trainer.load_state_dict(state["trainer"])
         position = Position(**state["position"])
         self._restore_pools(trainer, [position.stage, position.step])
@@ -124,7 +124,11 @@ class RunFiles:
 
         def saved(path: Path) -> dict[str, Any] | None:
             # A kill between the two files leaves pools of a later step; those before go with the state.
-            return load_state(path, lambda state: state["at"] == at)
+            try:
+                return load_state(path, lambda state: state["at"] == at)
+            except IntegrityError as error:
+                warn(str(error))
+                return None
 
         own = saved(self.pool_path)
         if own is not None and own["places"] == places.tolist():

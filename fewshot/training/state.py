@@ -54,13 +54,13 @@ def load_state(
     Raises:
         IntegrityError: the file was altered or cut, and the one before as well, or there is none.
     """
-    damaged = False
+    damaged: list[Path] = []
     for file in (path, state_before(path)):
         if not file.exists():
             continue
         state = _read(file)
         if state is None:
-            damaged = True
+            damaged.append(file)
             continue
         if not fits(state):
             continue
@@ -68,8 +68,9 @@ def load_state(
             warn(f"{path} is damaged; going on from the state before it")
         return state
     if damaged:
+        names = " and ".join(map(str, damaged))
         raise IntegrityError(
-            f"{path} is damaged: it does not match its own checksum", "delete it to start this run anew"
+            f"{names}: damaged, as the checksum says", f"delete {names} to start this run anew"
         )
     return None
 
@@ -104,8 +105,8 @@ def check_same(
 
 
 @contextmanager
-def restoring(run: Path) -> Iterator[None]:
-    """A state that is whole but does not fit what this version trains is told as such.
+def restoring(run: Path, hint: str) -> Iterator[None]:
+    """A state that is whole but does not fit what this version trains is told as such, with a hint.
 
     Raises:
         ConflictError: parts are missing, or have other shapes.
@@ -115,7 +116,7 @@ def restoring(run: Path) -> Iterator[None]:
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         raise ConflictError(
             f"the unfinished run in {run} was saved by another version of fewshot ({error!s:.80})",
-            "finish it with that version, or start over with --overwrite",
+            hint,
         ) from error
 
 

@@ -23,7 +23,7 @@ def build_discriminators(
     """Those that the recipe has weights for, by name: `patch`, `feature`.
 
     The patch discriminator starts from scratch, or from the base's with its first two layers frozen (FreezeD,
-    arXiv 2002.10964).
+    arXiv 2002.10964); where pictures have further channels, which the base's does not know, the second alone.
 
     Args:
         features: frozen network that the one on features reads.
@@ -36,6 +36,7 @@ def build_discriminators(
         assert isinstance(first, nn.Conv2d)
         start.body[0] = widened(first, inputs)
         start.body[:5].requires_grad_(False)
+        start.body[0].requires_grad_(parts > 0)
         nets["patch"] = start
     elif recipe.lambda_gan:
         nets["patch"] = init_weights(PatchGAN(inputs, recipe.d_channels, 3))

@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from types import FrameType
 
-from fewshot.training.launch import SHARING
+from fewshot.sizes import usable_cores
+from fewshot.training.launch import SHARING, own_gpu
 from fewshot.training.many import Done
 from fewshot.training.memory import free_of_machine
 
@@ -34,8 +35,7 @@ def fitting_workers() -> int:
 
     if torch.cuda.is_available():
         return torch.cuda.device_count()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores // 2, int(free_of_machine()) // MEMORY))
+    return max(1, min(usable_cores() // 2, int(free_of_machine()) // MEMORY))
 
 
 def tell(done: Done) -> None:
@@ -93,8 +93,8 @@ def _start(arguments: Sequence[str], number: int, count: int) -> subprocess.Pope
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     own = {WORKER: str(number), SHARING: str(-(-count // max(1, gpus)))}
     if gpus:
-        own["CUDA_VISIBLE_DEVICES"] = str(number % gpus)
-    own["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
+        own["CUDA_VISIBLE_DEVICES"] = own_gpu(number % gpus)
+    own["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", str(max(1, usable_cores() // count)))
     return subprocess.Popen(
         [sys.executable, "-m", "fewshot.cli.main", *arguments],
         env=os.environ | own,

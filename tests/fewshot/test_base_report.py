@@ -22,6 +22,7 @@ from fewshot.evaluation import base_report
 from fewshot.evaluation.base_measures import Judge, draw_there_and_back
 from fewshot.evaluation.base_record import CASE_COLUMNS, COLUMNS, BaseReport, Case
 from fewshot.evaluation.base_report import Settings, measure_base
+from fewshot.evaluation.features import open_judge
 from fewshot.evaluation.hard_cases import HELD_OUT, MADE
 from fewshot.evaluation.sources import gather
 from fewshot.inference.torch_engine import TorchEngine
@@ -186,3 +187,8 @@ def test_a_missing_gpu_is_said_before_anything_is_read(monkeypatch: pytest.Monke
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UsageError, match="no GPU"):
         measure_base("scan_tiny", replace(SETTINGS, photos=Path("nowhere"), device="cuda"))
+
+
+def test_a_device_that_is_none_is_named() -> None:
+    with pytest.raises(UsageError, match="no such device"):
+        open_judge("random", device="gpu")

@@ -9,6 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from fewshot.cli.main import app
+from fewshot.errors import UsageError
+from fewshot.evaluation.operands import distinct_labels, find_operand
 from fewshot.samples import sample_folder
 
 INK, FLAT, RISO, PASTEL = (sample_folder(hand) for hand in ("ink", "flat", "riso", "pastel"))
@@ -32,6 +34,16 @@ def test_each_pair_is_measured_once_with_its_interval() -> None:
         assert row["low"] < row["value"] < row["high"]
         assert (row["n_x"], row["n_y"], row["extractor"]) == (24, 24, "style")
         assert len(row["sha256"]) == 64
+
+
+def test_one_folder_written_in_two_ways_is_one_thing() -> None:
+    with pytest.raises(UsageError, match="1 different things"):
+        distinct_labels([find_operand(str(INK)), find_operand(f"{INK}/../{INK.name}/")])
+
+
+def test_a_colon_in_a_pattern_is_no_weight(tmp_path: Path) -> None:
+    (tmp_path / "2024:1.png").write_bytes(b"")
+    assert find_operand(str(tmp_path / "2024:*.png")).kind == "pictures"
 
 
 def test_a_base_redraws_the_photos_and_all_are_compared_at_its_size() -> None:

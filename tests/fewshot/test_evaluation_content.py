@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from fewshot.cli.main import app
@@ -29,6 +30,16 @@ def some(folder: Path, destination: Path, chosen: slice) -> Path:
     for file in sorted(folder.glob("*.webp"))[chosen]:
         shutil.copy(file, destination)
     return destination
+
+
+def test_a_name_that_is_there_twice_is_no_pair(tmp_path: Path) -> None:
+    results = some(INK, tmp_path / "results", slice(4))
+    first = sorted(results.iterdir())[0]
+    Image.open(first).save(first.with_suffix(".png"))
+    command = ["eval", "content", str(INK), str(results), "--size", "64"]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code != 0
+    assert f"more than one picture called {first.stem}" in result.stderr
 
 
 def test_content_pairs_by_name_and_finds_copies(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Contact sheets as files."""
 
 import io
+import json
 from inspect import signature
 
 import numpy as np
@@ -39,6 +40,8 @@ def test_what_stands_beside_the_largest_adapter_fits_for_the_largest_set() -> No
     features = folder._features({"references": rows[:most], "results": rows[most:]}, "0" * 64)
     texts, names_of_tensors = 40_000, 40_000
     assert len(features) + texts + names_of_tensors < folder._OTHER_BYTES
-    for trainable in (10_000, 600_000, 850_000):
-        preview = png_bytes(noisy_sheet(), folder.preview_bytes(trainable))
-        assert 80_000 < len(preview) <= folder.MAX_BYTES - folder._OTHER_BYTES - 2 * trainable
+    for trainable, looks in ((10_000, 10), (600_000, 10), (850_000, 10), (750_000, 400)):
+        metrics = {"curve": [{"score": 1 / 3, "kid": 1 / 7, "content_top1": 0.99}] * looks}
+        preview = png_bytes(noisy_sheet(), folder.preview_bytes(trainable, metrics))
+        room = folder.MAX_BYTES - folder._OTHER_BYTES - 2 * trainable
+        assert 80_000 < len(preview) <= room - len(json.dumps(metrics))

@@ -22,6 +22,7 @@ from fewshot.catalog.store import Catalog
 from fewshot.catalog.upkeep import gc, verify
 from fewshot.consent import Consent
 from fewshot.errors import ConflictError, IntegrityError, NotFoundError, UsageError
+from fewshot.evaluation.operands import find_operand
 from fewshot.inference.torch_engine import TorchEngine
 from fewshot.styles import load_style, resolve_style
 
@@ -43,6 +44,8 @@ def test_a_name_means_the_catalogue_before_a_run(make: Make, fewshot_home: Path)
     assert first.sha256 != latest.sha256
     assert load_style("ink@2").sha256 == latest.sha256
     assert load_style(str(run)).folder == run
+    found = find_operand("ink@approved")
+    assert (found.kind, found.label) == ("style", "ink@approved")
     with pytest.raises(NotFoundError, match="final"):
         load_style("ink@final")
     with pytest.raises(NotFoundError):

@@ -26,7 +26,7 @@ from fewshot.inference.torch_engine import TorchEngine
 from fewshot.samples import sample_folder
 from fewshot.training.adapt import AdaptOutcome, adapt_style
 from fewshot.training.adaptation import Adaptation
-from fewshot.training.position import TIE
+from fewshot.training.position import TIE, Progressed
 from fewshot.training.runs import check_request
 from fewshot.training.sources import pseudo_photos
 from fewshot.training.state import load_state, save_state
@@ -207,6 +207,25 @@ def test_resume_refuses_another_recipe(tmp_path: Path) -> None:
     other = job(tmp_path, "lambda_style=3")
     with pytest.raises(ConflictError, match=r"begun with lambda_style=2\.0 \(now 3\.0\)"):
         other.train_style(resume=True)
+
+
+def test_what_was_begun_anew_is_what_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job(tmp_path)._save()
+    other = job(tmp_path, "lambda_style=3")
+    monkeypatch.setattr(other, "_look", lambda: exec("raise KeyboardInterrupt"))
+    with pytest.raises(KeyboardInterrupt):
+        other.train_style()
+    with pytest.raises(ConflictError, match=r"begun with lambda_style=3\.0 \(now 2\.0\)"):
+        job(tmp_path).train_style(resume=True)
+
+
+@pytest.mark.parametrize(
+    ("best", "score", "kept"), [(-0.1, -0.104, True), (-0.1, -0.05, False), (0.5, 0.51, True)]
+)
+def test_a_score_may_be_below_zero(best: float, score: float, kept: bool) -> None:
+    at = Progressed(step=2, best_step=1, best_score=best, clear_score=best)
+    assert at.keeps(score) is kept
+    assert at.best_score == min(best, score)
 
 
 def test_a_run_goes_on_under_other_names_of_the_drawings_and_on_another_number_of_threads(

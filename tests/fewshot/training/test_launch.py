@@ -12,7 +12,7 @@ import pytest
 from fewshot.errors import UsageError
 from fewshot.home import home
 from fewshot.samples import sample_folder
-from fewshot.training.launch import SHARING, _environment, check_share, work_alone
+from fewshot.training.launch import SHARING, _environment, _exit_code, check_share, own_gpu, work_alone
 
 GROUP = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2", "MASTER_PORT": "1"}
 
@@ -39,6 +39,29 @@ def test_a_process_of_a_launcher_keeps_the_gpu_it_would_have_had(
     assert work_alone() == 3
     assert os.environ["CUDA_VISIBLE_DEVICES"] == own
     assert not set(GROUP) & set(os.environ)
+
+
+def test_workers_take_gpus_of_those_in_sight(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
+    assert [own_gpu(number) for number in range(3)] == ["2", "3", "2"]
+
+
+@pytest.mark.parametrize(
+    ("codes", "killed", "asked", "expected"),
+    [
+        ([0, 0], False, False, 0),
+        ([1, 6], False, False, 6),
+        ([1, -9], True, False, 3),
+        ([2, 2], False, False, 2),
+        ([1, 1], False, False, 1),
+        ([130, 130], False, True, 130),
+        ([-15, -15], False, True, 130),
+    ],
+)
+def test_the_exit_code_is_of_what_failed_first(
+    codes: list[int], killed: bool, asked: bool, expected: int
+) -> None:
+    assert _exit_code(codes, killed=killed, asked=asked) == expected
 
 
 @pytest.mark.parametrize(("chosen", "threads"), [("", "1 3"), ("2", "2 2")])

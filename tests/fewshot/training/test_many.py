@@ -125,7 +125,7 @@ def test_a_claim_is_held_by_one_and_ends_with_its_process(
     one, other = opened(), opened()
     assert one.claim("ink")
     assert not other.claim("ink")
-    assert other.claim("日本")
+    assert other.claim("日本" * 30)
     one.release("ink")
     assert other.claim("ink")
     other.close()

@@ -164,15 +164,30 @@ def test_a_run_is_not_overwritten_nor_continued_with_other_settings(tiny: Any) -
     tiny.run(steps=(1, 1), preview_every=9.0).run(resume=True)
 
 
-@pytest.mark.parametrize("name", ["state.pt", "pool-0.pt"])
-def test_a_damaged_state_is_an_integrity_error(tiny: Any, name: str) -> None:
-    tiny.run(steps=(1, 1)).run()
-    for path in (tiny.folder / "state").glob(f"{Path(name).stem}*.pt"):
+def damage(folder: Path, stem: str) -> None:
+    for path in (folder / "state").glob(f"{stem}*.pt"):
         data = bytearray(path.read_bytes())
         data[len(data) // 2] ^= 4
         path.write_bytes(data)
-    with pytest.raises(IntegrityError, match=name):
+
+
+def test_a_damaged_state_is_an_integrity_error_that_names_what_to_delete(tiny: Any) -> None:
+    tiny.run(steps=(1, 1)).run()
+    damage(tiny.folder, "state")
+    with pytest.raises(IntegrityError, match=r"state\.pt") as error:
         tiny.run(steps=(1, 1)).run(resume=True)
+    assert all(str(path) in error.value.hint for path in (tiny.folder / "state").glob("state*.pt"))
+
+
+def test_damaged_pools_are_filled_anew(tiny: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    first = tiny.run(**OPTIONS)
+    stop_at(first, 2)
+    first.run()
+    damage(tiny.folder, "pool-0")
+    rest = tiny.run(**OPTIONS)
+    rest.run(resume=True)
+    assert rest.position.pairs == 2 * sum(STEPS)
+    assert "filled anew" in capsys.readouterr().err
 
 
 def test_pools_of_another_stage_are_not_mixed_in(tiny: Any, tmp_path: Path) -> None:

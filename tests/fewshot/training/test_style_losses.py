@@ -100,6 +100,9 @@ def test_parts_are_seen_by_the_discriminator_that_starts_anew_or_as_the_bases() 
     parts = torch.rand(2, len(PARTS), 64, 64, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         assert torch.allclose(made.D["patch"](torch.cat([pictures, parts], 1)), base(pictures), atol=1e-5)
+    # What looks at the parts has to be learned; all else of the first two layers is kept.
+    learned = {name: weight.requires_grad for name, weight in made.D["patch"].named_parameters()}
+    assert (learned["body.0.weight"], learned["body.2.weight"]) == (True, False)
 
 
 def test_a_grey_recipe_makes_results_grey() -> None:
