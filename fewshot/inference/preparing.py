@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 Crop = Literal["auto", "whole", "face", "center", "none"]
 """`whole` draws the whole picture, its faces at the model's size (`whole.py`); `face` and `center` cut a
-square; `none` shows the model all of it at once; `auto` is `face` for portraits and `whole` for others."""
+square; `none` shows the model all of it at once; `auto` is `face` for portraits, `whole` for other
+pictures with faces, and `center` where none is found."""
 
 MAX_ASPECT = 4.0
 """Longest side over shortest of a picture that is drawn by `none`; beyond, memory and time run away."""
