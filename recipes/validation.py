@@ -63,6 +63,9 @@ def _mistakes(error: ValidationError, values: Mapping[str, Any]) -> Iterator[tup
             )
 
 
+_LENGTHS = ("min_length", "max_length")
+
+
 def _meant(name: str, value: Any) -> str:
     """Return the suggestion for a misspelt choice of the field `name`, if it has choices."""
     kind = Recipe.model_fields[name].annotation
@@ -88,13 +91,14 @@ def expected(name: str) -> str:
         *most, last = (repr(choice) for choice in get_args(kind))
         return f"{', '.join(most)} or {last}" if most else last
     if get_origin(kind) is tuple:
-        return f"a list of {', '.join(repr(choice) for choice in get_args(get_args(kind)[0]))}"
+        choices = ", ".join(repr(choice) for choice in get_args(get_args(kind)[0]))
+        return f"a list out of {choices}, each once at most"
     if kind is bool:
         return "true or false"
     if kind is str:
         return "text" + _length(field.metadata)
     bounds = [
-        f"{words} {getattr(item, attribute):g}"
+        f"{words} {_written(getattr(item, attribute))}"
         for item in field.metadata
         for attribute, words in _bounds(item)
     ]
@@ -105,10 +109,16 @@ def _bounds(item: Any) -> Iterator[tuple[str, str]]:
     return ((attribute, words) for attribute, words in _BOUNDS.items() if hasattr(item, attribute))
 
 
+def _written(bound: float) -> str:
+    return str(bound) if isinstance(bound, int) else f"{bound:g}"
+
+
 def _length(metadata: list[Any]) -> str:
-    return "".join(
-        f" of at most {item.max_length} characters" for item in metadata if hasattr(item, "max_length")
-    )
+    limits = {key: getattr(item, key) for item in metadata for key in _LENGTHS if hasattr(item, key)}
+    least, most = (limits.get(key) for key in _LENGTHS)
+    if most is None:
+        return ""
+    return f" of {f'{least} to' if least else 'at most'} {most} characters"
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -148,8 +148,8 @@ def parse_candidates(
         raise UsageError("photos to learn on, and no recipe", "name one: --recipe quick")
     if learn_on is not None and not learn_on.exists():
         raise NotFoundError(f"no photos at {learn_on}", "give a folder or a .tar archive")
-    found = []
-    for text in dict.fromkeys(recipes):
+    found: list[Candidate] = []
+    for text in recipes:
         if not text.strip():
             raise UsageError("a recipe without a name", "name one: --recipe quick")
         name, *overrides = text.split()
@@ -158,10 +158,10 @@ def parse_candidates(
         found.append(candidate)
         if learn_on is not None:
             found.append(replace(candidate, learn_on=str(learn_on)))
-    for name in dict.fromkeys(rivals):
+    for name in rivals:
         if name not in RIVALS:
             close = difflib.get_close_matches(name, RIVALS, n=1, cutoff=0.5)
             hint = f"did you mean {close[0]!r}?" if close else f"one of: {', '.join(RIVALS)}"
             raise UsageError(f"no comparison method is called {name!r}", hint)
         found.append(Candidate(RIVAL, name, minutes=minutes))
-    return found
+    return list(dict.fromkeys(found))

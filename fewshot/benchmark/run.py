@@ -134,5 +134,6 @@ def _append(out: Path, row: dict[str, Any]) -> None:
 
 
 def _file_name(label: str) -> str:
-    """A label as a part of a file's or a style's name."""
-    return "".join(c if c.isalnum() or c in "-_." else "_" for c in label)[:80]
+    """A label as a part of a file's or a style's name, another for each label."""
+    plain = "".join(c if c.isalnum() or c in "-_." else "_" for c in label)
+    return plain if len(plain) <= 80 else f"{plain[:71]}-{hashlib.sha256(label.encode()).hexdigest()[:8]}"

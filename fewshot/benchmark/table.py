@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -144,14 +145,12 @@ def _mean_and_least(values: Sequence[float]) -> tuple[str, str]:
 
 def _ratios(rows: Sequence[Row]) -> list[str]:
     """Median of the KID ratios and the largest upper end; empty where no row has one."""
-    ratios = [row["kid_ratio"] for row in rows if row.get("kid_ratio") and row["kid_ratio"][0] is not None]
-    highs = [ratio[2] for ratio in ratios]
+    ratios = [row["kid_ratio"] for row in rows if row.get("kid_ratio")]
     if not ratios:
         return ["", ""]
-    return [
-        _number(np.median([ratio[0] for ratio in ratios])),
-        "∞" if any(high is None for high in highs) else _number(max(highs)),
-    ]
+    # None stands for no bound: the base's KID may have been zero.
+    values, highs = ([math.inf if ratio[i] is None else ratio[i] for ratio in ratios] for i in (0, 2))
+    return ["∞" if math.isinf(end) else _number(end) for end in (float(np.median(values)), max(highs))]
 
 
 _COSTS = ("minutes", "peak_gb", "adapter_mb")
@@ -184,13 +183,14 @@ def _truths(rows: Sequence[Row]) -> Iterable[str]:
     for row in rows:
         for name in ("perceptual", "ssim", "edges"):
             found = row["truth"][name]
-            lines.append([row["candidate"], row["artist"], name, *map(_interval, found.values())])
+            n = str(row["truth"]["n"])
+            lines.append([row["candidate"], row["artist"], n, name, *map(_interval, found.values())])
     yield (
-        f"To the true drawing of each photo (n = {rows[0]['truth']['n']}): `perceptual` is a distance, lower "
+        "To the true drawing of each photo: `perceptual` is a distance, lower "
         "is nearer (LPIPS with equal weights on the shipped perceptual network, which the losses use too); "
         "`ssim` of grey pictures and the cosine of `edges` are higher where nearer."
     )
-    yield _table(("candidate", "artist", "measure", "base", "candidate's", "gain"), lines)
+    yield _table(("candidate", "artist", "n", "measure", "base", "candidate's", "gain"), lines)
 
 
 def _table(columns: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

@@ -7,6 +7,7 @@ import typer
 
 from fewshot.cli.eval_options import (
     EXTRACTOR,
+    AsIsOption,
     DeviceOption,
     ExtractorOption,
     PicturesFormat,
@@ -28,6 +29,7 @@ def style(
     sha256: Sha256Option = None,
     device: DeviceOption = "cpu",
     size: SizeOption = 256,
+    as_is: AsIsOption = False,
     format: PicturesFormat = "table",
 ) -> None:
     """Which of several artists pictures look like; --extractor style knows some artists itself.
@@ -40,4 +42,5 @@ def style(
     """
     from fewshot.evaluation.same_hand import style_rows
 
-    print_rows(style_rows(pictures, among or (), looking(extractor, weights, sha256, device, size)), format)
+    how = looking(extractor, weights, sha256, device, size, as_is)
+    print_rows(style_rows(pictures, among or (), how), format)

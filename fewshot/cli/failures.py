@@ -25,6 +25,10 @@ _ENVIRONMENT = {
     errno.EROFS: ("the file system is read-only", _NOT_WRITABLE, BAD_INPUT),
     errno.EACCES: ("permission denied", _NOT_WRITABLE, BAD_INPUT),
     errno.EPERM: ("operation not permitted", _NOT_WRITABLE, BAD_INPUT),
+    errno.ENAMETOOLONG: ("the name is too long", "choose a shorter one", BAD_INPUT),
+    errno.EISDIR: ("is a folder", "name a file", BAD_INPUT),
+    errno.ENOTDIR: ("a part of the path is a file, not a folder", "check the path", BAD_INPUT),
+    errno.EEXIST: ("a file is where a folder should be", "move it away, or write elsewhere", BAD_INPUT),
     errno.ENOENT: ("no such file or folder", "check the path and its spelling", NOT_FOUND),
 }
 

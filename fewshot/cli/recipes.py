@@ -59,6 +59,7 @@ def cp(
 ) -> None:
     """Copy a recipe to your own folder (or a path) to change it there."""
     from fewshot.errors import ConflictError
+    from fewshot.files import atomic_write_text
     from fewshot.home import check_name, recipes_folder
     from recipes.registry import find_recipe, list_recipes, read_recipe
 
@@ -74,12 +75,13 @@ def cp(
             )
     if target.exists() and not force:
         raise ConflictError(f"{target} exists already", "choose another name, or overwrite it with --force")
-    text = re.sub(r"(?m)^\s*name\s*=.*\n", "", source.path.read_text(encoding="utf-8"))
+    text = re.sub(
+        r"(?m)^[ \t]*[\"']?name[\"']?[ \t]*=.*(?:\n|\Z)", "", source.path.read_text(encoding="utf-8")
+    )
     # The commands in its header are to run the copy.
     command = rf"(?m)^(#.*(?:--recipe|recipes cat)) {re.escape(source.name)}\b"
     text = re.sub(command, lambda found: f"{found[1]} {shlex.quote(new)}", text)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(text, encoding="utf-8")
+    atomic_write_text(target, text)
     notice(f"copied {source.name} to {target}: edit it, then `fewshot recipes validate {new}`")
     emit([{"path": str(target)}], ["path"], "path")
 

@@ -125,6 +125,8 @@ def stylize(
         drawer = open_drawer(style or [], base, background, detector, engine, device, mend=light == "auto")
         draw_video(sources[0], out, drawer, live=live, seconds=seconds, overwrite=overwrite, format=format)
         return
+    if whole and crop not in ("auto", "whole"):
+        raise UsageError(f"--whole and --crop {crop} do not go together", "leave one out")
     crop = "whole" if whole else crop
     if background is not None:
         if sweep or crop not in ("auto", "whole"):

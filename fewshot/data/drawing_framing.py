@@ -84,9 +84,10 @@ def face_windows(squares: Sequence[NDArray[np.uint8]], size: int) -> list[FaceWi
 
     The parser sees each drawing as it is, then three times as it would be cut, wider and mirrored, since one
     look errs by a tenth. A face counts as found when more than half of the four looks find it where the cut
-    should have brought it. Else (dots for eyes, a face behind hair) the cut is the median of the others', if a quarter was found
-    and their eyes are at one place, as they are where one hand draws heads; sizes that differ by less than
-    the parser errs are then made the same. What was not found in other sets is used as it is.
+    should have brought it. Else (dots for eyes, a face behind hair) the cut is the median of the others', if
+    a quarter was found and their eyes are at one place, as they are where one hand draws heads; sizes that
+    differ by less than the parser errs are then made the same. What was not found in other sets is used as
+    it is.
     """
     first = _look_again(squares, [WHOLE_PICTURE] * len(squares), size)
     aimed = [WHOLE_PICTURE if window is None else window for window in first]

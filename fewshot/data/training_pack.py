@@ -132,8 +132,9 @@ def write_training_pack(
         out: the .tar file; replaced if it exists.
         finders: the face detectors.
         size: side of the written pictures, px. Sources with clearly fewer px keep their own.
-        limit_mb: what the file is made to fit in, in 10⁶ bytes, judged by a sample of the pictures. First the WebP quality goes down from 90 to 60, then
-            pictures are left out, evenly, those of low resolution first.
+        limit_mb: what the file is made to fit in, in 10⁶ bytes, judged by a sample of the pictures. First the
+            WebP quality goes down from 90 to 60, then pictures are left out, evenly, those of low resolution
+            first.
 
     Raises:
         UsageError: two sources would have one name, or a side is missing.

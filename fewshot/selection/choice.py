@@ -57,7 +57,7 @@ class Choice:
     tied: tuple[int, ...]
     """Other trials whose difference to the best is within its interval."""
     pareto: tuple[int, ...]
-    """Trials that no other one beats in distance and style, among those that keep the content."""
+    """Of trials trained furthest that keep the content, those that no other beats in distance and style."""
     reason: str
     """Why, in words."""
 
@@ -107,7 +107,7 @@ def recommend(
         raise ValueError("there is nothing to choose from")
     furthest = [c for c in candidates if c.rung == max(c.rung for c in candidates)]
     sound = [c for c in furthest if c.keeps_content]
-    front = pareto_front([c for c in candidates if c.keeps_content])
+    front = pareto_front(sound)
     if not sound:
         kept = max(furthest, key=lambda c: (c.content - c.required, -c.objective, -c.number))
         reason = (
@@ -123,8 +123,8 @@ def recommend(
     trained = "trained to the end" if last in (None, taken.rung) else "that came furthest, none to the end,"
     reason = _reason(taken, best, ties, sound, trained)
     if len(furthest) == 1 < len(candidates):
-        # Pruned by the objective, in which content counts; nothing is left here to be tied with.
-        reason = f"{taken.label}: ahead at every comparison of {_count(candidates)}; {_scores(taken)}"
+        # The others were pruned by the objective, in which content counts, or could not be trained on.
+        reason = f"{taken.label}: the one of {_count(candidates)} that was left at the end; {_scores(taken)}"
     return Choice(taken.number, best.number, tuple(sorted(c.number for c in ties)), front, reason)
 
 

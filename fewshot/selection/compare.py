@@ -64,7 +64,8 @@ def difference(
     """How much higher (worse) the objective of one trial is than that of another, with its 95 % interval.
 
     Both drew the same photos, so their differences are paired; that tells recipes apart whose own intervals
-    overlap widely. Folds are taken as independent, and distance and style too.
+    overlap widely. For the distance folds are taken as independent, each having drawings of its own; for the
+    style what all folds make of a photo is one observation. Distance and style are taken as independent.
 
     Args:
         ours, theirs: results of both, by fold.
@@ -84,12 +85,20 @@ def difference(
         values.append(float(np.mean([pair.value / scale for pair, scale in pairs])))
         # Extractors see the same pictures: their errors go together.
         halves.append(float(np.mean([(pair.high - pair.value) / scale for pair, scale in pairs])))
-    missed = np.concatenate([other.hits - mine.hits for mine, other in zip(ours, theirs, strict=True)])
+    missed = _by_photo([other.hits - mine.hits for mine, other in zip(ours, theirs, strict=True)])
     style, low, high = bootstrap_mean(missed)
     half = math.hypot(math.hypot(*halves) / folds, (high - low) / 2)
     value = sum(values) / folds + style
     n = sum(len(next(iter(r.values()))) for r in references)
     return Estimate(value, value - half, value + half, n, len(missed), "+".join(STEERING))
+
+
+def _by_photo(folds: Sequence[np.ndarray]) -> np.ndarray:
+    """Mean over the folds of each row (rows,); a fold that keeps fewer photos misses the last ones."""
+    rows = np.full((len(folds), max(map(len, folds))), np.nan)
+    for row, fold in zip(rows, folds, strict=True):
+        row[: len(fold)] = fold
+    return np.nanmean(rows, 0)
 
 
 def _paired(reference: np.ndarray, before: np.ndarray, after: np.ndarray, name: str) -> Estimate:

@@ -84,7 +84,7 @@ def decide(standings: Sequence[Standing], rungs: int) -> Decision:
     pruned: list[int] = []
     complete: list[int] = []
     for bracket in sorted({s.bracket for s in standings}):
-        alive = [s for s in standings if s.bracket == bracket]
+        alive = sorted((s for s in standings if s.bracket == bracket), key=lambda s: s.number)
         if any(len(s.values) > rungs for s in alive):
             raise ValueError(f"a trial has more scores than the {rungs} rungs")
         for rung in range(rungs):
@@ -99,5 +99,6 @@ def decide(standings: Sequence[Standing], rungs: int) -> Decision:
             ranked = sorted(alive, key=lambda s: (s.values[rung], s.number))
             alive = ranked[: survivors(len(ranked))]
             pruned += [s.number for s in ranked[len(alive) :]]
-    train.sort(key=lambda job: (job[1], job[0]))
+    # Of one rung the best so far first: should the time be up, the others are missed least.
+    train.sort(key=lambda job: job[1])
     return Decision(tuple(train), tuple(sorted(pruned)), tuple(sorted(complete)))

@@ -84,9 +84,9 @@ class Summary:
     fid: float
     """Mean FID by the same extractor."""
     style: Estimate
-    """Share over the results of all folds."""
+    """Share over the results of all folds; n and interval are of the photos, which all folds draw."""
     content: Estimate
-    """Share over the results of all folds."""
+    """Likewise."""
     content_base: float
     """Mean of the base's."""
     seconds: float
@@ -122,10 +122,11 @@ def _mean(parts: Sequence[Estimate]) -> Estimate:
 
 
 def _pooled(shares: Sequence[Estimate]) -> Estimate:
-    """One share of all pictures."""
-    n = sum(share.n_y for share in shares)
-    hits = sum(round(share.value * share.n_y) for share in shares)
-    return Estimate(hits / n, *wilson(hits, n), sum(s.n_x for s in shares), n, shares[0].extractor)
+    """One share of all results; its interval counts each photo once, since all folds draw the same."""
+    results, photos = sum(share.n_y for share in shares), max(share.n_y for share in shares)
+    value = sum(round(share.value * share.n_y) for share in shares) / results
+    ends = wilson(value * photos, photos)
+    return Estimate(value, *ends, sum(s.n_x for s in shares), photos, shares[0].extractor)
 
 
 def _estimate(record: Mapping[str, Any]) -> Estimate:

@@ -21,7 +21,7 @@ from fewshot.selection.space import Space
 from fewshot.selection.storage import open_store
 from fewshot.selection.study import Limits, Study
 from fewshot.selection.trial import Bench
-from fewshot.selection.tried import Tried
+from fewshot.selection.tried import Tried, comparable
 from fewshot.selection.winner import check_name_is_free, train_winner
 from fewshot.selection.work import Work
 from recipes import Recipe, recipe_hash
@@ -83,10 +83,10 @@ def select_recipe(request: Request) -> Selection:
 
 
 def _choose(study: Study, bench: Bench) -> Choice:
-    tried = {one.number: one for one in study.tried()}
+    tried = {one.number: one for one in comparable(study.tried())}
     candidates = [c for one in tried.values() if (c := one.candidate(study.limits.content_share))]
     if not candidates:
-        problems = [one.problem for one in tried.values() if one.problem]
+        problems = [one.problem for one in study.tried() if one.problem]
         if problems:
             raise BadInputError(f"no recipe could be trained: {problems[0]}", "see `fewshot recipes ls`")
         raise BadInputError(

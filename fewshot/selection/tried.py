@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -74,6 +74,11 @@ class Tried:
         partial = self.partial or (0.0,) * len(scored)
         return sum(max(s, p) + overhead for (s, overhead), p in zip(scored, partial, strict=True))
 
+    def at(self, rung: int) -> Self:
+        """The trial as it was after that rung, or as it is where it has not come further."""
+        folds = tuple(fold[: rung + 1] for fold in self.folds)
+        return replace(self, values=self.values[: rung + 1], folds=folds)
+
     def candidate(self, content_share: float) -> Candidate | None:
         """What can be chosen; None before the first rung."""
         found = self.summary
@@ -89,6 +94,20 @@ class Tried:
             seconds=found.seconds,
             rung=self.rung,
         )
+
+
+def comparable(tried: Sequence[Tried]) -> list[Tried]:
+    """Scored trials as they were when those that go on were last compared with each other.
+
+    Where the time is up in the middle of a rung, whoever was trained to it first was not better than the
+    others, who would have followed; where a trial was decided there before, all that came so far count.
+    """
+    scored = [one for one in tried if one.values and one.state != "failed"]
+    last = max((one.rung for one in scored), default=0)
+    waiting = {one.bracket for one in tried if one.state == "open" and one.rung < last}
+    if last and all(one.bracket in waiting for one in scored if one.rung == last):
+        return [one.at(last - 1) for one in scored]
+    return scored
 
 
 def read_trial(trial: FrozenTrial, space: Space, folds: int) -> Tried:

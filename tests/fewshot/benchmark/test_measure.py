@@ -221,8 +221,11 @@ def test_the_summary_names_the_worst_artist(tmp_path: Path) -> None:
     found = [float(x) for x in summary.split("|")[3:14]]
     assert found == [0.7, 0.5, 0.7, 0.5, 0.2, 0.44, 0.3, 0.44, 0.6, 0.4, 2]
     assert "∞" in markdown([row("a", 0.9, None)])
+    # Where the base's KID may be zero there is no bound, and that is told of the others too.
+    unbound = row("b", 0.9, 0.3) | {"kid_ratio": [None, 0, None]}
+    assert "| quick | 2 | 0.90 | 0.90 | 0.90 | 0.90 | ∞ | ∞ |" in markdown([row("a", 0.9, 0.3), unbound])
     # Of one photo there is no KID, and so no ratio.
-    alone = row("a", 0.9, None) | {"kid_ratio": [None, None, None]}
+    alone = row("a", 0.9, None) | {"kid_ratio": None}
     alone["whole"] = alone["whole"] | {"kid_ratio": None}
     assert "| quick | 1 | 0.90 | 0.90 | 0.90 | 0.90 |  |  |  |  | 0.80 | 0.80 | 1 |" in markdown([alone])
     with pytest.raises(BadInputError, match="measured: begin"):

@@ -64,6 +64,21 @@ def test_cp_makes_a_recipe_of_the_users(fewshot_home: Path) -> None:
     assert "`fewshot recipes cat mine`" in text
 
 
+def test_cp_takes_the_old_name_out_wherever_it_stands(tmp_path: Path) -> None:
+    (tmp_path / "old.toml").write_text('summary = "s"\n"name" = "a"')
+    assert fewshot("recipes", "cp", str(tmp_path / "old.toml"), str(tmp_path / "new.toml"))[0] == 0
+    assert (tmp_path / "new.toml").read_text() == 'summary = "s"\n'
+
+
+def test_paths_that_cannot_be_are_told(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").mkdir()
+    (tmp_path / "b.txt").write_text("")
+    for path in (tmp_path / "a.toml", tmp_path / "b.txt" / "x.toml", tmp_path / f"{'a' * 300}.toml"):
+        code, _, err = fewshot("recipes", "cp", "quick", str(path), "--force")
+        assert code == 3
+        assert "bug" not in err
+
+
 def test_cp_never_overwrites_unasked(fewshot_home: Path, tmp_path: Path) -> None:
     assert fewshot("recipes", "cp", "quick", "mine")[0] == 0
     code, out, err = fewshot("recipes", "cp", "quick", "mine")

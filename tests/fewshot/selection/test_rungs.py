@@ -59,6 +59,11 @@ def test_a_rung_waits_for_all_its_trials_and_brackets_do_not_wait_for_each_other
     assert decision.complete == ()
 
 
+def test_the_best_go_on_first() -> None:
+    decision = decide([Standing(n, 0, (value,)) for n, value in enumerate([0.9, 0.8, 1.2, 0.3, 1.5])], 2)
+    assert decision.train == ((3, 1), (1, 1))
+
+
 def test_one_rung_prunes_nothing() -> None:
     decision = decide([Standing(n, 0, (float(n),)) for n in range(9)], 1)
     assert decision.complete == tuple(range(9))
