@@ -37,10 +37,18 @@ class OutOfMemoryError(BadInputError):
     """There is not enough memory for what was asked for, at this moment."""
 
 
+class UnavailableError(BadInputError):
+    """This machine cannot do it now, whatever was asked for: a full disk, a place that is read-only."""
+
+
 class NotFoundError(FewshotError):
     """A file, style, recipe or base does not exist."""
 
     exit_code = 4
+
+
+class UnreachableError(NotFoundError):
+    """A database or a store that does not answer."""
 
 
 class ConflictError(FewshotError):

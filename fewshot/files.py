@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from fewshot.errors import BadInputError, ConflictError
+from fewshot.errors import ConflictError, UnavailableError
 
 _PREFIX = 40
 """Letters of a file's name in its temporary one's: 160 bytes at most, of the 255 that file systems allow."""
@@ -34,7 +34,7 @@ def clear_write_errors(path: Path) -> Any:
     """Turn the operating system's reasons for a failed write to `path` into an error with a hint.
 
     Raises:
-        BadInputError: disk full, read-only, not allowed or not a folder.
+        UnavailableError: disk full, read-only, not allowed or not a folder.
     """
     try:
         yield
@@ -42,7 +42,7 @@ def clear_write_errors(path: Path) -> Any:
         if error.errno not in _REASONS:
             raise
         reason, hint = _REASONS[error.errno]
-        raise BadInputError(f"cannot write {path}: {reason}", hint) from None
+        raise UnavailableError(f"cannot write {path}: {reason}", hint) from None
 
 
 def atomic_write(path: Path, write: Callable[[IO[bytes]], Any], mode: int = 0o666) -> None:
@@ -54,7 +54,7 @@ def atomic_write(path: Path, write: Callable[[IO[bytes]], Any], mode: int = 0o66
         mode: who may do what with it, less what the umask forbids.
 
     Raises:
-        BadInputError: the folder cannot be written to or the disk is full; no file is left behind.
+        UnavailableError: the folder cannot be written to or the disk is full; no file is left behind.
     """
     with temporary_beside(path, mode) as temporary, temporary.open("wb") as handle:
         write(handle)
@@ -71,7 +71,7 @@ def temporary_beside(path: Path, mode: int = 0o666) -> Iterator[Path]:
         mode: who may do what with it, less what the umask forbids.
 
     Raises:
-        BadInputError: the folder cannot be written to or the disk is full.
+        UnavailableError: the folder cannot be written to or the disk is full.
     """
     with clear_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -111,7 +111,7 @@ def new_folder(dest: Path, source: Path) -> Iterator[Path]:
 
     Raises:
         ConflictError: `dest` exists and is not an empty folder, or is the source or inside it.
-        BadInputError: the place is read-only or the disk is full.
+        UnavailableError: the place is read-only or the disk is full.
     """
     origin, target = source.resolve(), dest.resolve()
     if target == origin or origin in target.parents:

@@ -42,7 +42,7 @@ def replacing_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
             yield temporary
             _flush(temporary)
             _refuse_existing(folder, overwrite)
-            _put(temporary, folder)
+            _put(temporary, folder, overwrite)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
@@ -58,9 +58,11 @@ def _refuse_file_above(folder: Path) -> None:
             raise BadInputError(f"cannot write {folder}: {parent} is a file", "choose another folder")
 
 
-def _put(new: Path, folder: Path) -> None:
-    if not os.path.lexists(folder):
-        os.rename(new, folder)
+def _put(new: Path, folder: Path, overwrite: bool) -> None:
+    if _first(new, folder):
+        pass
+    elif not overwrite:
+        _refuse_existing(folder, overwrite)
     elif not _exchange(new, folder):
         old = _beside(folder)
         os.rename(folder, old / "old")
@@ -72,6 +74,19 @@ def _put(new: Path, folder: Path) -> None:
         finally:
             shutil.rmtree(old, ignore_errors=True)
     _flush_entry(folder.parent)
+
+
+def _first(new: Path, folder: Path) -> bool:
+    """Rename where there is nothing; False where there is, or where another writer was faster."""
+    if os.path.lexists(folder):
+        return False
+    try:
+        os.rename(new, folder)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            return False
+        raise
+    return True
 
 
 def _exchange(first: Path, second: Path) -> bool:

@@ -213,5 +213,5 @@ def _consent(entry: Entry, stated: Consent, facts: Facts) -> Consent:
     if facts.stated is not None:
         stated = stricter(facts.stated, stated) if stated.status == "withdrawn" else facts.stated
     consent = facts.consent or (known if entry.consent else stated)
-    # A folder that says `withdrawn` withdraws, whoever adds it.
+    # A folder that says `withdrawn` withdraws, whoever adds it; what has expired may have been renewed here.
     return stricter(consent, stated) if stated.status == "withdrawn" else consent

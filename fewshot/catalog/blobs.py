@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from fewshot.catalog.roots import local, remote
-from fewshot.errors import BadInputError, IntegrityError
+from fewshot.errors import BadInputError, IntegrityError, UnavailableError
 from fewshot.files import atomic_write_bytes, clear_write_errors
 from fewshot.home import cache_folder
 
@@ -26,7 +26,7 @@ _HINT = (
     "verify` names what is damaged: add the adapter again that it came from, or put it back from a backup"
 )
 _OURS = re.compile(
-    r"(?:^|/)(?P<two>[0-9a-f]{2})/(?P<part>\.?)(?P<sha256>(?P=two)[0-9a-f]{62})(?(part)(?:$|\.\w*$)|$)"
+    r"(?:^|/)(?P<two>[0-9a-f]{2})/(?:(?P<sha256>(?P=two)[0-9a-f]{62})|\.(?P=two)[0-9a-f]{38,62}\.\w+)$"
 )
 _OWNER = "catalogue"
 """The file in the root that says whose it is."""
@@ -212,13 +212,13 @@ class Blobs:
         except FileNotFoundError as error:
             if verb == "read":
                 raise
-            raise BadInputError(
+            raise UnavailableError(
                 f"cannot write {self.root}: there is no such place", "make it first"
             ) from error
         # Each file system of fsspec raises errors of its own, which have no common class but this one.
         except Exception as error:
             said = str(error).splitlines() or [type(error).__name__]
-            raise BadInputError(
+            raise UnavailableError(
                 f"cannot {verb} {self.root}: {said[0]}",
                 "check the bucket's name, your credentials and the network",
             ) from None
@@ -234,7 +234,7 @@ def _checked(data: bytes | None, sha256: str, where: str) -> bytes:
 
 
 def _sha256(ours: re.Match[str]) -> str:
-    return "" if ours["part"] else ours["sha256"]
+    return ours["sha256"] or ""
 
 
 def _written(info: Mapping[str, Any]) -> float:

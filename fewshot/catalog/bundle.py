@@ -16,12 +16,13 @@ from fewshot.catalog.allowing import allowed_version
 from fewshot.catalog.bundle_base import install_base, packed_base, unpacked_base
 from fewshot.catalog.bundle_file import HINT, SCHEMA, pack, read
 from fewshot.catalog.checkout import stored_files, stored_hashes, write_folder
-from fewshot.catalog.contents import contents_of
-from fewshot.catalog.models import Tag
+from fewshot.catalog.contents import Contents, contents_of
+from fewshot.catalog.models import Tag, Version
+from fewshot.catalog.names import find_entry
 from fewshot.catalog.restated import restated
 from fewshot.catalog.store import Catalog
 from fewshot.consent import Consent
-from fewshot.errors import ConflictError, IntegrityError, UsageError
+from fewshot.errors import ConflictError, IntegrityError, NotFoundError, UsageError
 from fewshot.files import atomic_write_bytes
 from fewshot.home import check_name
 
@@ -95,9 +96,11 @@ def import_(catalog: Catalog, path: Path, *, name: str | None = None) -> Added:
         BadInputError: larger than a bundle can be.
         IntegrityError: not a bundle, or changed since it was written.
         UsageError: a name that cannot be one.
+        ConflictError: a style of that name is another artist's.
     """
     bundle = read(path)
     manifest = bundle.manifest
+    name = check_name(name or manifest["name"])
     files = verified(Path(path.name), bundle.files.get)
     # A plain PEFT folder may not know its base's hash.
     files = replace(files, base_sha256=files.base_sha256 or manifest["base"]["sha256"])
@@ -108,7 +111,26 @@ def import_(catalog: Catalog, path: Path, *, name: str | None = None) -> Added:
     words = {key: manifest[key] for key in ("artist", "licence", "notes")}
     contents = replace(contents, record={**contents.record, **words})
     facts = Facts(tags=manifest["tags"], stated=Consent.from_dict(manifest["consent"]))
+    _refuse_another_artists(catalog, name, words["artist"], contents)
     if bundle.base is not None:
         # Last of all: what follows is one transaction, and a base without a style does no harm.
         install_base(manifest["base"], bundle.base)
-    return add_contents(catalog, contents, check_name(name or manifest["name"]), facts, "import")
+    return add_contents(catalog, contents, name, facts, "import")
+
+
+def _refuse_another_artists(catalog: Catalog, name: str, artist: str, contents: Contents) -> None:
+    """What comes from elsewhere is no version of somebody else's style, whose consent it would go under."""
+    with catalog.read() as session:
+        try:
+            entry = find_entry(session, name)
+        except NotFoundError:
+            return
+        same = select(Version.id).where(
+            Version.entry_id == entry.id, Version.tensors_sha256 == contents.tensors_sha256
+        )
+        if entry.artist in ("", artist) or session.scalar(same.limit(1)) is not None:
+            return
+        raise ConflictError(
+            f"there is a style {name!r} by {entry.artist} already; this one is by {artist or 'nobody named'}",
+            f"choose another name: --name {name}-2",
+        )

@@ -26,6 +26,9 @@ FEATURES = "style_features.safetensors"
 MAX_BYTES = 256_000_000
 """Of one adapter; those of method `full` are the largest, about 12 MB at 256 px."""
 
+_KINDS = ("references", "results")
+"""Tables that a file of features has."""
+
 
 @dataclass(frozen=True)
 class Block:
@@ -84,10 +87,12 @@ class Contents:
             return []
         blocks = []
         for kind, tensor in sorted(_tensors(self.files[FEATURES], FEATURES).items()):
+            if kind not in _KINDS:
+                continue
             if tensor["dtype"] != "F16" or len(tensor["shape"]) != 2:
                 raise IntegrityError(f"{FEATURES}: {kind} is no float16 table of features", HINT)
             rows = np.frombuffer(tensor["data"], "<f2").reshape(tensor["shape"])
-            if len(rows) and np.isfinite(rows).all():
+            if rows.size and np.isfinite(rows).all():
                 blocks.append(Block(kind, extractor, rows))
         return blocks
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import NullPool
 
 from fewshot.database_url import shown_url
-from fewshot.errors import BadInputError, IntegrityError, NotFoundError, UsageError
+from fewshot.errors import BadInputError, IntegrityError, UnavailableError, UnreachableError, UsageError
 from fewshot.files import clear_write_errors
 
 REVISIONS = ("0001",)
@@ -116,15 +118,15 @@ class Database:
     def _unreachable(self, error: OperationalError) -> Exception:
         said = str(error.orig).strip().splitlines()[0]
         if "locked" in said or "busy" in said:
-            return BadInputError(
+            return UnavailableError(
                 f"{self.where}: another process has been writing for {_WAIT} s", "try again in a moment"
             )
         if "readonly" in said or "full" in said:
-            return BadInputError(
+            return UnavailableError(
                 f"cannot write {self.where}: {said}",
                 "free some space, change its permissions, or name another place: --db or FEWSHOT_CATALOG_DB",
             )
-        return NotFoundError(
+        return UnreachableError(
             f"{self.where}: cannot be opened ({said})",
             "check the path, or that the server runs, and --db or FEWSHOT_CATALOG_DB",
         )
@@ -161,7 +163,11 @@ def _sqlite(path: Path) -> Engine:
             f"cannot write {path}: no folder can be made there",
             "name another database: --db or FEWSHOT_CATALOG_DB",
         ) from None
-    engine = create_engine(URL.create("sqlite", database=str(path)), creator=lambda: _connect(path))
+    # A connection to a file that may only be read may not see what is written meanwhile: each reading has one
+    # of its own.
+    pool = None if all(os.access(p, os.W_OK) for p in (path, path.parent) if p.exists()) else NullPool
+    url = URL.create("sqlite", database=str(path))
+    engine = create_engine(url, creator=lambda: _connect(path), poolclass=pool)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:
@@ -191,11 +197,22 @@ def _opened(path: Path) -> sqlite3.Connection:
         except sqlite3.OperationalError as error:
             connection.close()
             if "readonly" in str(error) or "read-only" in str(error):
-                return sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True, **how)
+                return _read_only(path, how)
             # To change the mode takes a lock that SQLite does not wait for.
             if "locked" not in str(error) or time.monotonic() > end:
                 raise
             time.sleep(0.02)
+
+
+def _read_only(path: Path, how: Mapping[str, Any]) -> sqlite3.Connection:
+    """What writers have written so far, where SQLite may look at their log; else the file as it lies."""
+    connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, **how)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        return connection
+    except sqlite3.OperationalError:
+        connection.close()
+        return sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True, **how)
 
 
 def _revision(bind: Any) -> str | None:

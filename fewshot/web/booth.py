@@ -81,7 +81,7 @@ class Booth:
         """
         if len(styles) > MOST_STYLES:
             raise Problem(422, f"{len(styles)} styles; expected at most {MOST_STYLES}", "choose fewer")
-        if not styles and self.settings.styles:
+        if not styles and self.settings.styles and self.settings.base not in self.settings.styles:
             raise Problem(404, "no style was chosen", "choose one of those on offer")
         parsed = [parse_wish(text) for text in styles]
         if len({name for name, _ in parsed}) < len(parsed):

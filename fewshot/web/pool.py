@@ -203,7 +203,8 @@ class EnginePool:
         if first.square is not None:
             for job in list(self._waiting):
                 same = job.square is not None and job.square.shape == first.square.shape
-                if len(jobs) < MOST_TOGETHER and same and job.blend.key == first.blend.key:
+                fits = same and job.blend.key == first.blend.key and not job.answer.done()
+                if fits and len(jobs) < MOST_TOGETHER:
                     jobs.append(job)
                     self._waiting.remove(job)
         return jobs

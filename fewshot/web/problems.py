@@ -12,11 +12,20 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from fewshot.errors import BadInputError, ConsentError, FewshotError, NotFoundError, UsageError
+from fewshot.errors import (
+    BadInputError,
+    ConsentError,
+    FewshotError,
+    NotFoundError,
+    UnavailableError,
+    UnreachableError,
+    UsageError,
+)
 from fewshot.output import notice, warn
 
 MEDIA_TYPE = "application/problem+json"
 
+_MACHINE = (UnavailableError, UnreachableError)
 _STATUS: tuple[tuple[type[FewshotError], int], ...] = (
     (UsageError, 422),
     (BadInputError, 422),
@@ -52,6 +61,9 @@ def busy(seconds: float, status: int = 503, detail: str = "too many pictures are
 
 def from_error(error: FewshotError) -> Problem:
     """A problem that says what an error of the toolkit says, where that is for visitors."""
+    if isinstance(error, _MACHINE):
+        warn(f"{error} ({error.hint})")
+        return Problem(503, "this booth cannot draw at the moment", "try again later")
     status = next((code for kind, code in _STATUS if isinstance(error, kind)), 0)
     if status == 403:
         # The hint names commands of whoever runs the booth.

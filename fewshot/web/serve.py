@@ -7,6 +7,7 @@ import contextlib
 import io
 import ipaddress
 import socket
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -181,11 +182,10 @@ def tell(address: Address, settings: Settings, certificate: Path | None) -> None
 
 def _check_writable(folder: Path) -> None:
     """Raise BadInputError where visitors' pictures cannot be kept, before one of them is asked."""
-    probe = folder / ".fewshot"
-    with clear_write_errors(probe):
+    with clear_write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
+        with tempfile.TemporaryFile(dir=folder):
+            pass
 
 
 def _listen(host: str, port: int) -> socket.socket:

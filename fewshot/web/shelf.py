@@ -13,13 +13,14 @@ import unicodedata
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
 from base_models.registry import list_models
 from fewshot.adapters.adapter import Adapter, adapter_of
-from fewshot.adapters.files import WEIGHTS, AdapterFiles, is_adapter, read_files
+from fewshot.adapters.files import RECORD, WEIGHTS, AdapterFiles, is_adapter, read_files
 from fewshot.catalog.allowing import allowed_version, consent_for
 from fewshot.catalog.checkout import checkout
 from fewshot.catalog.contents import tensors_sha256
@@ -130,7 +131,8 @@ class Shelf:
         return Offer(name, "base", licence=self._licence, base=name)
 
     def _offered(self, ref: str) -> Offer | None:
-        with contextlib.suppress(FewshotError):
+        # A folder may be going while it is looked at.
+        with contextlib.suppress(FewshotError, OSError):
             return self.find(ref).offer
         return None
 
@@ -194,8 +196,7 @@ class Shelf:
             folder = None
         if folder is None or not is_adapter(folder):
             raise NotFoundError(f"the style {ref!r} is not on offer", _LOOK)
-        stat = (folder / WEIGHTS).stat()
-        identity = f"{ref}/{stat.st_mtime_ns}/{stat.st_size}"
+        identity = f"{ref}/{_written(folder)}"
         kept = self._kept(identity) or self._keep(identity, read_files(folder))
         adapter = kept.adapter
         require(ref, adapter.consent.refusal())
@@ -220,3 +221,18 @@ class Shelf:
             while len(self._adapters) > _KEPT:
                 self._adapters.popitem(last=False)
         return kept
+
+
+def _written(folder: Path) -> str:
+    """Changes with an adapter's weights and with what is written about them, such as consent.
+
+    Raises:
+        NotFoundError: there are no weights.
+    """
+    try:
+        stats = [(folder / WEIGHTS).stat()]
+    except FileNotFoundError:
+        raise NotFoundError(f"the style {folder.parent.name!r} is incomplete", _LOOK) from None
+    with contextlib.suppress(FileNotFoundError):
+        stats.append((folder / RECORD).stat())
+    return "/".join(f"{stat.st_mtime_ns}/{stat.st_size}" for stat in stats)

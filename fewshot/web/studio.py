@@ -58,13 +58,13 @@ class StyleMap:
         from eval.features import get_extractor
         from eval.style_map import style_map
 
-        sha256 = get_extractor("style").sha256
+        encoder = get_extractor("style")
         latest = (Version.entry_id == Entry.id) & (Version.number == Entry.latest)
         query = (
             select(Entry.name, Features)
             .join(Version, latest)
             .join(Features, Features.version_id == Version.id)
-            .where(Features.extractor_sha256 == sha256)
+            .where(Features.extractor_sha256 == encoder.sha256, Features.dim == encoder.dim)
             .order_by(Entry.name, Features.kind)
         )
         means: dict[str, np.ndarray] = {}

@@ -122,12 +122,21 @@ async function useFile(file) {
   }
 }
 
-/** A style that was withdrawn meanwhile goes, and the next one is chosen. */
-function forget(input) {
-  if (!input) return;
-  for (const option of $("second").options) if (option.value === input.value) option.remove();
-  input.closest(".card").remove();
-  const next = document.querySelector("input[name=style]");
+/** Those of the chosen styles that were withdrawn meanwhile go, and the next one is chosen. */
+async function forgetWithdrawn() {
+  for (const ref of new Set([chosen()?.value, $("second").value])) {
+    if (!ref) continue;
+    const answer = await fetch(`/api/v1/styles/${encodeURIComponent(ref)}`).catch(() => null);
+    if (answer?.status === 403 || answer?.status === 404) forget(ref);
+  }
+}
+
+function forget(ref) {
+  for (const option of [...$("second").options]) if (option.value === ref) option.remove();
+  for (const input of document.querySelectorAll("input[name=style]")) {
+    if (input.value === ref) input.closest(".card").remove();
+  }
+  const next = chosen() ?? document.querySelector("input[name=style]");
   if (next) next.checked = true;
 }
 
@@ -165,7 +174,7 @@ async function draw() {
     if (error.name !== "AbortError") {
       tell(error.message);
       if (view.dataset.state === "drawing") show("empty");
-      if (error.status === 403 || error.status === 404) forget(chosen());
+      if (error.status === 403 || error.status === 404) await forgetWithdrawn();
     }
   } finally {
     if (request?.signal === signal) view.removeAttribute("aria-busy");

@@ -5,7 +5,9 @@ import io
 import json
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -39,6 +41,20 @@ FILES = {
 
 def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
+
+
+def test_writers_of_one_new_folder_do_not_fail_each_other(tmp_path: Path) -> None:
+    def write(number: int) -> None:
+        with replacing_folder(tmp_path / "style", overwrite=True) as folder:
+            (folder / "number").write_text(str(number))
+            start.wait()
+
+    for _ in range(20):
+        start = Barrier(3)
+        with ThreadPoolExecutor(3) as pool:
+            list(pool.map(write, range(3)))
+        assert (tmp_path / "style" / "number").read_text() in "012"
+        shutil.rmtree(tmp_path / "style")
 
 
 def test_the_folder_holds_all_files_and_reads_back(

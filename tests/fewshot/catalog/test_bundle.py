@@ -56,6 +56,15 @@ def test_what_goes_out_comes_in_with_its_words_and_rights(sqlite: Catalog, bundl
     assert verify(sqlite).problems == ()
 
 
+def test_a_bundle_is_no_version_of_somebody_elses_style(sqlite: Catalog, bundle: Path, make: Make) -> None:
+    add(sqlite, make("ink", 7), facts=Facts(artist="Bob", consent=Consent("granted", by="Bob")))
+    with pytest.raises(ConflictError, match="'ink' by Bob already; this one is by Ann") as error:
+        import_(sqlite, bundle)
+    assert "--name" in error.value.hint
+    assert show(sqlite, "ink")["versions"] == [1]
+    assert import_(sqlite, bundle, name="ink-2").created
+
+
 def test_twice_is_once(sqlite: Catalog, bundle: Path, tmp_path: Path) -> None:
     import_(sqlite, bundle)
     assert import_(sqlite, bundle).created is False

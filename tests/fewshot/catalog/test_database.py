@@ -4,6 +4,7 @@ import os
 import sqlite3
 import sys
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
@@ -110,6 +111,41 @@ def test_a_catalogue_that_may_not_be_written_can_be_read() -> None:
             os._exit(code)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         folder.chmod(0o755)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions of Unix")
+@pytest.mark.skipif(sys.platform != "win32" and os.getuid() != 0, reason="only root may be two users")
+def test_who_may_only_read_sees_what_is_written_meanwhile() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        owner = Database(str(folder / "catalog.db"))
+        folder.chmod(0o755)
+        ready, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.setuid(65534)
+            code = 9
+            with suppress(BaseException):
+                code = see_the_next_generation(folder / "catalog.db", writer)
+            os._exit(code)
+        assert os.read(ready, 1) == b"0"
+        with owner.write() as session:
+            session.execute(text("UPDATE generation SET number = 1"))
+        owner.close()
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def see_the_next_generation(path: Path, told: int) -> int:
+    reader = Database(str(path))
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with reader.read() as session:
+            number = session.execute(text("SELECT number FROM generation")).scalar()
+        os.write(told, str(number).encode())
+        if number == 1:
+            return 0
+        time.sleep(0.1)
+    return 1
 
 
 def read_and_fail_to_write(path: Path) -> int:

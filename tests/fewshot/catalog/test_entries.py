@@ -16,6 +16,7 @@ from fewshot.catalog.store import Catalog
 from fewshot.catalog.upkeep import gc, verify
 from fewshot.consent import Consent
 from fewshot.errors import ConflictError, IntegrityError, NotFoundError, UsageError
+from fewshot.files import temporary_beside
 
 Make = Callable[..., Path]
 
@@ -182,9 +183,18 @@ def test_a_plain_peft_folder_is_tried_on_its_base(catalog: Catalog, make: Make) 
 def test_stray_files_are_collected_once_they_are_old(catalog: Catalog, make: Make) -> None:
     add(catalog, make("ink", 1))
     add(catalog, make("pen", 2))
-    catalog.blobs.put(b"nothing refers to this")
+    sha256 = catalog.blobs.put(b"nothing refers to this")
     rm(catalog, "pen")
+    here = catalog.blobs.folder
+    assert here is not None
+    foreign = here / sha256[:2] / f"{sha256}.bak"
+    foreign.write_bytes(b"somebody's own")
+    before = verify(catalog).stray
+    half = temporary_beside(here / sha256[:2] / sha256)
+    # As a kill leaves it.
+    half.__enter__()
     found = verify(catalog)
+    assert found.stray == before + 1
     assert found.problems == ()
     assert found.stray > 1
     kept = gc(catalog)
@@ -192,6 +202,7 @@ def test_stray_files_are_collected_once_they_are_old(catalog: Catalog, make: Mak
     assert gc(catalog, grace=0).removed == found.stray
     after = verify(catalog)
     assert (after.stray, after.problems, after.versions) == (0, (), 1)
+    assert foreign.exists()
 
 
 def test_consent_given_once_stays_and_a_folder_can_only_withdraw(catalog: Catalog, make: Make) -> None:

@@ -1,6 +1,7 @@
 """The API: what it draws, what it tells, and how it refuses."""
 
 import io
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,11 +17,13 @@ from fewshot.catalog.adding import add
 from fewshot.catalog.changing import alias, set_consent
 from fewshot.catalog.store import Catalog
 from fewshot.consent import Consent
+from fewshot.errors import FewshotError, UnavailableError, UnreachableError
 from fewshot.home import run_folder
 from fewshot.inference.detection import CascadeDetector
 from fewshot.inference.onnx_engine import OnnxEngine
 from fewshot.inference.whole import draw_whole
 from fewshot.styles import load_style
+from fewshot.web.problems import from_error
 
 Open = Callable[..., TestClient]
 MakeRun = Callable[..., None]
@@ -144,6 +147,50 @@ def test_a_run_with_withdrawn_weights_is_refused_too(
     refused = client.post("/api/v1/stylize", files={"photo": portrait}, data={"style": "copy"})
     assert refused.status_code == 403
     assert "copy" not in [style["ref"] for style in client.get("/api/v1/styles").json()["styles"]]
+
+
+def test_a_run_that_is_withdrawn_in_its_own_record_is_refused_at_once(
+    open_booth: Open, make_run: MakeRun, portrait: bytes
+) -> None:
+    make_run("copy")
+    client = open_booth()
+    draw(client, portrait, style="copy")
+    path = run_folder("copy") / "adapter" / "adapter.json"
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps(record | {"consent": {"status": "withdrawn"}}))
+    refused = client.post("/api/v1/stylize", files={"photo": portrait}, data={"style": "copy"})
+    assert refused.status_code == 403
+
+
+def test_a_run_without_weights_is_not_on_offer_and_the_others_are(
+    open_booth: Open, make_run: MakeRun
+) -> None:
+    make_run("half"), make_run("whole")
+    (run_folder("half") / "adapter" / "adapter_model.safetensors").unlink()
+    client = open_booth()
+    listed = [style["ref"] for style in client.get("/api/v1/styles").json()["styles"]]
+    assert "whole" in listed
+    assert "half" not in listed
+    assert client.get("/api/v1/styles/half").status_code == 404
+    assert client.get("/").status_code == 200
+
+
+def test_the_base_is_drawn_with_where_it_is_on_offer(open_booth: Open, portrait: bytes) -> None:
+    client = open_booth(styles=("scan_tiny", "ink"))
+    assert client.post("/api/v1/stylize", files={"photo": portrait}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "error",
+    [UnavailableError("cannot write /home/ann: the disk is full", "free"), UnreachableError("db://x", "")],
+)
+def test_what_ails_the_machine_is_told_to_whoever_runs_it(
+    error: FewshotError, capsys: pytest.CaptureFixture[str]
+) -> None:
+    problem = from_error(error)
+    assert problem.status == 503
+    assert str(error) not in problem.detail + problem.hint
+    assert str(error) in capsys.readouterr().err
 
 
 def test_only_what_is_on_offer(open_booth: Open, catalogue: Callable[..., Catalog], portrait: bytes) -> None:
