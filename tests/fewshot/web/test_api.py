@@ -165,7 +165,8 @@ def test_a_run_that_is_withdrawn_in_its_own_record_is_refused_at_once(
 def test_a_run_without_weights_is_not_on_offer_and_the_others_are(
     open_booth: Open, make_run: MakeRun
 ) -> None:
-    make_run("half"), make_run("whole")
+    make_run("half")
+    make_run("whole")
     (run_folder("half") / "adapter" / "adapter_model.safetensors").unlink()
     client = open_booth()
     listed = [style["ref"] for style in client.get("/api/v1/styles").json()["styles"]]
@@ -176,13 +177,13 @@ def test_a_run_without_weights_is_not_on_offer_and_the_others_are(
 
 
 def test_the_base_is_drawn_with_where_it_is_on_offer(open_booth: Open, portrait: bytes) -> None:
-    client = open_booth(styles=("scan_tiny", "ink"))
+    client = open_booth(styles=("scan_tiny",))
     assert client.post("/api/v1/stylize", files={"photo": portrait}).status_code == 200
 
 
 @pytest.mark.parametrize(
     "error",
-    [UnavailableError("cannot write /home/ann: the disk is full", "free"), UnreachableError("db://x", "")],
+    [UnavailableError("cannot write /home/ann: the disk is full", "free"), UnreachableError("db://x")],
 )
 def test_what_ails_the_machine_is_told_to_whoever_runs_it(
     error: FewshotError, capsys: pytest.CaptureFixture[str]
