@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import os
 import re
 import shutil
@@ -51,17 +52,21 @@ def write_y4m(path: Path, count: int = 50) -> None:
             file.write(b"FRAME\n" + b"".join(plane.tobytes() for plane in planes))
 
 
+def home_with_two_styles(small: ModuleType, home: Path) -> Path:
+    template = small.write_template(home / "template")
+    for seed, name in enumerate(("ink", "wash"), 1):
+        made = small.write_variant(template, home / "made" / name, seed)
+        (home / "runs" / name).mkdir(parents=True)
+        shutil.move(made, home / "runs" / name / "adapter")
+    return home
+
+
 @pytest.fixture(scope="module")
 def booth(
     run_booth: Callable[..., Any], small: ModuleType, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     """A booth on the tiny base with two styles, by its URL."""
-    home = tmp_path_factory.mktemp("home")
-    template = small.write_template(tmp_path_factory.mktemp("template") / "template")
-    for seed, name in enumerate(("ink", "wash"), 1):
-        made = small.write_variant(template, home / "made" / name, seed)
-        (home / "runs" / name).mkdir(parents=True)
-        shutil.move(made, home / "runs" / name / "adapter")
+    home = home_with_two_styles(small, tmp_path_factory.mktemp("home"))
     with run_booth("--base", "scan_tiny", "--host", "127.0.0.1", FEWSHOT_HOME=str(home)) as server:
         yield server.url
 
@@ -206,6 +211,32 @@ def test_without_a_camera_a_photo_is_chosen(browser: Browser, booth: str, portra
             page.click("#take")
         expect(page.locator("#status")).to_contain_text("Choose a photo")
         chooser.value.set_files({"name": "me.jpg", "mimeType": "image/jpeg", "buffer": portrait})
+        state(page, "result")
+
+
+def test_the_withdrawn_one_of_two_styles_goes_and_the_other_stays(
+    browser: Browser, run_booth: Callable[..., Any], small: ModuleType, tmp_path: Path, portrait: bytes
+) -> None:
+    home = home_with_two_styles(small, tmp_path)
+    options = ("--base", "scan_tiny", "--host", "127.0.0.1")
+    # Chromium itself writes refusals to the console.
+    refusals = pytest.raises(AssertionError, match="status of 403")
+    with (
+        run_booth(*options, FEWSHOT_HOME=str(home)) as server,
+        refusals,
+        visitor(browser, server.url) as page,
+    ):
+        page.goto(server.url)
+        page.locator("input[name=style][value=ink]").check(force=True)
+        page.locator("#second").select_option("wash", force=True)
+        path = home / "runs" / "wash" / "adapter" / "adapter.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"consent": {"status": "withdrawn"}}))
+        page.set_input_files("#file", {"name": "me.jpg", "mimeType": "image/jpeg", "buffer": portrait})
+        expect(page.locator("#status")).to_contain_text("withdrawn")
+        expect(page.locator("input[name=style][value=wash]")).to_have_count(0)
+        expect(page.locator("input[name=style][value=ink]")).to_be_checked()
+        expect(page.locator("#second")).to_have_value("")
+        page.set_input_files("#file", {"name": "me.jpg", "mimeType": "image/jpeg", "buffer": portrait})
         state(page, "result")
 
 
