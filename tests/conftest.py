@@ -109,7 +109,7 @@ def no_downloads(monkeypatch: pytest.MonkeyPatch) -> None:
 def cli(tmp_path: Path) -> Cli:
     """Run `fewshot ARGS...` as a process of its own in `tmp_path`; keywords become environment variables."""
 
-    def run(*args: str | Path, timeout: float = 120, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(*args: str | Path, timeout: float = 300, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "fewshot.cli.main", *map(str, args)],
             cwd=tmp_path,
