@@ -183,7 +183,7 @@ def test_the_base_is_drawn_with_where_it_is_on_offer(open_booth: Open, portrait:
 
 @pytest.mark.parametrize(
     "error",
-    [UnavailableError("cannot write /home/ann: the disk is full", "free"), UnreachableError("db://x")],
+    [UnavailableError("cannot write styles/ink: the disk is full", "free"), UnreachableError("db://x")],
 )
 def test_what_ails_the_machine_is_told_to_whoever_runs_it(
     error: FewshotError, capsys: pytest.CaptureFixture[str]
