@@ -47,7 +47,7 @@ def test_a_killed_study_goes_on_inside_the_trial_it_was_at(
     fold = home() / "studies" / "s" / "trials" / "0000" / "fold-1"
     with start(words) as process:
         deadline = time.monotonic() + 400
-        while not (fold / "state" / "state.pt").exists() and process.poll() is None:
+        while not (fold / "state" / "state.before.pt").exists() and process.poll() is None:
             assert time.monotonic() < deadline
             time.sleep(0.02)
         process.kill()

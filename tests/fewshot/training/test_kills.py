@@ -110,7 +110,7 @@ def until_done(case: Case, words: Sequence[str], home: Path, rng: random.Random,
     command = [sys.executable, "-m", "fewshot.cli.main", *words]
     kills = 0
     while True:
-        # A state is there from the first look on; killed before it, a training has nothing to go on with.
+        # A state is there from the first step on; killed before it, a training has nothing to go on with.
         nothing = case.only_from_a_state and not any(home.rglob("state.pt"))
         options = case.again if kills and not nothing else []
         with subprocess.Popen([*command, *options], env=environment, stderr=subprocess.PIPE) as process:
