@@ -151,7 +151,7 @@ def _look(name: str, data: bytes, side: Side, finders: Finders) -> _Look:
 def decode(name: str, data: bytes) -> NDArray[np.uint8] | None:
     """The upright picture `(H, W, 3)`, or None for what cannot be read."""
     try:
-        return np.asarray(read_picture(name, data).image)
+        return np.asarray(read_picture(name, data, least_side=1).image)
     except FewshotError:
         return None
 

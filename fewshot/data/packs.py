@@ -173,7 +173,7 @@ def _decode_all(source: Path, names: Sequence[str], size: int) -> tuple[list[str
 def _square(name: str, data: bytes, size: int) -> NDArray[np.uint8] | None:
     """The upright middle square `(3, size, size)`, or None for what is no readable picture."""
     try:
-        image = read_picture(name, data).image
+        image = read_picture(name, data, least_side=1).image
     except FewshotError:
         return None
     side = min(image.size)

@@ -23,7 +23,14 @@ from numpy.typing import NDArray
 from PIL import Image, _imaging
 
 from fewshot.data.pixels import to_rgb
-from fewshot.data.refusals import MAX_PIXELS, UNSUPPORTED_SUFFIXES, check_file, check_size, explained
+from fewshot.data.refusals import (
+    MAX_PIXELS,
+    MIN_SIDE,
+    UNSUPPORTED_SUFFIXES,
+    check_file,
+    check_size,
+    explained,
+)
 from fewshot.errors import BadInputError, NotFoundError
 
 READABLE_SUFFIXES = frozenset(
@@ -83,12 +90,13 @@ def read_picture(
     data: bytes | None = None,
     most_pixels: int = MAX_PIXELS,
     formats: tuple[str, ...] = _FORMATS,
+    least_side: int = MIN_SIDE,
 ) -> OpenedPicture:
     """As `open_picture`, and says what was changed and which frames were left out.
 
     `data` is the file's content where it lies in an archive; `path` then only names it. `most_pixels` refuses
     larger ones before they are decoded; `formats` are those of Pillow that are opened: a TIFF of many pages
-    takes long to count.
+    takes long to count; `least_side` refuses smaller ones.
     """
     path = Path(path)
     if data is None:
@@ -98,7 +106,7 @@ def read_picture(
             _silenced(),
             Image.open(io.BytesIO(data) if data is not None else path, formats=formats) as image,
         ):
-            check_size(path, *image.size, most_pixels)
+            check_size(path, *image.size, most_pixels, least_side)
             frames = _frame_count(image)
             image.load()
             rgb, changes = to_rgb(image)

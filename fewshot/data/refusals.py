@@ -46,13 +46,16 @@ def check_file(path: Path) -> None:
         raise BadInputError(f"{path}: the file is empty (0 bytes); expected a picture", _HINT_REPLACE)
 
 
-def check_size(path: Path, width: int, height: int, most: int = MAX_PIXELS) -> None:
-    """Refuse more than `most` pixels and less than `MIN_SIDE`, from the header; raises BadInputError."""
+def check_size(
+    path: Path, width: int, height: int, most: int = MAX_PIXELS, least_side: int = MIN_SIDE
+) -> None:
+    """Refuse more than `most` pixels and a side below `least_side`, from the header; raises BadInputError."""
     if width * height > most:
         raise _too_large(path, f"{width:,}x{height:,} pixels", most)
-    if min(width, height) < MIN_SIDE:
+    if min(width, height) < least_side:
         raise BadInputError(
-            f"{path}: too small ({width}x{height} pixels); expected at least {MIN_SIDE} on the shorter side",
+            f"{path}: too small ({width}x{height} pixels); "
+            f"expected at least {least_side} on the shorter side",
             "use the original rather than a thumbnail; 256 pixels or more is best",
         )
 

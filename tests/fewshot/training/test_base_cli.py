@@ -156,7 +156,7 @@ def test_damage_is_an_integrity_error(command: list[str], fewshot_home: Path) ->
         file.write_bytes(file.read_bytes()[:-1])
     code, _, err = fewshot(*command, "--steps", "1,1", "--resume")
     assert code == 6
-    assert "state.pt: damaged" in err
+    assert "damaged, as the checksum says" in err
     assert "hint: " in err
 
 
