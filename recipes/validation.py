@@ -63,9 +63,6 @@ def _mistakes(error: ValidationError, values: Mapping[str, Any]) -> Iterator[tup
             )
 
 
-_LENGTHS = ("min_length", "max_length")
-
-
 def _meant(name: str, value: Any) -> str:
     """Return the suggestion for a misspelt choice of the field `name`, if it has choices."""
     kind = Recipe.model_fields[name].annotation
@@ -111,6 +108,9 @@ def _bounds(item: Any) -> Iterator[tuple[str, str]]:
 
 def _written(bound: float) -> str:
     return str(bound) if isinstance(bound, int) else f"{bound:g}"
+
+
+_LENGTHS = ("min_length", "max_length")
 
 
 def _length(metadata: list[Any]) -> str:

@@ -181,9 +181,9 @@ def _truths(rows: Sequence[Row]) -> Iterable[str]:
         return
     lines = []
     for row in rows:
+        n = str(row["truth"]["n"])
         for name in ("perceptual", "ssim", "edges"):
             found = row["truth"][name]
-            n = str(row["truth"]["n"])
             lines.append([row["candidate"], row["artist"], n, name, *map(_interval, found.values())])
     yield (
         "To the true drawing of each photo: `perceptual` is a distance, lower "
