@@ -16,17 +16,19 @@ from fewshot.errors import ConflictError, UnavailableError
 _PREFIX = 40
 """Letters of a file's name in its temporary one's: 160 bytes at most, of the 255 that file systems allow."""
 _ELSEWHERE = "write elsewhere, such as with -o; FEWSHOT_HOME moves styles and studies"
-_REASONS = {
-    errno.ENOSPC: ("the disk is full", "free some space and run the same command again"),
-    errno.EDQUOT: ("the disk quota is used up", "free some space and run the same command again"),
+_SPACE = "free some space and run the same command again, or write to another disk; FEWSHOT_HOME moves styles"
+SYSTEM_REASONS = {
+    errno.ENOSPC: ("the disk is full", _SPACE),
+    errno.EDQUOT: ("the disk quota is used up", _SPACE),
     errno.EROFS: ("the file system is read-only", _ELSEWHERE),
-    errno.EACCES: ("writing there is not allowed", _ELSEWHERE),
-    errno.EPERM: ("writing there is not allowed", _ELSEWHERE),
+    errno.EACCES: ("permission denied", _ELSEWHERE),
+    errno.EPERM: ("operation not permitted", _ELSEWHERE),
     errno.ENAMETOOLONG: ("the name is too long", "choose a shorter one"),
-    errno.EISDIR: ("there is a folder of that name", "move it away, or write elsewhere"),
+    errno.EISDIR: ("is a folder", "name a file, or write elsewhere"),
     errno.EEXIST: ("a file is where a folder should be", "move it away, or write elsewhere"),
-    errno.ENOTDIR: ("a part of the path is a file, not a folder", _ELSEWHERE),
+    errno.ENOTDIR: ("a part of the path is a file, not a folder", "check the path, or write elsewhere"),
 }
+"""What the operating system refused, by its error number, and what to do about it."""
 
 
 @contextlib.contextmanager
@@ -39,9 +41,9 @@ def clear_write_errors(path: Path) -> Any:
     try:
         yield
     except OSError as error:
-        if error.errno not in _REASONS:
+        if error.errno not in SYSTEM_REASONS:
             raise
-        reason, hint = _REASONS[error.errno]
+        reason, hint = SYSTEM_REASONS[error.errno]
         raise UnavailableError(f"cannot write {path}: {reason}", hint) from None
 
 

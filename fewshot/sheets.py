@@ -71,8 +71,8 @@ def png_bytes(image: Image.Image, limit: int | None = None) -> bytes:
         told.add_text("Comment", image.info["Comment"])
     while True:
         buffer = io.BytesIO()
-        # Four times as slow for a hundredth of the bytes: only where bytes are counted.
-        image.save(buffer, format="PNG", optimize=limit is not None, pnginfo=told)
+        # Not optimize=True, which takes five times as long for a twenty-fifth of the bytes.
+        image.save(buffer, format="PNG", pnginfo=told)
         data = buffer.getvalue()
         if limit is None or len(data) <= limit or min(image.size) < _SMALLEST:
             return data

@@ -10,27 +10,15 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from fewshot.files import SYSTEM_REASONS
 from fewshot.output import notice
 
 BUG, BAD_INPUT, NOT_FOUND, INTERRUPTED = 1, 3, 4, 130
 
-_DISK_FULL = "free some space, write to another disk, or set FEWSHOT_HOME to a folder there"
-_NOT_WRITABLE = "write to another folder, change its permissions, or set FEWSHOT_HOME to a folder you own"
 _MORE_MEMORY = (
     "close other programs; trainings take a --memory-limit below what they had, anything else a smaller size"
 )
-_ENVIRONMENT = {
-    errno.ENOSPC: ("no space is left on the disk", _DISK_FULL, BAD_INPUT),
-    errno.EDQUOT: ("the disk quota is used up", _DISK_FULL, BAD_INPUT),
-    errno.EROFS: ("the file system is read-only", _NOT_WRITABLE, BAD_INPUT),
-    errno.EACCES: ("permission denied", _NOT_WRITABLE, BAD_INPUT),
-    errno.EPERM: ("operation not permitted", _NOT_WRITABLE, BAD_INPUT),
-    errno.ENAMETOOLONG: ("the name is too long", "choose a shorter one", BAD_INPUT),
-    errno.EISDIR: ("is a folder", "name a file", BAD_INPUT),
-    errno.ENOTDIR: ("a part of the path is a file, not a folder", "check the path", BAD_INPUT),
-    errno.EEXIST: ("a file is where a folder should be", "move it away, or write elsewhere", BAD_INPUT),
-    errno.ENOENT: ("no such file or folder", "check the path and its spelling", NOT_FOUND),
-}
+_REASONS = SYSTEM_REASONS | {errno.ENOENT: ("no such file or folder", "check the path and its spelling")}
 
 
 class VerbGroup(TyperGroup):
@@ -68,9 +56,10 @@ def describe(error: BaseException) -> tuple[str, str, int]:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted", "", INTERRUPTED
     for number, path in _system_errors(error):
-        if number in _ENVIRONMENT:
-            what, remedy, exit_code = _ENVIRONMENT[number]
-            return (f"{path}: {what}" if path else what), remedy, exit_code
+        if number in _REASONS:
+            what, remedy = _REASONS[number]
+            code = NOT_FOUND if number == errno.ENOENT else BAD_INPUT
+            return (f"{path}: {what}" if path else what), remedy, code
     if _out_of_memory(error):
         return "not enough memory", _MORE_MEMORY, BAD_INPUT
     text = str(error).strip().split("\n")[0]

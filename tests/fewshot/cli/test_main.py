@@ -95,14 +95,14 @@ def failing(error: BaseException) -> typer.Typer:
         (IntegrityError("no hint"), 6, ["error: no hint"]),
         (Foreign("gone"), 4, ["error: gone", "hint: do this"]),
         (KeyboardInterrupt(), 130, ["interrupted"]),
-        (OSError(errno.ENOSPC, "x", "/data/f"), 3, ["error: /data/f: no space is left on the disk"]),
+        (OSError(errno.ENOSPC, "x", "/data/f"), 3, ["error: /data/f: the disk is full"]),
         (OSError(errno.EROFS, "x", "/data/f"), 3, ["error: /data/f: the file system is read-only"]),
         (PermissionError(errno.EACCES, "x", "/data/f"), 3, ["error: /data/f: permission denied"]),
         (FileNotFoundError(errno.ENOENT, "x", "/f"), 4, ["error: /f: no such file or folder"]),
         (
             RuntimeError("I/O error: No space left on device (os error 28)"),
             3,
-            ["error: no space is left on the disk"],
+            ["error: the disk is full"],
         ),
         (MemoryError(), 3, ["error: not enough memory"]),
         (KeyError("lost"), 1, ["error: unexpected KeyError: 'lost'"]),
@@ -123,7 +123,7 @@ def test_failures_end_with_a_message_and_a_code(error: BaseException, code: int,
 def test_a_full_disk_is_recognised_behind_another_error() -> None:
     wrapped = RuntimeError("writer failed")
     wrapped.__context__ = OSError(errno.ENOSPC, "No space left", "w.pt")
-    assert describe(wrapped)[::2] == ("w.pt: no space is left on the disk", 3)
+    assert describe(wrapped)[::2] == ("w.pt: the disk is full", 3)
 
 
 def test_the_traceback_is_shown_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
