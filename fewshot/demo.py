@@ -12,7 +12,7 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +33,7 @@ from fewshot.inference.framing import frame
 from fewshot.inference.torch_engine import TorchEngine
 from fewshot.output import notice, progress, warn
 from fewshot.samples import sample_folder, sample_hands
-from fewshot.sheets import contact_sheet, png_bytes
+from fewshot.sheets import contact_sheet, is_sheet, marked, png_bytes
 from recipes import Recipe, load_recipe, validate
 
 HAND = "ink"
@@ -43,6 +43,7 @@ MINUTES = 3.5
 VIEWS = 4
 COLUMNS = 6
 _KEEP_OUT = 4
+_SHEET, _METRICS = "sheet", "metrics.json"
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def run_demo(
     """Adapt, redraw, measure, and write `out`/sheet.png, metrics.json and one PNG per photo.
 
     Args:
-        out: folder; files of these names in it are replaced.
+        out: folder; what an earlier demo left there is replaced, anything else is not.
         photos: the user's photos, drawn beside scikit-image's `astronaut`.
         hand: the sample hand to adapt to.
         base: name or file of the base.
@@ -85,7 +86,8 @@ def run_demo(
     Raises:
         NotFoundError: no such hand, photo or base.
         BadInputError: a photo that cannot be used, or an `out` that cannot be written to; known before the
-            training.
+            training, as is the next.
+        ConflictError: a file of one of these names is there that no demo wrote.
     """
     began = time.monotonic()
     model = create_model(base, folders=(base_folder(),))
@@ -95,7 +97,7 @@ def run_demo(
     named = name_photos(photos)
     views = [photo_views(image, size) for image in named.values()]
     recipe = demo_recipe(steps)
-    _check_writable(out)
+    _check_writable(out, named)
     from fewshot.training.adapt import adapt_style
 
     with tempfile.TemporaryDirectory(prefix="fewshot-demo-") as folder:
@@ -178,7 +180,7 @@ def name_photos(paths: Sequence[Path]) -> dict[str, Image.Image]:
 
     named = {"astronaut": Image.fromarray(astronaut())}
     # Some file systems hold A.png and a.png for one file; sheet.png is the contact sheet.
-    taken = {"astronaut", "sheet"}
+    taken = {"astronaut", _SHEET}
     for path in paths:
         name, number = path.stem, 1
         while name.casefold() in taken:
@@ -205,10 +207,19 @@ def photo_views(image: Image.Image, size: int) -> np.ndarray:
     return np.stack([np.ascontiguousarray(square.transpose(2, 0, 1)) for square in squares])
 
 
-def _check_writable(out: Path) -> None:
-    """Fail before the training rather than after it."""
+def _check_writable(out: Path, named: Iterable[str]) -> None:
+    """Fail before the training rather than after it; only what an earlier demo wrote is replaced."""
     if out.exists() and not out.is_dir():
         raise ConflictError(f"{out} is a file; expected a folder for the demo", "choose another with -o")
+    pictures = [out / f"{name}.png" for name in (_SHEET, *named)]
+    others = [path for path in pictures if path.exists() and not is_sheet(path)]
+    if (out / _METRICS).exists() and not is_sheet(pictures[0]):
+        others.append(out / _METRICS)
+    if others:
+        raise ConflictError(
+            f"{others[0]} exists already and is not of a demo",
+            "move it away, or choose another folder with -o",
+        )
     with clear_write_errors(out):
         out.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=out).close()
@@ -217,11 +228,11 @@ def _check_writable(out: Path) -> None:
 def _write(
     out: Path, sheet: Image.Image, comparison: Comparison, drawings: dict[str, np.ndarray]
 ) -> tuple[Path, ...]:
-    contents = {"sheet.png": png_bytes(sheet)}
+    contents = {f"{_SHEET}.png": png_bytes(sheet)}
     for name, pixels in drawings.items():
         picture = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
-        contents[f"{name}.png"] = png_bytes(picture)
+        contents[f"{name}.png"] = png_bytes(marked(picture))
     for name, content in contents.items():
         atomic_write_bytes(out / name, content)
-    atomic_write_text(out / "metrics.json", json.dumps(comparison.to_dict(), indent=2) + "\n")
-    return (*(out / name for name in contents), out / "metrics.json")
+    atomic_write_text(out / _METRICS, json.dumps(comparison.to_dict(), indent=2) + "\n")
+    return (*(out / name for name in contents), out / _METRICS)

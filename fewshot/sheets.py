@@ -51,12 +51,17 @@ def contact_sheet(
             if image.width != cell:
                 image = image.resize((cell, cell), Image.Resampling.LANCZOS)
             sheet.paste(image, (_CAPTION + _GAP + column * (cell + _GAP), top))
-    sheet.info["Comment"] = _MARK
-    return sheet
+    return marked(sheet)
+
+
+def marked(image: Image.Image) -> Image.Image:
+    """The picture, which `is_sheet` knows again when `png_bytes` has written it."""
+    image.info["Comment"] = _MARK
+    return image
 
 
 def is_sheet(path: Path) -> bool:
-    """Whether a file is a contact sheet that `png_bytes` made, which a new one may replace."""
+    """Whether a file is a contact sheet, or marked like one, which a new one may replace."""
     try:
         with Image.open(path) as image:
             return image.format == "PNG" and image.info.get("Comment") == _MARK

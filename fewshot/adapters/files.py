@@ -20,6 +20,8 @@ from fewshot.strict_json import loads
 
 WEIGHTS, CONFIG, RECORD = "adapter_model.safetensors", "adapter_config.json", "adapter.json"
 FORMAT = 1
+_TRIES = 20
+"""Readings of a folder that is replaced meanwhile."""
 HINT = "copy the whole folder again from where it came from, or train it again: fewshot adapt"
 
 
@@ -71,6 +73,14 @@ def read_files(folder: str | Path) -> AdapterFiles:
         raise NotFoundError(
             f"{folder}: no adapter in it, {CONFIG} is missing", "give the folder that `fewshot adapt` wrote"
         )
+    for _ in range(_TRIES):
+        before = _place(folder)
+        try:
+            return verified(folder, lambda name: _read(folder / name))
+        except IntegrityError:
+            # Half of it may be of the folder that was just put in its place (`swap.py`).
+            if _place(folder) == before:
+                raise
     return verified(folder, lambda name: _read(folder / name))
 
 
@@ -154,6 +164,15 @@ def _recorded(folder: Path, read: Callable[[str], bytes | None]) -> tuple[dict[s
                 HINT,
             )
     return record, contents
+
+
+def _place(folder: Path) -> tuple[int, int]:
+    """Which folder has that name now; none where it is being exchanged."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return (0, 0)
+    return found.st_dev, found.st_ino
 
 
 def _read(path: Path) -> bytes | None:

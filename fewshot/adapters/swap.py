@@ -1,4 +1,7 @@
-"""Put a finished folder in place of another: a reader finds the old one or the new one, never half."""
+"""Put a finished folder in place of another: under its name lies the old one or the new one, never half.
+
+Who reads several files of it looks whether the folder is still the same (`files.read_files`).
+"""
 
 from __future__ import annotations
 

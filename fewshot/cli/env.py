@@ -13,13 +13,13 @@ from typing import Annotated
 
 import typer
 
-from fewshot.output import Format, emit, warn
+from fewshot.output import TableFormat, emit, warn
 from fewshot.sizes import usable_cores
 
 DISTRIBUTION = "fewshot-style"
 
 
-def env(format: Annotated[Format, typer.Option(help="How to print: table or json.")] = "table") -> None:
+def env(format: Annotated[TableFormat, typer.Option(help="How to print: table or json.")] = "table") -> None:
     """Show versions, devices, paths and clashes; paste it into a report."""
     rows = [
         {"what": what, "value": value} for what, value in (*versions(), *devices(), *training(), *paths())

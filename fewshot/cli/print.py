@@ -22,8 +22,12 @@ def print_(
         str | None,
         typer.Option(metavar="COLUMNSxROWS", help="A grid of these; 2x3 if --layout grid says no more."),
     ] = None,
-    margin: Annotated[float, typer.Option(min=0, max=50, help="White border of the page, mm.")] = 5.0,
-    gap: Annotated[float, typer.Option(min=0, max=50, help="Between pictures, mm.")] = 4.0,
+    margin: Annotated[
+        float | None, typer.Option(min=0, max=50, help="White border of the page, mm [5; passport: 3].")
+    ] = None,
+    gap: Annotated[
+        float | None, typer.Option(min=0, max=50, help="Between pictures, mm [4; passport: 3].")
+    ] = None,
     fit: Annotated[
         Literal["crop", "pad"], typer.Option(help="Fill the place and lose the rest, or show all of it.")
     ] = "crop",
@@ -39,7 +43,8 @@ def print_(
     Exit code 3: a picture cannot be read. 4: there is none of that name. 5: the file exists.
     """
     from fewshot.errors import UsageError
-    from fewshot.inference.printing import Sheet, print_pictures
+    from fewshot.inference.print_layout import Sheet
+    from fewshot.inference.printing import print_pictures
 
     if grid is not None and layout == "passport":
         raise UsageError(
@@ -49,7 +54,7 @@ def print_(
     match = re.fullmatch(r"([1-9]\d?)x([1-9]\d?)", grid or "2x3")
     if not match:
         raise UsageError(f"--grid {grid!r}: expected columns and rows", "write it as --grid 2x3")
-    if not (math.isfinite(margin) and math.isfinite(gap)):
+    if not all(math.isfinite(length or 0) for length in (margin, gap)):
         raise UsageError("--margin and --gap: expected millimetres", "write them as --margin 5 --gap 4")
     sheet = Sheet(paper, layout, int(match[1]), int(match[2]), margin, gap, fit, marks, copies)
     pages = print_pictures(pictures, out, sheet, overwrite=overwrite)

@@ -43,16 +43,23 @@ def _rows(runs: Path) -> Iterator[dict[str, Any]]:
 
 def _of(adapter: Path) -> dict[str, Any]:
     """What the folder says of itself; a damaged one is told, not raised."""
-    from fewshot.adapters.files import read_files
+    from fewshot.adapters.files import WEIGHTS, read_files
+    from fewshot.catalog.use import require_consent
     from fewshot.errors import FewshotError
 
     try:
         files = read_files(adapter)
     except FewshotError as error:
         return {"state": "damaged", "problem": str(error)}
+    refusal = files.consent.refusal()
+    try:
+        require_consent(files.name, files.contents[WEIGHTS])
+    except FewshotError as error:
+        refusal = str(error)
     when = datetime.fromtimestamp((adapter / "adapter_config.json").stat().st_mtime, UTC)
     return {
-        "state": "refused" if files.consent.refusal() else "ready",
+        "state": "refused" if refusal else "ready",
+        "problem": refusal,
         "drawings": len(files.record.get("references") or []),
         "recipe": _recipe(files.contents.get("recipe.toml", b"")),
         "base": files.base_name,

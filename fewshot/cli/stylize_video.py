@@ -61,6 +61,10 @@ def draw_video(
         return
     row = {"path": out, "frames": result.frames, "with a face": result.faces}
     emit([row], ["path"] if format == "path" else list(row), format)
+    if not result.faces and drawer.background != "stylize" and not live:
+        warn(f"{source}: no face was found in {result.frames} frames, and nothing else is drawn of them")
+        notice("hint: add --background stylize; with YuNet more faces are found: --detector FILE")
+        raise typer.Exit(3)
     if live and result.problem not in ("", INTERRUPTED):
         notice(f"camera {source}: {result.problem}")
     elif result.problem and not live:

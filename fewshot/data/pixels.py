@@ -1,4 +1,7 @@
-"""Pixel formats to upright 8-bit RGB: modes, bit depths, transparency and rotation tags."""
+"""Pixel formats to upright 8-bit sRGB: modes, bit depths, colour profiles, transparency and rotation tags."""
+
+import io
+from typing import Any
 
 import numpy as np
 from PIL import ExifTags, Image, ImageCms
@@ -16,10 +19,13 @@ _UPRIGHT = {
 
 
 def to_rgb(image: Image.Image) -> tuple[Image.Image, list[str]]:
-    """Convert a loaded picture to upright RGB; returns it with the changes made, in words."""
+    """Convert a loaded picture to upright sRGB; returns it with the changes made, in words."""
     changes = []
     # Read before converting: the converted copy has lost the tag.
     orientation = _orientation(image)
+    image, space = _to_srgb(image)
+    if space:
+        changes.append(f"colours of {space} to sRGB")
     if image.mode.startswith(("I", "F")):
         changes.append("16-bit grey to RGB" if image.mode.startswith("I") else "float grey to RGB")
         rgb = _deep_grey_to_rgb(image)
@@ -44,6 +50,10 @@ def to_rgb(image: Image.Image) -> tuple[Image.Image, list[str]]:
 
 
 _MODE_NAMES = {"L": "grey", "1": "black and white", "P": "palette"}
+_SPACES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
+"""Colour spaces of profiles that are understood, with Pillow's modes for them."""
+_LONGEST = 40
+"""Letters of a profile's name that are told."""
 
 
 def _orientation(image: Image.Image) -> int:
@@ -52,6 +62,42 @@ def _orientation(image: Image.Image) -> int:
     # A damaged tag block says nothing about the pixels, which are fine.
     except Exception:
         return 1
+
+
+def _to_srgb(image: Image.Image) -> tuple[Image.Image, str]:
+    """The picture in sRGB and the name of its colour space, where its file names another one.
+
+    What phones call Display P3 and scanners Adobe RGB looks pale when it is taken for sRGB. A profile that is
+    damaged, or of another mode, says nothing.
+    """
+    stored = image.info.get("icc_profile")
+    if not stored:
+        return image, ""
+    plain: Image.Image = image
+    if image.has_transparency_data:
+        plain = image.convert("RGBA")
+    elif image.mode in ("P", "RGBX"):
+        plain = image.convert("RGB")
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(stored))
+        name = ImageCms.getProfileDescription(profile).strip()
+        opaque = plain.convert("RGB") if plain.mode == "RGBA" else plain
+        if "srgb" in name.casefold() or opaque.mode != _SPACES.get(profile.profile.xcolor_space.strip()):
+            return image, ""
+        converted: Any = ImageCms.profileToProfile(
+            opaque,
+            profile,
+            ImageCms.createProfile("sRGB"),
+            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            outputMode="RGB",
+            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        )
+    # Little CMS tells of a damaged profile in many ways.
+    except Exception:
+        return image, ""
+    if plain.mode == "RGBA":
+        converted.putalpha(plain.getchannel("A"))
+    return converted, name[:_LONGEST] or "its profile"
 
 
 def _on_white(image: Image.Image) -> Image.Image:

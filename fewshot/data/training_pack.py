@@ -37,7 +37,7 @@ from fewshot.data.pack_inspect import (
 )
 from fewshot.data.packs import source_stem
 from fewshot.data.parallel import in_parallel
-from fewshot.errors import BadInputError, NotFoundError, UsageError
+from fewshot.errors import BadInputError, ConflictError, NotFoundError, UsageError
 from fewshot.files import atomic_write_bytes
 from fewshot.output import progress
 
@@ -138,10 +138,10 @@ def write_training_pack(
 
     Raises:
         UsageError: two sources would have one name, or a side is missing.
-        NotFoundError: a source does not exist.
+        NotFoundError, ConflictError: a source does not exist, or is `out`.
         BadInputError: a source has no usable picture.
     """
-    _check(sources)
+    _check(sources, out)
     with progress("look at pictures", 0) as bar:
         looked = [inspect(source.path, source.side, finders, bar) for source in sources]
     pixels = [size if found.px * _MARGIN >= size else found.px for found in looked]
@@ -160,15 +160,15 @@ def write_training_pack(
     return open_training_pack(out)
 
 
-def _check(sources: Sequence[PackSource]) -> None:
+def _check(sources: Sequence[PackSource], out: Path) -> None:
     for side in ("photos", "drawings"):
         if not any(source.side == side for source in sources):
             raise UsageError(f"there are no {side}", f"add --{side} PATH")
     for source in sources:
         if not source.path.exists():
-            raise NotFoundError(
-                f"{source.path} does not exist", "give a folder of pictures or a .tar archive of them"
-            )
+            raise NotFoundError(f"{source.path} does not exist", "give a folder or a .tar of pictures")
+        if source.path.resolve() == out.resolve():
+            raise ConflictError(f"{out} is one of the sources and would be replaced", "choose another name")
     groups = [source.group for source in sources]
     if twice := sorted({group for group in groups if groups.count(group) > 1}):
         raise UsageError(f"two sources would both be {twice[0]} in the pack", "rename one of them")

@@ -7,6 +7,7 @@ than the median, so that hair and chin are kept.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,6 +29,9 @@ SELFIE_FACE = 0.5
 
 PORTRAIT = 0.85
 """Share of the shorter side that a face's window takes in a picture that is called a portrait."""
+
+SECOND = 0.6
+"""Side of another face, in sides of the largest, from which on a picture shows two people."""
 
 _SHIFT = 0.1
 
@@ -64,9 +68,22 @@ def frame(image: Image.Image, mode: Mode = "face", face: FaceBox | None = None) 
     return _cut(image, _window(*face.centre, face.side, width, height), found=True)
 
 
-def is_portrait(image: Image.Image, face: FaceBox) -> bool:
-    """Whether a face's window takes most of the picture, so that little is lost by drawing it alone."""
-    return WINDOW * face.side >= PORTRAIT * min(image.size)
+def is_portrait(image: Image.Image, faces: Sequence[FaceBox]) -> bool:
+    """Whether the largest face's window takes most of the picture and nobody else is left out by it.
+
+    Args:
+        image: RGB.
+        faces: in it, the largest first.
+    """
+    if not faces or WINDOW * faces[0].side < PORTRAIT * min(image.size):
+        return False
+    left, top, right, bottom = _window(*faces[0].centre, faces[0].side, *image.size)
+
+    def is_left_out(face: FaceBox) -> bool:
+        x, y = face.centre
+        return face.side >= SECOND * faces[0].side and not (left <= x <= right and top <= y <= bottom)
+
+    return not any(map(is_left_out, faces[1:]))
 
 
 def find_face(image: Image.Image) -> FaceBox | None:

@@ -15,7 +15,7 @@ from fewshot.inference.detection import CascadeDetector
 from fewshot.inference.framing import frame, is_portrait
 from fewshot.inference.light import face_light
 from fewshot.inference.outputs import Job
-from fewshot.inference.whole import MAX_SIDE
+from fewshot.inference.whole import LEAST_FACE, MAX_SIDE, faces_drawn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +54,7 @@ class Framing:
     def takes_whole(self, image: Image.Image, faces: Sequence[FaceBox]) -> bool:
         """Whether a picture with these faces is drawn whole."""
         if self.crop == "auto":
-            return bool(faces) and not is_portrait(image, faces[0])
+            return bool(faces) and not is_portrait(image, faces)
         return self.crop == "whole"
 
 
@@ -109,14 +109,20 @@ def cut_out(job: Job, image: Image.Image, size: int, framing: Framing, faces: Se
     return Prepared(job, pixels.transpose(2, 0, 1), found)
 
 
-def check_drawable(job: Job, framing: Framing, faces: Sequence[FaceBox]) -> None:
-    """Raise BadInputError for a whole picture of which nothing would be drawn."""
-    if framing.background != "stylize" and not faces:
+def check_drawable(job: Job, image: Image.Image, framing: Framing, faces: Sequence[FaceBox]) -> None:
+    """Raise BadInputError where nothing of a whole picture, at the size of its drawing, would be drawn."""
+    if framing.background == "stylize" or faces_drawn(image, faces):
+        return
+    if faces:
+        found = f"its largest face has {faces[0].side:.0f} px, expected {LEAST_FACE} or more"
         raise BadInputError(
-            f"{job.source}: no face was found, and with --background {framing.background} nothing else is "
-            "drawn",
-            "leave --background out; with YuNet more faces are found: --detector FILE",
+            f"{job.source}: {found}; with --background {framing.background} nothing else is drawn",
+            "ask for a larger --size, or leave --background out",
         )
+    raise BadInputError(
+        f"{job.source}: no face was found, and with --background {framing.background} nothing else is drawn",
+        "leave --background out; with YuNet more faces are found: --detector FILE",
+    )
 
 
 def resized(

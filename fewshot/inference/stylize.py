@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -12,11 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from fewshot.errors import BadInputError, FewshotError
+from fewshot.errors import BadInputError, FewshotError, UnavailableError
 from fewshot.files import atomic_write
 from fewshot.inference.outputs import FORMATS, STREAM, Failure, Job, Plan, plan_outputs
 from fewshot.inference.preparing import Framing, Prepared, check_drawable, cut_out, open_job, resized
-from fewshot.inference.whole import draw_whole
+from fewshot.inference.whole import draw_whole, faces_drawn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,31 +85,40 @@ def run_plan(
         on_done: called with the number of pictures dealt with so far.
 
     Raises:
-        BadInputError: the output folder cannot be written to, or the disk is full.
+        UnavailableError: the output folder cannot be written to, or the disk is full.
     """
     drawn: dict[Path, Drawn] = {}
     failures = list(plan.failures)
     done = 0
+
+    @contextlib.contextmanager
+    def kept(job: Job) -> Iterator[None]:
+        """What is wrong with one picture is listed; where nothing can be written, nothing more is drawn."""
+        try:
+            yield
+        except UnavailableError:
+            raise
+        except FewshotError as error:
+            failures.append(Failure(job.source, error))
+
     for start in range(0, len(plan.jobs), CHUNK):
         chunk = plan.jobs[start : start + CHUNK]
         prepared: list[Prepared] = []
         for job in chunk:
-            try:
+            with kept(job):
                 image = open_job(job)
                 faces = framing.find(image)
-                whole = framing.takes_whole(image, faces)
-                if whole:
-                    check_drawable(job, framing, faces)
+                if framing.takes_whole(image, faces):
                     image, faces = resized(job, image, faces, size)
+                    check_drawable(job, image, framing, faces)
+                    drawn[job.target] = _draw_whole(job, image, engine, framing, faces)
                 else:
                     prepared.append(cut_out(job, image, engine.size, framing, faces))
-            except FewshotError as error:
-                failures.append(Failure(job.source, error))
-                continue
-            if whole:
-                drawn[job.target] = _draw_whole(job, image, engine, framing, faces)
         for _, group in groupby(prepared, key=lambda p: p.pixels.shape):
-            drawn |= {one.target: one for one in _draw(list(group), engine, size)}
+            for one, result in _draw(list(group), engine, size):
+                with kept(one.job):
+                    write_picture(result, one.job.target)
+                    drawn[one.job.target] = Drawn(one.job.source, one.job.target, one.found_face, result.size)
         done += len(chunk)
         if on_done is not None:
             on_done(done)
@@ -121,10 +131,10 @@ def _draw_whole(
     pixels = draw_whole(image, engine, faces, framing.background, mend_light=framing.mend_light)
     result = Image.fromarray(pixels)
     write_picture(result, job.target)
-    return Drawn(job.source, job.target, bool(faces), result.size, whole=True)
+    return Drawn(job.source, job.target, bool(faces_drawn(image, faces)), result.size, whole=True)
 
 
-def _draw(group: list[Prepared], engine: Engine, size: int | None) -> Iterable[Drawn]:
+def _draw(group: list[Prepared], engine: Engine, size: int | None) -> Iterator[tuple[Prepared, Image.Image]]:
     results = engine.stylize(np.stack([prepared.pixels for prepared in group]))
     for prepared, result in zip(group, results, strict=True):
         image = Image.fromarray(np.ascontiguousarray(result.transpose(1, 2, 0)))
@@ -132,8 +142,7 @@ def _draw(group: list[Prepared], engine: Engine, size: int | None) -> Iterable[D
             height, width = prepared.pixels.shape[1:]
             scale = size / min(height, width)
             image = image.resize((round(width * scale), round(height * scale)), Image.Resampling.LANCZOS)
-        write_picture(image, prepared.job.target)
-        yield Drawn(prepared.job.source, prepared.job.target, prepared.found_face, image.size)
+        yield prepared, image
 
 
 def write_picture(image: Image.Image, target: Path) -> None:

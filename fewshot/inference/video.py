@@ -29,6 +29,7 @@ from fewshot.inference.whole import (
     lay_face,
     level_window,
 )
+from fewshot.output import warn
 
 if TYPE_CHECKING:
     from fewshot.inference.detection import FaceDetector
@@ -144,6 +145,8 @@ def stylize_video(
     """
     suffix = check_target(source, target, overwrite=overwrite)
     with contextlib.closing(VideoReader(source)) as reader, temporary_beside(target) as temporary:
+        if reader.is_hdr:
+            warn(f"{source}: HDR, which is read as ordinary video: colours will be paler than on the phone")
         result = draw_frames(reader, VideoWriter(temporary, reader, suffix), drawer, on_frame)
         if not result.frames and result.problem == INTERRUPTED:
             raise KeyboardInterrupt

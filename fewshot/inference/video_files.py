@@ -23,6 +23,8 @@ VIDEO_SUFFIXES = (".mp4", ".webm", ".gif", ".mov", ".mkv", ".avi", ".m4v")
 WRITABLE = (".mp4", ".webm", ".gif")
 
 _LARGEST = 3840 * 2160
+_HDR = (16, 18)
+"""Transfer functions PQ and HLG (ITU-T H.273)."""
 _HINT = "give an .mp4, .webm or .gif file"
 
 
@@ -71,6 +73,7 @@ class VideoReader:
         rate: frames a second, on average.
         aspect: width of a pixel over its height; None where the file does not say.
         problem: what ended the reading early, in words; empty at the proper end.
+        is_hdr: whether its light goes beyond white; it is read as if it did not.
 
     Raises:
         BadInputError: no video, or a damaged one.
@@ -100,6 +103,9 @@ class VideoReader:
         self.sound = next(iter(self._file.streams.audio), None)
         self.frames = int(self._video.frames or 0)
         self.rate = self._video.average_rate or Fraction(25)
+        self.is_hdr = self._video.codec_context.color_trc in _HDR
+        self._start = self._started()
+        self._now = Fraction(-1)
         self.aspect: Fraction | None = self._video.sample_aspect_ratio
 
     def __iter__(self) -> Iterator[Frame | Any]:
@@ -109,7 +115,7 @@ class VideoReader:
         try:
             for packet in self._file.demux(*streams):
                 if packet.stream is self.sound:
-                    yield packet
+                    yield self._from_start(packet)
                     continue
                 packets += packet.size > 0
                 for frame in packet.decode():
@@ -129,9 +135,23 @@ class VideoReader:
             pixels = np.ascontiguousarray(np.rot90(pixels, turns))
             if turns % 2 and self.aspect and not number:
                 self.aspect = 1 / self.aspect
-        if frame.pts is None or frame.time_base is None:
+        # AVI numbers frames as they are stored, which is not as they are shown.
+        if frame.pts is None or frame.time_base is None or "avi" in self._file.format.name.split(","):
             return Frame(pixels, number / self.rate)
-        return Frame(pixels, frame.pts * frame.time_base, (frame.duration or 0) * frame.time_base)
+        time = frame.pts * frame.time_base - self._start
+        self._now = time if time > self._now else self._now + 1 / self.rate
+        return Frame(pixels, self._now, (frame.duration or 0) * frame.time_base)
+
+    def _started(self) -> Fraction:
+        """Seconds at which the file's clock starts: that of a cut-out or of a recorder's part is not at 0."""
+        return max(Fraction(0), Fraction(self._file.start_time or 0, self._av.time_base))
+
+    def _from_start(self, packet: Any) -> Any:
+        if self._start and packet.time_base:
+            back = round(self._start / packet.time_base)
+            packet.pts = None if packet.pts is None else packet.pts - back
+            packet.dts = None if packet.dts is None else packet.dts - back
+        return packet
 
     def close(self) -> None:
         """Close the file."""

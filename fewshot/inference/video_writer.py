@@ -29,6 +29,8 @@ _VIDEO: dict[str, tuple[str, dict[str, str]]] = {
     ".mkv": ("libx264", {"crf": "20", "preset": "ultrafast", "tune": "zerolatency", "bf": "0"}),
 }
 _FORMATS = {".mp4": "mp4", ".webm": "webm", ".gif": "gif", ".mkv": "matroska"}
+_BT709, _LIMITED = 1, 1
+"""Colour space, primaries and transfer, and range of 16 to 235 (ITU-T H.273)."""
 _LEAST_DELAY = 2
 """Hundredths of a second: browsers show shorter delays of a GIF as a tenth."""
 
@@ -76,6 +78,11 @@ class VideoWriter:
         self._video.height, self._video.width = self._size
         self._video.pix_fmt = "pal8" if self._kind == ".gif" else "yuv420p"
         self._video.codec_context.time_base = self._base
+        if self._kind != ".gif":
+            # Untagged, players take small pictures for BT.601 and large ones for BT.709.
+            context = self._video.codec_context
+            context.colorspace = context.color_primaries = context.color_trc = _BT709
+            context.color_range = _LIMITED
         if self._reader.aspect and self._kind != ".gif":
             self._video.codec_context.sample_aspect_ratio = self._reader.aspect
         self._sound = self._add_sound()
@@ -114,7 +121,8 @@ class VideoWriter:
             pixels = np.pad(pixels, ((0, max(0, missing[0])), (0, max(0, missing[1])), (0, 0)), mode="edge")
             pixels = pixels[: self._size[0], : self._size[1]]
         if self._kind != ".gif":
-            return self._av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+            made = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+            return made.reformat(format="yuv420p", dst_colorspace=_BT709, dst_color_range=_LIMITED)
         indexed = Image.fromarray(pixels).quantize(256, dither=Image.Dither.NONE)
         palette = np.zeros((256, 4), np.uint8)
         colours = np.asarray(indexed.getpalette(), np.uint8).reshape(-1, 3)

@@ -73,7 +73,7 @@ def draw_whole(
         `(H, W, 3)` RGB.
     """
     image, limited = _limited(image)
-    found = [face.scaled(limited) for face in faces if face.side * limited >= LEAST_FACE][:MOST_FACES]
+    found = faces_drawn(image, [face.scaled(limited) for face in faces])
     picture = np.asarray(image)
     light = face_light(level_window(picture, found[0], engine.size)) if found and mend_light else Light()
 
@@ -86,6 +86,12 @@ def draw_whole(
     for face in reversed(found):
         lay_face(canvas, picture, face, engine.size, draw, oval=background == "keep")
     return canvas
+
+
+def faces_drawn(image: Image.Image, faces: Sequence[FaceBox]) -> list[FaceBox]:
+    """Those of the faces in a picture that are drawn each by itself, the largest first."""
+    limited = min(1.0, MAX_SIDE / max(image.size))
+    return [face for face in faces if face.side * limited >= LEAST_FACE][:MOST_FACES]
 
 
 def draw_one(engine: Engine, pixels: Pixels) -> Pixels:

@@ -14,7 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 
 from fewshot.catalog.listing import show
-from fewshot.inference.printing import PAPERS, Paper
+from fewshot.inference.print_layout import PAPERS, Paper
 from fewshot.web import live
 from fewshot.web.booth import Booth
 from fewshot.web.forms import MEDIA, described, one_of, pictures, wish_of

@@ -18,7 +18,7 @@ from fewshot.errors import FewshotError
 from fewshot.files import atomic_write
 from fewshot.inference.detection import open_detector
 from fewshot.inference.framing import is_portrait
-from fewshot.inference.printing import Paper
+from fewshot.inference.print_layout import Paper
 from fewshot.inference.whole import draw_whole
 from fewshot.output import warn
 from fewshot.web.metrics import Metrics
@@ -99,7 +99,7 @@ class Booth:
             loop = asyncio.get_running_loop()
             image, faces = await loop.run_in_executor(self._readers, self._read, data)
             whole = wish.crop == "whole" or (
-                wish.crop == "auto" and bool(faces) and not is_portrait(image, faces[0])
+                wish.crop == "auto" and bool(faces) and not is_portrait(image, faces)
             )
             if whole:
                 box = (0.0, 0.0, 1.0, 1.0)

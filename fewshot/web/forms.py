@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from fewshot.inference.printing import PAPERS
+from fewshot.inference.print_layout import PAPERS
 from fewshot.web.problems import Problem
 from fewshot.web.wish import BACKGROUNDS, CROPS, FORMATS, FileFormat, Wish
 

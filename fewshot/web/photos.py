@@ -14,7 +14,8 @@ from PIL import Image
 from fewshot.data.pictures import read_picture
 from fewshot.inference.framing import frame
 from fewshot.inference.light import face_light
-from fewshot.inference.printing import DPI, Paper, Sheet, page_of
+from fewshot.inference.print_layout import DPI, Paper, Sheet
+from fewshot.inference.printing import page_of
 from fewshot.web.pool import Pixels
 
 if TYPE_CHECKING:

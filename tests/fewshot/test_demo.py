@@ -9,9 +9,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from fewshot.cli.main import app
-from fewshot.demo import demo_recipe, name_photos, photo_views, split_hand
-from fewshot.errors import BadInputError, UsageError
+from fewshot.demo import _check_writable, demo_recipe, name_photos, photo_views, split_hand
+from fewshot.errors import BadInputError, ConflictError, UsageError
 from fewshot.samples import sample_folder
+from fewshot.sheets import marked, png_bytes
 
 TINY = ["--base", "scan_tiny", "--steps", "2"]
 
@@ -109,6 +110,24 @@ def test_bad_input_is_refused_before_any_training(
     assert says in stderr
     assert "Traceback" not in stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["note.png"]
+
+
+def test_what_no_demo_wrote_is_not_replaced(selfie: Path, tmp_path: Path) -> None:
+    """The photo itself lies where its drawing would go; so does other work."""
+    photo = tmp_path / "me.png"
+    Image.open(selfie).save(photo)
+    before = photo.read_bytes()
+    command: list[str | Path] = ["demo", *TINY, "--photo", photo, "-o", tmp_path]
+    code, _, err = fewshot(*command)
+    assert (code, "me.png" in err) == (5, True)
+    assert photo.read_bytes() == before
+    (tmp_path / "metrics.json").write_text("{}")
+    photo.rename(tmp_path / "you.jpg")
+    with pytest.raises(ConflictError, match=r"metrics\.json"):
+        _check_writable(tmp_path, ["astronaut"])
+    for name in ("sheet", "astronaut"):
+        (tmp_path / f"{name}.png").write_bytes(png_bytes(marked(Image.new("RGB", (32, 32)))))
+    _check_writable(tmp_path, ["astronaut"])
 
 
 def test_a_quarter_of_the_hand_is_never_trained_on() -> None:

@@ -7,7 +7,8 @@ import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Event
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from base_models.registry import create_model
 from fewshot.adapters import folder as folder_module
 from fewshot.adapters.adapter import Adapter, read_adapter
 from fewshot.adapters.attach import METHODS, adapter_state, attach_adapter
-from fewshot.adapters.files import seal
+from fewshot.adapters.files import read_files, seal
 from fewshot.adapters.folder import MAX_BYTES, check_fits
 from fewshot.adapters.swap import replacing_folder
 from fewshot.consent import Consent
@@ -55,6 +56,29 @@ def test_writers_of_one_new_folder_do_not_fail_each_other(tmp_path: Path) -> Non
             list(pool.map(write, range(3)))
         assert (tmp_path / "style" / "number").read_text() in "012"
         shutil.rmtree(tmp_path / "style")
+
+
+def test_who_reads_while_it_is_replaced_reads_one_whole_style(tmp_path: Path, small: ModuleType) -> None:
+    """The booth draws in a style at the moment at which it is learned anew."""
+    template = small.write_template(tmp_path / "template")
+    kinds = [small.write_variant(template, tmp_path / f"{number}", number) for number in range(2)]
+    expected = {read_files(folder).sha256 for folder in kinds}
+    place, ended = tmp_path / "style", Event()
+
+    def replace() -> None:
+        for number in range(150):
+            with replacing_folder(place, overwrite=True) as folder:
+                shutil.copytree(kinds[number % 2], folder, dirs_exist_ok=True)
+
+    shutil.copytree(kinds[0], place)
+    found = set()
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(replace)
+        writing.add_done_callback(lambda _: ended.set())
+        while not ended.is_set():
+            found.add(read_files(place).sha256)
+        writing.result()
+    assert found == expected
 
 
 def test_the_folder_holds_all_files_and_reads_back(

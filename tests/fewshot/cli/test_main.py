@@ -51,7 +51,7 @@ def test_every_verb_has_help() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["nothing"], ["recipes", "nothing"], ["env", "--colour"], ["env", "--format", "x"]]
+    "arguments", [["nothing"], ["recipes", "nothing"], ["env", "--colour"], ["env", "--format", "path"]]
 )
 def test_wrong_usage_ends_with_two(arguments: list[str]) -> None:
     result = CliRunner().invoke(app, arguments)

@@ -39,6 +39,18 @@ def test_styles_are_told_with_their_state(cli: Cli, small: ModuleType, tmp_path:
     assert paths.stdout.splitlines() == [str(run_folder("ann") / "adapter")]
 
 
+def test_a_style_that_the_catalogue_refuses_is_not_ready(cli: Cli, small: ModuleType) -> None:
+    """What is withdrawn there is refused wherever its weights lie."""
+    adapter = run_folder("ann") / "adapter"
+    small.write_template(adapter)
+    assert cli("catalog", "add", str(adapter), "--name", "ann").returncode == 0
+    assert json.loads(cli("styles", "--format", "json").stdout)[0]["state"] == "ready"
+    assert cli("catalog", "consent", "ann", "withdrawn").returncode == 0
+    (row,) = json.loads(cli("styles", "--format", "json").stdout)
+    assert (row["state"], "withdrawn" in row["problem"]) == ("refused", True)
+    assert cli("styles", "--format", "path").stdout == ""
+
+
 def test_where_nothing_was_learned_it_says_how(cli: Cli) -> None:
     told = cli("styles")
     assert told.returncode == 0

@@ -104,6 +104,67 @@ def test_cmyk_keeps_its_colours(tmp_path: Path, makers: ModuleType) -> None:
     assert np.array_equal(np.asarray(open_picture(tmp_path / "a.tif")), np.asarray(makers.quarters()))
 
 
+def display_p3() -> bytes:
+    """An ICC profile (ICC.1:2001-04, 6.3.1.2): Display P3's primaries, adapted to D50, and a gamma of 2.2."""
+
+    def fixed(*values: float) -> bytes:
+        return b"".join(round(value * 65536).to_bytes(4, "big", signed=True) for value in values)
+
+    name = b"Display P3\0"
+    xyz = {"rXYZ": (0.51512, 0.24120, -0.00105), "gXYZ": (0.29198, 0.69225, 0.04189)}
+    xyz |= {"bXYZ": (0.15710, 0.06657, 0.78407), "wtpt": (0.9642, 1.0, 0.8249)}
+    tags = {"desc": b"desc\0\0\0\0" + len(name).to_bytes(4, "big") + name + bytes(78)}
+    tags |= {tag: b"XYZ \0\0\0\0" + fixed(*values) for tag, values in xyz.items()}
+    curve = b"curv\0\0\0\0" + (1).to_bytes(4, "big") + round(2.2 * 256).to_bytes(2, "big")
+    tags |= dict.fromkeys(("rTRC", "gTRC", "bTRC"), curve)
+    table, body = len(tags).to_bytes(4, "big"), b""
+    for tag, content in tags.items():
+        at = 128 + 4 + 12 * len(tags) + len(body)
+        table += tag.encode() + at.to_bytes(4, "big") + len(content).to_bytes(4, "big")
+        body += content + bytes(-len(content) % 4)
+    head = bytes(8) + bytes.fromhex("02400000") + b"mntrRGB XYZ " + bytes(12) + b"acsp" + bytes(28)
+    head += fixed(0.9642, 1.0, 0.8249)
+    head += bytes(128 - len(head))
+    whole = head + table + body
+    return len(whole).to_bytes(4, "big") + whole[4:]
+
+
+@pytest.mark.parametrize("kind", ["RGB.png", "RGBA.png", "P.png", "RGB.jpg"])
+def test_colours_of_another_profile_become_srgb(tmp_path: Path, kind: str) -> None:
+    """A phone's Display P3; reference: the matrix between both, linear light (CSS Color 4, sample code)."""
+    mode, _, _ = kind.partition(".")
+    stored = np.array([(208, 90, 40), (90, 180, 90), (220, 180, 150), (128, 128, 128)], float)
+    to_srgb = np.array([(1.22494, -0.22494, 0), (-0.04206, 1.04206, 0), (-0.01964, -0.07864, 1.09827)])
+    linear = np.clip((stored / 255) ** 2.2 @ to_srgb.T, 0, 1)
+    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    pixels = np.repeat(np.repeat(stored[None], 16, 1), 64, 0).astype(np.uint8)
+    image = Image.fromarray(pixels).quantize(8) if mode == "P" else Image.fromarray(pixels).convert(mode)
+    path = tmp_path / kind
+    image.save(path, icc_profile=display_p3(), quality=100, subsampling=0)
+    opened = read_picture(path)
+    found = np.asarray(opened.image)[32, 8::16].astype(float)
+    assert np.abs(found - 255 * encoded).max() <= 3
+    assert "colours of Display P3 to sRGB" in opened.changes
+    assert "icc_profile" not in opened.image.info
+
+
+@pytest.mark.parametrize(
+    "icc",
+    [
+        ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(),
+        ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes(),
+        b"no profile" * 20,
+    ],
+    ids=["sRGB", "of another mode", "damaged"],
+)
+def test_profiles_that_change_nothing_leave_the_pixels(tmp_path: Path, icc: bytes) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png", icc_profile=icc)
+    opened = read_picture(tmp_path / "a.png")
+    assert (np.asarray(opened.image) == pixels).all()
+    assert opened.changes == ()
+
+
 def test_cie_lab_keeps_its_colours(tmp_path: Path, makers: ModuleType) -> None:
     srgb, lab = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
     stored = ImageCms.profileToProfile(makers.quarters(), srgb, lab, outputMode="LAB")

@@ -17,7 +17,7 @@ from fewshot.data.faces import DrawnFaceFinder, FaceFinder
 from fewshot.data.pack_inspect import Finders, Inspected, Kept, thin
 from fewshot.data.packs import is_held_out, load_pack
 from fewshot.data.training_pack import Group, PackSource, open_training_pack, write_training_pack
-from fewshot.errors import BadInputError, NotFoundError, UsageError
+from fewshot.errors import BadInputError, ConflictError, NotFoundError, UsageError
 
 
 @pytest.fixture(scope="module")
@@ -191,6 +191,10 @@ def test_sources_that_do_not_fit_together_are_refused(tmp_path: Path, finders: F
         write_training_pack([PackSource(tmp_path / "nowhere", "photos", 1.0), drawings], out, finders)
     with pytest.raises(BadInputError, match="no picture left"):
         write_training_pack([a, drawings], out, finders)
+    before = a.path.read_bytes()
+    with pytest.raises(ConflictError, match="one of the sources"):
+        write_training_pack([a, drawings], tmp_path / "b" / ".." / "a" / "mine.tar", finders)
+    assert a.path.read_bytes() == before
     assert not out.exists()
 
 

@@ -1,27 +1,21 @@
 """Photo paper: page sizes, places, marks and what a rendered page shows."""
 
+import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pypdfium2
 import pytest
-from PIL import Image
+from PIL import Image, JpegImagePlugin
 from skimage import data
 from typer.testing import CliRunner
 
 from fewshot.cli.main import app
 from fewshot.errors import UsageError
 from fewshot.inference.detection import CascadeDetector
-from fewshot.inference.printing import (
-    DPI,
-    PAPERS,
-    Paper,
-    Sheet,
-    about_the_face,
-    page_size,
-    places,
-    print_pictures,
-)
+from fewshot.inference.print_layout import DPI, PAPERS, Paper, Sheet, page_size, places, px
+from fewshot.inference.printing import about_the_face, page_of, print_pictures
 
 
 @pytest.fixture
@@ -120,6 +114,51 @@ def test_marks_stand_outside_of_the_picture(portrait: Path, tmp_path: Path) -> N
             place.top + 3 < row < place.top + place.height - 3
             and place.left + 3 < column < place.left + place.width - 3
         )
+
+
+@pytest.mark.parametrize(
+    "sheet",
+    [
+        Sheet(layout="passport"),
+        Sheet("a6", "passport"),
+        Sheet("a4", "grid", 2, 2),
+        Sheet("a4", "grid", 3, 2, gap=2.0),
+        Sheet("a4", "grid", 2, 3, gap=0.0, fit="pad"),
+        Sheet("a4", "grid", 2, 3, gap=0.0),
+        Sheet("a4", "grid", 2, 3, gap=0.2),
+    ],
+)
+def test_no_mark_lies_on_a_picture(sheet: Sheet) -> None:
+    """Pictures of one colour, so that a page tells what is a picture and what a mark."""
+    picture = Image.new("RGB", (300, 400), (90, 160, 230))
+    marked, plain = (
+        np.asarray(page_of(picture, replace(sheet, marks=marks))).astype(int) for marks in (True, False)
+    )
+    drawn, covered = (np.abs(marked - plain).max(-1) > 0), (plain != 255).any(-1)
+    assert not (drawn & covered).any()
+    # The outer corners have theirs.
+    top, left = (np.flatnonzero(covered.any(axis))[0] for axis in (1, 0))
+    assert drawn[top - px(3) : top, left - 2 : left + 3].any()
+    assert drawn[top - 2 : top + 3, left - px(3) : left].any()
+
+
+def test_margins_and_gaps_that_are_asked_for_count(portrait: Path, tmp_path: Path) -> None:
+    """The passport strip has narrower ones of its own, where none are."""
+    usual, wide = places(Sheet(layout="passport")), places(Sheet(layout="passport", margin=20, gap=10))
+    assert (len(usual), len(wide)) == (6, 2)
+    assert wide[0].left >= px(20)
+    assert usual[0].left >= px(3)
+    with pytest.raises(UsageError, match="40 mm"):
+        places(Sheet(layout="passport", margin=40))
+    command = ["print", str(portrait), "-o", str(tmp_path / "a.pdf"), "--layout", "passport"]
+    assert CliRunner().invoke(app, [*command, "--margin", "40"]).exit_code == 2
+
+
+def test_colours_of_lines_are_kept_at_full_resolution(portrait: Path, tmp_path: Path) -> None:
+    print_pictures([portrait], tmp_path / "a.pdf", Sheet())
+    pdf = (tmp_path / "a.pdf").read_bytes()
+    with Image.open(io.BytesIO(pdf[pdf.index(b"\xff\xd8\xff") :])) as stored:
+        assert JpegImagePlugin.get_sampling(stored) == 0
 
 
 def test_a_wide_picture_is_turned_and_pad_shows_all_of_it(tmp_path: Path) -> None:

@@ -38,6 +38,17 @@ def test_the_ending_decides_the_format(
         assert (image.format, image.size, image.mode) == (kind, (32, 32), "RGB")
 
 
+def test_a_drawing_that_cannot_be_written_is_named_and_the_others_are_drawn(
+    engine: TorchEngine, make_photo: MakePhoto, tmp_path: Path
+) -> None:
+    """A WebP has 16,383 px at most on a side."""
+    photos = [make_photo("a.png"), make_photo("b.webp", 160, 40), make_photo("c.png")]
+    summary = stylize_paths(photos, engine, tmp_path / "out", framing=Framing("none"), size=4100)
+    assert [drawn.source.name for drawn in summary.drawn] == ["a.png", "c.png"]
+    assert ["16,383" in str(failure.error) for failure in summary.failures] == [True]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "c.png"]
+
+
 @pytest.mark.parametrize(
     ("crop", "size", "expected"),
     [

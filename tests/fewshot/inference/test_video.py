@@ -106,6 +106,94 @@ def test_uneven_times_and_odd_sizes_are_kept(tmp_path: Path, drawer: FrameDrawer
     assert [frame.pixels.shape for frame in read(tmp_path / "odd")] == [(34, 48, 3)] * 3
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".webm", ".mkv"])
+@pytest.mark.parametrize("side", [128, 1280])
+def test_colours_are_those_of_bt_709_and_say_so(tmp_path: Path, suffix: str, side: int) -> None:
+    """Small ones too: untagged, a player guesses by the size."""
+    colours = np.array([(201, 30, 30), (29, 200, 29), (220, 180, 150), (40, 60, 200)], np.uint8)
+    frame = np.repeat(np.repeat(colours[None], side // 4, 1), 96, 0)
+    writer = VideoWriter(tmp_path / "out", VideoReader(make_video(tmp_path / "in.mp4", numbered(1))), suffix)
+    for number in range(3):
+        writer.write(Frame(frame, Fraction(number, 25)))
+    writer.close()
+    with av.open(str(tmp_path / "out")) as file:
+        drawn = next(file.decode(video=0))
+    assert (drawn.colorspace, drawn.color_range) == (1, 1)
+    luma = drawn.to_ndarray()[:96]
+    # Rec. ITU-R BT.709, items 3.2 and 4.6.
+    expected = 16 + 219 / 255 * (colours @ np.array([0.2126, 0.7152, 0.0722]))
+    middles = luma[48, side // 8 :: side // 4].astype(float)
+    assert middles == pytest.approx(expected, abs=2)
+    (shown, *_) = read(tmp_path / "out")
+    assert np.abs(shown.pixels[48, side // 8 :: side // 4].astype(int) - colours).max() <= 6
+
+
+@pytest.mark.parametrize("name", ["hdr.mp4", "plain.mp4"])
+def test_hdr_is_told(
+    tmp_path: Path, drawer: FrameDrawer, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """HLG, as phones record it: a tag is all that tells it."""
+    source = tmp_path / name
+    with av.open(str(source), "w") as file:
+        stream = file.add_stream("libx264", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 96, 128, "yuv420p"
+        stream.codec_context.color_trc = 18 if name == "hdr.mp4" else 1
+        for pixels in numbered(3):
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        file.mux(stream.encode(None))
+    stylize_video(source, tmp_path / "out.mp4", drawer)
+    assert ("HDR" in capsys.readouterr().err) == (name == "hdr.mp4")
+
+
+def test_an_avi_with_frames_stored_out_of_order_keeps_its_times(tmp_path: Path, drawer: FrameDrawer) -> None:
+    """H.264 with B-frames: AVI has no times but the order of storage."""
+    with av.open(str(tmp_path / "in.avi"), "w") as file:
+        stream = file.add_stream("libx264", rate=25, options={"crf": "10", "bf": "3"})
+        stream.height, stream.width, stream.pix_fmt = 96, 128, "yuv420p"
+        for pixels in numbered(16):
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        file.mux(stream.encode(None))
+    stylize_video(tmp_path / "in.avi", tmp_path / "out.mp4", drawer)
+    frames = read(tmp_path / "out.mp4")
+    assert [bar_of(frame.pixels) for frame in frames] == list(range(16))
+    assert [float(frame.time) for frame in frames] == pytest.approx(
+        [number / 25 for number in range(16)], abs=1e-3
+    )
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".webm"])
+def test_a_cut_out_that_starts_later_starts_at_nothing(
+    tmp_path: Path, drawer: FrameDrawer, suffix: str
+) -> None:
+    whole = make_video(tmp_path / "in.mp4", numbered(20), sound=True)
+    later = tmp_path / "later.mkv"
+    with av.open(str(whole)) as source, av.open(str(later), "w") as file:
+        streams = {one.index: file.add_stream_from_template(one) for one in source.streams}
+        for packet in source.demux():
+            if packet.dts is None or packet.pts is None:
+                continue
+            packet.pts += round(100 / packet.time_base)
+            packet.dts += round(100 / packet.time_base)
+            packet.stream = streams[packet.stream.index]
+            file.mux(packet)
+    target = tmp_path / f"out{suffix}"
+    stylize_video(later, target, drawer)
+    times = [float(frame.time) for frame in read(target)]
+    assert times == pytest.approx([number / 25 for number in range(20)], abs=0.03)
+    with av.open(str(target)) as file:
+        assert (file.duration or 0) / av.time_base < 1.5
+        assert next(file.decode(audio=0)).time == pytest.approx(0, abs=0.1)
+
+
+@pytest.mark.parametrize(("background", "code"), [("keep", 3), ("plain", 3), ("stylize", 0)])
+def test_a_video_in_which_nothing_was_drawn_is_told(tmp_path: Path, background: str, code: int) -> None:
+    source = make_video(tmp_path / "in.mp4", numbered(3))
+    command = ["stylize", str(source), "--base", "scan_tiny", "-o", str(tmp_path / "out.mp4")]
+    ended = CliRunner().invoke(app, [*command, "--background", background])
+    assert ended.exit_code == code, ended.output
+    assert ("--background stylize" in ended.stderr) == (code == 3)
+
+
 @pytest.mark.parametrize(("suffix", "kind"), [(".mp4", "aac"), (".webm", "opus")])
 def test_sound_stays(tmp_path: Path, drawer: FrameDrawer, suffix: str, kind: str) -> None:
     source = make_video(tmp_path / "in.mp4", numbered(25), sound=True)

@@ -11,10 +11,11 @@ from skimage import data
 from base_models.arrays import load_arrays
 from fewshot.inference.detection import CascadeDetector, FaceBox
 from fewshot.inference.engine import Engine, fitted
+from fewshot.inference.framing import is_portrait
 from fewshot.inference.onnx_engine import OnnxEngine
 from fewshot.inference.preparing import Framing
 from fewshot.inference.stylize import stylize_paths
-from fewshot.inference.whole import MAX_SIDE, draw_whole
+from fewshot.inference.whole import MAX_SIDE, Background, draw_whole
 
 Pixels = NDArray[np.uint8]
 
@@ -105,6 +106,39 @@ def test_two_people_are_both_drawn(astronaut: Image.Image) -> None:
     copy = Copy()
     draw_whole(both, copy, CascadeDetector().faces(both), "keep")
     assert len(copy.seen) == 2
+
+
+def test_a_close_selfie_of_two_is_drawn_whole(astronaut: Image.Image) -> None:
+    """One of them alone would be a portrait."""
+    face = CascadeDetector().faces(astronaut)[0]
+    x, y = face.centre
+    reach = 0.8 * face.side
+    close = astronaut.crop((x - reach, y - reach, x + reach, y + reach))
+    both = Image.new("RGB", (2 * close.width, close.height))
+    both.paste(close, (0, 0))
+    both.paste(close, (close.width, 0))
+    alone, two = (CascadeDetector().faces(image) for image in (close, both))
+    assert (len(alone), len(two)) == (1, 2)
+    assert is_portrait(close, alone)
+    assert not is_portrait(both, two)
+    assert is_portrait(both, two[:1])
+    # A face on a shirt, or behind, is nobody whom the portrait leaves out.
+    small = FaceBox(two[1].left, two[1].top, 0.4 * two[0].side)
+    assert is_portrait(both, [two[0], small])
+
+
+@pytest.mark.parametrize("background", ["keep", "plain"])
+def test_a_face_too_small_to_be_drawn_by_itself_is_named(
+    astronaut: Image.Image, engine: Engine, tmp_path: Path, background: Background
+) -> None:
+    """With nothing else drawn either, the result would be the photo or blank paper."""
+    astronaut.save(tmp_path / "a.png")
+    framing = Framing("whole", background)
+    summary = stylize_paths([tmp_path / "a.png"], engine, tmp_path / "out.png", framing=framing, size=64)
+    assert not summary.drawn
+    assert "--size" in summary.failures[0].error.hint
+    summary = stylize_paths([tmp_path / "a.png"], engine, tmp_path / "out.png", framing=framing, size=256)
+    assert [drawn.found_face for drawn in summary.drawn] == [True]
 
 
 def test_large_pictures_are_bounded_and_tiny_faces_belong_to_the_rest() -> None:
