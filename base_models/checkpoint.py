@@ -4,7 +4,7 @@
 `netD_A.*` and `netD_B.*`, is only needed to train on, and may be missing. Each has a header, one JSON value
 under the metadata key `scan`:
 
-    format        1
+    format        2
     name          "scan_128.anime"
     architecture  StageSpecs and switches, see architectures.py
     stage_sizes   [64, 128]

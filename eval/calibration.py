@@ -151,13 +151,15 @@ class Coverage:
     """Below its lower end."""
     above: float
     """Above its upper end."""
+    unbounded: float
+    """Intervals without an upper end, which hold every large truth."""
 
     @classmethod
     def of(cls, truth: float, estimates: Iterator[Estimate]) -> Coverage:
         """Of one truth and the estimates of many draws."""
         ends = np.array([(e.low, e.high) for e in estimates])
         below, above = float((ends[:, 0] > truth).mean()), float((ends[:, 1] < truth).mean())
-        return cls(1 - below - above, below, above)
+        return cls(1 - below - above, below, above, float(np.isinf(ends[:, 1]).mean()))
 
 
 def kid_coverage(kind: str, shift: str, dim: int, sizes: tuple[int, int], draws: int, seed: int) -> Coverage:
@@ -199,7 +201,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=1000, help="per row")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    print("interval    population dim    n    m  shift            inside below above  (%)")
+    print("interval    population dim    n    m  shift            inside below above  no end (%)")
     for dim in DIMENSIONS:
         for sizes in SIZES:
             for kind in POPULATIONS:
@@ -215,7 +217,7 @@ def main() -> None:
 
 
 def _print(name: str, kind: str, dim: int, sizes: tuple[int, int], shift: str, row: Coverage) -> None:
-    shares = " ".join(f"{100 * share:5.1f}" for share in (row.inside, row.below, row.above))
+    shares = " ".join(f"{100 * share:5.1f}" for share in (row.inside, row.below, row.above, row.unbounded))
     print(f"{name:<11} {kind:<10} {dim:3} {sizes[0]:4} {sizes[1]:4}  {shift:<16} {shares}", flush=True)
 
 

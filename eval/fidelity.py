@@ -15,6 +15,8 @@ from eval.intervals import Estimate, bootstrap_mean
 WINDOW = 11
 """Side of SSIM's Gaussian window, px; smaller pictures have no SSIM."""
 
+MOST_DB = 100.0
+"""PSNR of equal pictures in a mean: nearer than 8 bits can be apart (48 dB for one level everywhere)."""
 SSIM_TEXT = "SSIM: 11x11 Gaussian, sigma 1.5, K1 0.01, K2 0.03, mean of the RGB channels"
 
 
@@ -75,8 +77,11 @@ def ssim(results: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 
 def mean_estimate(values: np.ndarray) -> Estimate:
-    """Mean of a measure over pairs `(N,)` with its bootstrap 95 % interval."""
-    return Estimate(*bootstrap_mean(values), len(values), len(values), "")
+    """Mean of a measure over pairs `(N,)` with its bootstrap 95 % interval.
+
+    Equal pictures, whose PSNR is infinite, count as `MOST_DB`.
+    """
+    return Estimate(*bootstrap_mean(np.minimum(values, MOST_DB)), len(values), len(values), "")
 
 
 def _check(results: np.ndarray, targets: np.ndarray) -> float:

@@ -16,7 +16,9 @@ The second term, `pairs`, is the same for every theta. The first belongs to a di
 nothing, so it is 0 at theta = 0 and rises with theta. The largest of three readings of it is taken:
 
     linear max(u, u^2), u = theta / T     the unbiased estimate, in proportion or, beyond T, to the square
-                                          (a larger KID has a larger spread); it scatters where T is small
+                                          (a larger KID has a larger spread) as far as 4 T, and on in
+                                          proportion: a spread that grows as fast as theta itself would
+                                          call no KID a surprise. It scatters where T is small
     jackknife theta / (T + bias)          4 theta d'Cd / |d|^2 with d as measured, noise included: steady, and
                                           too large once T is clear of the noise, where a quarter of what the
                                           pairs add to it is taken off
@@ -54,6 +56,10 @@ with 1 too wide wherever the direction is another one, with 0 too narrow on real
 _CLEAR = 0.5
 """Of the two `pairs` that the jackknife holds, what is taken off once the direction is known. Measured, at
 many dimensions of which few matter: with 2 too narrow, with 0 too wide."""
+_SQUARED = 4.0
+"""In estimates, how far the variance of a larger KID grows with the square. Of 600 draws of pictures, with no
+end a third of the intervals between equal sets had no upper end; with this one none has, and they hold the
+truth as often."""
 _HALVINGS = 50
 """Of a bracket no wider than a million standard deviations."""
 
@@ -110,7 +116,8 @@ def _surprise(found: Moments) -> Callable[[float, float], float]:
     def surprise(truth: float, z: float) -> float:
         distance = max(truth, 0.0)
         grown = distance / reached if reached else 0.0
-        linear = max(found.linear * max(grown, grown**2), slope * distance)
+        faster = min(max(grown, grown**2), _SQUARED * max(grown, 1.0))
+        linear = max(found.linear * faster, slope * distance)
         variance = found.pairs + linear
         if not variance:
             return found.value - truth

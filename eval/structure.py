@@ -18,6 +18,8 @@ LAYOUT = "layout-v1"
 
 _SIZE, _GRIDS, _BLURS, _ANGLES = 64, (8, 16), (1.0, 2.0), 6
 _LAYOUT_SIZE, _LAYOUT_GRID = 96, 8
+_ROUNDING = 1e-2
+"""Length below which a part is rounding: of blank pictures 2e-4 at most, of one faint stroke 0.1 and more."""
 
 
 def structure_features(images: np.ndarray | Tensor, batch: int = 32) -> np.ndarray:
@@ -95,6 +97,8 @@ def _structure(images: Tensor) -> Tensor:
         around = F.avg_pool2d(cells.sum(1, keepdim=True), 5, 1, 2, count_include_pad=False)
         cells = torch.log1p(4 * cells / (around + 0.004))
         flat = (cells - cells.mean((2, 3), keepdim=True)).flatten(1)
+        # Of a blank picture nothing but rounding is left, which has a direction too.
+        flat = flat * (flat.norm(dim=1, keepdim=True) > _ROUNDING)
         parts.append(F.normalize(flat, eps=1e-6))
     return torch.cat(parts, 1) / len(parts) ** 0.5
 

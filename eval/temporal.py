@@ -9,6 +9,7 @@ far from them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -24,12 +25,15 @@ CONSISTENT = 0.01, 0.5
 Brox and Keutzer, ECCV 2010)."""
 
 
+_LEAST_SIDE = 16
+
+
 @dataclass(frozen=True)
 class Steadiness:
     """Of one video."""
 
     warping_error: float
-    """Mean absolute difference of consistent pixels to the carried frame before, of 255."""
+    """Mean absolute difference of consistent pixels to the carried frame before, of 255; nan without any."""
     consistent: float
     """Share of the pixels that it was taken over, in [0, 1]."""
     frames: int
@@ -39,21 +43,25 @@ class Steadiness:
 def warping_error(photos: Iterable[Frame], drawings: Iterable[Frame]) -> Steadiness:
     """Of drawn frames `(H, W, 3)` and the frames they were drawn from, of the same size.
 
+    Where no pixel of any frame can be followed, the error is nan: nothing is known of such a video.
+
     Raises:
-        ValueError: fewer than two frames, other numbers of them, or other sizes.
+        ValueError: fewer than two frames, other numbers of them, other sizes, or frames below 16 px.
     """
     errors, shares = [], []
     for (before, now), (drawn_before, drawn) in zip(pairwise(photos), pairwise(drawings), strict=True):
         if before.shape != drawn.shape:
             raise ValueError(f"frames of {before.shape} and drawings of {drawn.shape}: expected one size")
+        if min(now.shape[:2]) < _LEAST_SIDE:
+            raise ValueError(f"frames of {now.shape}: expected {_LEAST_SIDE} px or more for optical flow")
         carried, sure = carry(drawn_before, before, now)
         difference = np.abs(carried.astype(np.float32) - drawn).mean(-1)
         errors.append(float(difference[sure].mean()) if sure.any() else 0.0)
         shares.append(float(sure.mean()))
     if not errors:
         raise ValueError("expected two frames or more")
-    weights = np.asarray(shares) if sum(shares) else np.ones(len(shares))
-    return Steadiness(float(np.average(errors, weights=weights)), float(np.mean(shares)), len(errors))
+    error = float(np.average(errors, weights=shares)) if sum(shares) else math.nan
+    return Steadiness(error, float(np.mean(shares)), len(errors))
 
 
 def carry(picture: Frame, before: Frame, now: Frame) -> tuple[Frame, NDArray[np.bool_]]:

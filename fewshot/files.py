@@ -96,8 +96,8 @@ def atomic_write_bytes(path: Path, data: bytes) -> None:
 
 
 def atomic_write_text(path: Path, text: str) -> None:
-    """`atomic_write` for text, as UTF-8."""
-    atomic_write_bytes(path, text.encode())
+    """`atomic_write` for text, as UTF-8; what a file name has that is none becomes an escape."""
+    atomic_write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 @contextlib.contextmanager

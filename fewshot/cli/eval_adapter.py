@@ -24,13 +24,16 @@ def adapter(
     extractor: Annotated[
         list[str] | None, typer.Option(help="Features to judge by; repeat it. random and colour-edge.")
     ] = None,
-    crop: CropOption = "center",
+    crop: CropOption = "auto",
     drawings_crop: DrawingsCropOption = None,
     trained_on: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Drawings trained on, to look for copies of them.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Numbers as JSON; metrics-heldout.json in the run.")
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="Numbers as JSON; metrics-heldout.json in the run, or here if catalogued."
+        ),
     ] = None,
     sheet: Annotated[
         Path | None, typer.Option(help="Contact sheet (PNG) of the first photos, never chosen ones.")
@@ -53,7 +56,8 @@ def adapter(
     from fewshot.evaluation.held_out import check_outputs, measure_style
     from fewshot.evaluation.record import COLUMNS
 
-    check_outputs(out, sheet)
+    target = out or _default_out(style)
+    check_outputs(target, sheet)
     measured = measure_style(
         style,
         drawings,
@@ -66,7 +70,6 @@ def adapter(
         drawings_crop=drawings_crop or "face",
         training=trained_on,
     )
-    target = out or _default_out(measured.style.folder)
     if format == "table":
         emit(measured.comparison.rows(), COLUMNS)
     measured.write_metrics(target)
@@ -82,7 +85,14 @@ def adapter(
         emit([{"path": path} for path in (target, sheet) if path], ["path"], "path")
 
 
-def _default_out(adapter: Path) -> Path:
+def _default_out(style: str) -> Path:
+    """In the style's run; of a catalogued style, which is read from a cache, here."""
+    from fewshot.styles import parse_style, resolve_style
+
+    name, _ = parse_style(style)
+    adapter, catalogued = resolve_style(name)
+    if catalogued is not None:
+        return Path(f"{name}-metrics-heldout.json")
     if adapter.name == "adapter":
         return adapter.parent / "metrics-heldout.json"
     return adapter.parent / f"{adapter.name}-metrics-heldout.json"

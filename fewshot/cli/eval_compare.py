@@ -47,7 +47,7 @@ def compare(
         int | None,
         typer.Option(min=32, max=1024, help="Side of the squares, px; the smallest base's, or 256."),
     ] = None,
-    crop: CropOption = "center",
+    crop: CropOption = "auto",
     format: PicturesFormat = "table",
 ) -> None:
     """Compare folders, styles and base models with each other, as a matrix with intervals.

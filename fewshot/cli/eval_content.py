@@ -1,11 +1,17 @@
 """`fewshot eval content`: does each result still show its own photo, and is it more than a copy?"""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from fewshot.cli.eval_options import DetectorOption, PicturesFormat, SizeOption, print_rows
+from fewshot.cli.eval_options import (
+    CropOption,
+    DetectorOption,
+    PicturesFormat,
+    SizeOption,
+    print_rows,
+)
 
 
 def content(
@@ -21,6 +27,11 @@ def content(
     base: Annotated[
         str | None, typer.Option(help="Base model whose way back turns results into photos again.")
     ] = None,
+    crop: CropOption = "auto",
+    drawings_crop: Annotated[
+        Literal["face", "center"] | None,
+        typer.Option(help="Drawings: about the face, as `adapt` cuts them, or the middle. The nearer."),
+    ] = None,
     detector: DetectorOption = None,
     size: SizeOption = 256,
     format: PicturesFormat = "table",
@@ -32,4 +43,5 @@ def content(
     """
     from fewshot.evaluation.same_person import Further, content_rows
 
-    print_rows(content_rows(photos, results, size, Further(drawings, heldout, base, detector)), format)
+    further = Further(crop, drawings, drawings_crop, heldout, base, detector)
+    print_rows(content_rows(photos, results, size, further), format)

@@ -35,7 +35,8 @@ IndicesOption = Annotated[
     str | None, typer.Option(help="Only photos whose name ends in these numbers: 3300-3399, or 1,5,7-9.")
 ]
 CropOption = Annotated[
-    Literal["center", "face"], typer.Option(help="Square in the middle, or around the largest face.")
+    Literal["auto", "center", "face"],
+    typer.Option(help="Photos: a portrait's face as `stylize` frames it, the middle, or the largest face."),
 ]
 DrawingsCropOption = Annotated[
     Literal["face", "center"] | None,

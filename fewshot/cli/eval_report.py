@@ -50,7 +50,7 @@ def report(
     size: Annotated[
         int | None, typer.Option(min=32, max=1024, help="Side of the squares, px; the base's, or 256.")
     ] = None,
-    crop: CropOption = "center",
+    crop: CropOption = "auto",
     drawings_crop: DrawingsCropOption = None,
     detector: DetectorOption = None,
     shown: Annotated[int, typer.Option(min=1, max=50, help="Results to show as pictures.")] = 6,

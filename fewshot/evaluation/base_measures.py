@@ -48,23 +48,30 @@ class Drawn(NamedTuple):
         return Drawn(*(part[chosen] for part in self))
 
 
-def draw_there_and_back(model: BaseModel, photos: np.ndarray, device: str = "cpu") -> Drawn:
+def draw_there_and_back(
+    model: BaseModel, photos: np.ndarray, device: str = "cpu", size: int | None = None
+) -> Drawn:
     """Redraw photos, uint8 `(M, 3, S, S)`, and turn the drawings back into photos.
 
-    A base of another size sees them resized (bicubic, antialiased), and its results are resized back.
+    A base of another size sees them resized (bicubic, antialiased); photos and results are compared at
+    `size`, S when None, and resized to it likewise.
     """
-    results, inputs, back = [], [], []
+    size = size or photos.shape[2]
+    shown, results, inputs, back = [], [], [], []
     netG_A, netG_B = (net.to(device).eval() for net in (model.netG_A, model.netG_B))
     with torch.inference_mode():
         for chunk in torch.from_numpy(np.ascontiguousarray(photos)).split(CHUNK):
             small = _resized(chunk, int(netG_A.size))
             drawing = netG_A(to_float(small.to(device)))
-            results.append(_resized(to_uint8(drawing).cpu(), photos.shape[2]))
+            shown.append(_resized(chunk, size))
+            results.append(_resized(to_uint8(drawing).cpu(), size))
             back.append(to_uint8(netG_B(drawing)).cpu())
             inputs.append(small)
-    drawings, seen, returned = (torch.cat(parts).numpy() for parts in (results, inputs, back))
-    found = content_identification(structure_features(photos), structure_features(drawings))
-    return Drawn(photos, drawings, seen, returned, found.ranks)
+    compared, drawings, seen, returned = (
+        torch.cat(parts).numpy() for parts in (shown, results, inputs, back)
+    )
+    found = content_identification(structure_features(compared), structure_features(drawings))
+    return Drawn(compared, drawings, seen, returned, found.ranks)
 
 
 def _resized(pictures: Tensor, size: int) -> Tensor:

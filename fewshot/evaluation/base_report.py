@@ -80,6 +80,11 @@ def measure_base(base: str | Path, settings: Settings) -> BaseReport:
     model = create_model(base, folders=(base_folder(),))
     size = settings.size or int(model.netG_A.size)
     photos = _some(gather(settings.photos, size, indices=settings.indices), settings)
+    # A larger base sees photos at its own size, and not enlarged from the compared one.
+    drawn_at = max(size, int(model.netG_A.size))
+    inputs = photos
+    if drawn_at > size:
+        inputs = _some(gather(settings.photos, drawn_at, indices=settings.indices), settings)
     drawings = _some(gather(settings.drawings, size, indices=settings.drawing_indices), settings)
     for path, side in ((settings.photos, photos), (settings.drawings, drawings)):
         if len(side) < 2:
@@ -91,14 +96,14 @@ def measure_base(base: str | Path, settings: Settings) -> BaseReport:
     judge = Judge(extractor, drawings, photos, landmarks, settings.seed)
     cases = []
     with progress("measuring", (1 + len(MADE) * settings.hard) * len(photos)) as bar:
-        drawn = draw_there_and_back(model, photos.pixels, settings.device)
+        drawn = draw_there_and_back(model, inputs.pixels, settings.device, size)
         cases.append(Case("all", "all", len(photos), (*judge.rows(drawn), judge.fid(drawn))))
         bar.update(len(photos))
         if settings.hard:
             cases += _listed(judge, drawn, photos)
             notes += () if cases[1:] else (f"no listed hard photos: they are of {HELD_OUT_SOURCE}",)
         for name, change in MADE.items() if settings.hard else ():
-            spoilt = draw_there_and_back(model, change(photos.pixels, settings.seed), settings.device)
+            spoilt = draw_there_and_back(model, change(inputs.pixels, settings.seed), settings.device, size)
             cases.append(Case(name, "made", len(photos), judge.rows(spoilt)))
             bar.update(bar.done + len(photos))
     return BaseReport(

@@ -15,8 +15,9 @@ from fewshot.data.parallel import in_parallel
 from fewshot.data.pictures import read_picture, to_square
 from fewshot.errors import BadInputError, FewshotError
 
-Crop = Literal["center", "face"]
-"""How a photo becomes a square: its middle, or its largest face as `fewshot stylize` frames it."""
+Crop = Literal["auto", "center", "face"]
+"""How a photo becomes a square: its middle, its largest face as `fewshot stylize` frames it, or as that does
+where nothing is said, the face of a portrait and else the middle."""
 Framing = Crop | Literal["drawn-face"]
 """`drawn-face` frames the drawings of one hand as `fewshot adapt` does."""
 
@@ -58,7 +59,8 @@ def decode_all(
 
     items = read_members(path, names) if archive else ((name, None) for name in names)
     # The face detector keeps state, so that threads cannot share it.
-    results = dict(map(decode, items) if crop == "face" else in_parallel(decode, iter(items)))
+    one_by_one = crop in ("auto", "face")
+    results = dict(map(decode, items) if one_by_one else in_parallel(decode, iter(items)))
     ordered = {name: results[name] for name in names if name in results}
     found = {name: result for name, result in ordered.items() if not isinstance(result, Skipped)}
     skipped = [result for result in ordered.values() if isinstance(result, Skipped)]
@@ -75,10 +77,13 @@ def _by_name(names: Iterable[str], squares: Sequence[np.ndarray]) -> Pictures:
 
 
 def _square(image: Image.Image, size: int | None, crop: Framing) -> np.ndarray:
-    if crop == "face":
-        from fewshot.inference.framing import frame
+    if crop in ("auto", "face"):
+        from fewshot.inference.detection import CascadeDetector
+        from fewshot.inference.framing import frame, is_portrait
 
-        image = frame(image).image
+        faces = CascadeDetector().faces(image)
+        if is_portrait(image, faces) or (crop == "face" and faces):
+            image = frame(image, face=faces[0]).image
     if size is None:
         pixels = np.asarray(image)
     else:

@@ -47,12 +47,15 @@ def open_judge(
         UsageError: a GPU on a machine without one, or no device at all.
         EvalError: as `get_extractor`.
     """
-    try:
-        torch.device(device)
-    except RuntimeError:
-        raise UsageError(f"--device {device}: there is no such device", "use cpu, cuda or cuda:1") from None
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise UsageError(f"--device {device}: this machine has no GPU", "leave --device out")
+    try:
+        torch.zeros(1, device=device).cpu()
+    # What a build of torch lacks for a device it tells in many ways; `meta` has nothing to copy.
+    except Exception:
+        raise UsageError(
+            f"--device {device}: there is no such device here", "use cpu, cuda or cuda:1"
+        ) from None
     return get_extractor(name, weights=weights, sha256=sha256, device=device)
 
 

@@ -49,6 +49,8 @@ Measure = Callable[[np.ndarray, np.ndarray], Lines]
 def kid_rows(a: Path, b: Path, looking: Looking, subset_size: int | None = None) -> list[Row]:
     """KID between two sources: unbiased on all pictures, and by subsets as in published numbers if asked for.
 
+    Features without a fixed scale are standardised on `b`, the drawings: the ruler of all results.
+
     Raises:
         BadInputError: fewer than two pictures on a side.
         EvalError: larger subsets than there are pictures.
@@ -62,7 +64,7 @@ def kid_rows(a: Path, b: Path, looking: Looking, subset_size: int | None = None)
             found.append(("KID, subsets", _bare(mean, x, y, looking), (note,)))
         return found
 
-    return _two_sided(a, b, looking, measure)
+    return _two_sided(a, b, looking, measure, scaled=True)
 
 
 def fid_rows(a: Path, b: Path, looking: Looking) -> list[Row]:
@@ -94,26 +96,26 @@ def pr_rows(results: Path, drawings: Path, looking: Looking, k: int) -> list[Row
             (name, getattr(found, name), (note,)) for name in ("precision", "recall", "density", "coverage")
         ]
 
-    return _two_sided(results, drawings, looking, measure)
+    return _two_sided(results, drawings, looking, measure, scaled=True)
 
 
 def _bare(value: float, x: np.ndarray, y: np.ndarray, looking: Looking) -> Estimate:
     return Estimate(value, math.nan, math.nan, len(x), len(y), looking.extractor)
 
 
-def _two_sided(a: Path, b: Path, looking: Looking, measure: Measure) -> list[Row]:
+def _two_sided(a: Path, b: Path, looking: Looking, measure: Measure, *, scaled: bool = False) -> list[Row]:
     judge = looking.judge()
     sides = [gather(path, looking.size) for path in (a, b)]
     for path, side in zip((a, b), sides, strict=True):
         require_two(str(path), side)
     x, y = (features_of(judge, side) for side in sides)
     notes: tuple[str, ...] = ()
-    if a.resolve() == b.resolve():
-        notes = ("both sides are the same pictures",)
-    if not judge.standardised:
-        scale = Scale.fit(x)
+    if same := len(set(sides[0].hashes) & set(sides[1].hashes)):
+        notes = (f"{same} pictures are on both sides",)
+    if scaled and not judge.standardised:
+        scale = Scale.fit(y)
         x, y = scale.apply(x), scale.apply(y)
-        notes += ("standardised on the first side",)
+        notes += ("standardised on the second side",)
     return [
         judged(name, estimate, judge, looking.size, sides, (*own, *notes))
         for name, estimate, own in measure(x, y)

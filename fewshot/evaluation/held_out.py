@@ -114,7 +114,7 @@ def measure_style(
     others: Sequence[Path] = (),
     base: str | None = None,
     extractors: Sequence[str] = JUDGES,
-    crop: Crop = "center",
+    crop: Crop = "auto",
     drawings_crop: DrawingCrop = "face",
     training: Path | None = None,
 ) -> HeldOut:

@@ -13,9 +13,10 @@ from typing import Any, Literal
 import numpy as np
 
 from eval.confusion import confusion
-from eval.distances import Scale, fid, fid_notes, kid_interval
+from eval.distances import Scale, fid, fid_notes, kid_interval, kid_twins_interval
 from eval.features import Extractor
 from eval.intervals import Estimate
+from fewshot.errors import UsageError
 from fewshot.evaluation.decoding import Crop
 from fewshot.evaluation.features import features_of
 from fewshot.evaluation.folders import Looking, require_two
@@ -45,7 +46,7 @@ class Photos:
     """Folder, archive or pattern; None where nothing is to be drawn."""
     indices: str | None = None
     """Which of them, as `sources.parse_indices` reads it."""
-    crop: Crop = "center"
+    crop: Crop = "auto"
     """How a photo becomes a square."""
 
 
@@ -123,6 +124,11 @@ def compare_all(
     operands = [find_operand(text, base) for text in texts]
     labels = distinct_labels(operands)
     needs_photos(operands, photos.path)
+    if photos.path is not None and all(operand.kind == "pictures" for operand in operands):
+        raise UsageError(
+            "--photos: there is no style and no base to redraw them",
+            "leave it out, or name a style or a base",
+        )
     size = looking.size or common_size(operands)
 
     @cache
@@ -155,18 +161,23 @@ class _Cells:
     features: Sequence[np.ndarray]
 
     def distances(self, measure: Measure) -> dict[tuple[int, int], Row]:
-        features, notes = self._scaled()
+        features, notes = self._scaled() if measure == "kid" else (self.features, ())
         found = {}
         for a, b in combinations(range(len(features)), 2):
             x, y = features[a], features[b]
+            twins = "pictures" not in (self.operands[a].kind, self.operands[b].kind)
             if measure == "kid":
-                estimate = kid_interval(x, y, extractor=self.judge.name)
+                interval = kid_twins_interval if twins else kid_interval
+                estimate = interval(x, y, extractor=self.judge.name)
+                shared = "a photo's two results are not compared with each other"
             else:
                 n = len(x), len(y)
                 estimate = Estimate(
                     fid(x, y), math.nan, math.nan, *n, self.judge.name, (*fid_notes(*n), "no interval")
                 )
-            found[b, a] = self._row(measure.upper(), b, a, estimate, (*notes, *self._shared_photos(a, b)))
+                shared = "sides drawn from the same photos are nearer than their styles"
+            own = (*notes, shared) if twins else notes
+            found[b, a] = self._row(measure.upper(), b, a, estimate, own)
         return found
 
     def style(self) -> dict[tuple[int, int], Row]:
@@ -190,11 +201,6 @@ class _Cells:
         return [scale.apply(rows) for rows in self.features], (
             "standardised on the pictures as given" if given else "standardised on all sides",
         )
-
-    def _shared_photos(self, a: int, b: int) -> tuple[str, ...]:
-        if "pictures" in (self.operands[a].kind, self.operands[b].kind):
-            return ()
-        return ("sides drawn from the same photos are a little nearer than their styles",)
 
     def _row(self, name: str, a: int, b: int, estimate: Estimate, notes: tuple[str, ...]) -> Row:
         row = judged(name, estimate, self.judge, self.size, (self.sides[a], self.sides[b]), notes)

@@ -20,7 +20,7 @@ from fewshot.evaluation.features import open_judge
 from fewshot.evaluation.folders import require_two
 from fewshot.evaluation.held_out import redraw
 from fewshot.evaluation.operands import Operand, at_size, common_size, find_operand, needs_photos
-from fewshot.evaluation.same_person import pair_by_name
+from fewshot.evaluation.same_person import nearer_framing, pair_by_name
 from fewshot.evaluation.sources import Gathered, gather, gather_drawings, gather_others
 from fewshot.home import base_folder
 from fewshot.inference.engine import Engine, base_of
@@ -43,10 +43,11 @@ class Request:
     """What a style or base redraws; for a folder of results, their photos under the same names."""
     indices: str | None = None
     """Which photos, as `sources.parse_indices` reads it."""
-    crop: Crop = "center"
+    crop: Crop = "auto"
     """How a photo becomes a square."""
     drawings_crop: DrawingCrop | None = None
-    """How a drawing does; None: as the style that is judged saw drawings, and in the middle for a folder."""
+    """How a drawing does; None: as the style that is judged saw drawings, and for a folder of results as
+    they are most like these."""
     others: tuple[Path, ...] = ()
     """Drawings by others; the shipped hands when empty."""
     training: Path | None = None
@@ -71,6 +72,11 @@ class Request:
     def judges(self) -> tuple[Extractor, ...]:
         """The extractors; those without a weight file among them get none."""
         given, none = (self.weights, self.sha256), (None, None)
+        if given != none and not any(map(takes_file, self.extractors)):
+            raise UsageError(
+                f"--weights, --sha256: {', '.join(self.extractors)} have no weight file to give",
+                "leave them out, or add the extractor that they are of: --extractor NAME",
+            )
         return tuple(
             open_judge(name, *(given if takes_file(name) else none), self.device) for name in self.extractors
         )
@@ -124,7 +130,7 @@ def gather_sides(request: Request) -> Sides:
     operand = find_operand(request.thing, request.base)
     needs_photos([operand], request.photos)
     size = request.size or common_size([operand])
-    crop: DrawingCrop = request.drawings_crop or ("center" if operand.engine is None else "face")
+    crop = request.drawings_crop or _nearer(operand, request, size)
     drawings = gather_drawings(request.drawings, size, crop)
     require_two(str(request.drawings), drawings)
     training = gather_drawings(request.training, size, crop) if request.training is not None else None
@@ -145,6 +151,14 @@ def gather_sides(request: Request) -> Sides:
             photos, paired = pair_by_name(shown, results, str(request.photos), operand.text)
     others = _others(request, size, crop, results)
     return Sides(operand.label, size, results, drawings, others, photos, paired, before, base, training)
+
+
+def _nearer(operand: Operand, request: Request, size: int) -> DrawingCrop:
+    if operand.engine is not None:
+        return "face"
+    results = gather(Path(operand.text).expanduser(), size).pixels
+    folders = [folder for folder in (request.drawings, request.training) if folder is not None]
+    return nearer_framing(results, folders, size)
 
 
 def _others(request: Request, size: int, crop: DrawingCrop, results: Gathered) -> dict[str, Gathered]:

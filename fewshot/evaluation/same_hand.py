@@ -16,6 +16,7 @@ from fewshot.evaluation.folders import Looking
 from fewshot.evaluation.negatives import credit_lines, with_shipped
 from fewshot.evaluation.rows import Row, judged
 from fewshot.evaluation.sources import gather, style_names
+from fewshot.output import warn
 
 
 def style_rows(results: Path, among: Sequence[Path], looking: Looking) -> list[Row]:
@@ -57,6 +58,11 @@ def style_rows(results: Path, among: Sequence[Path], looking: Looking) -> list[R
             "name them: --among DIR --among DIR, or take --extractor style, which knows some",
         )
     made = gather(results, looking.size)
+    own = set(made.hashes)
+    for folder in among:
+        # Uncut, as the results are.
+        if same := len(own.intersection(gather(folder, looking.size).hashes)):
+            warn(f"{same} pictures of {results} are also in {folder}: they find themselves there")
     queries = features_of(judge, made)
     ranks = {name: style_rank(queries, gallery, name, extractor=judge.name) for name in gallery}
     rows = []

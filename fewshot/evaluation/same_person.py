@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from base_models.registry import create_model
@@ -16,12 +18,14 @@ from eval.features import square_text
 from eval.memorisation import lean_to_training, memorisation
 from eval.structure import LAYOUT, STRUCTURE, structure_features
 from fewshot.data.augment import to_float, to_uint8
+from fewshot.data.style_set import DrawingCrop
 from fewshot.errors import BadInputError, UsageError
+from fewshot.evaluation.decoding import Crop
 from fewshot.evaluation.folders import require_two
 from fewshot.evaluation.landmarks import landmark_detector
 from fewshot.evaluation.operands import at_size
 from fewshot.evaluation.rows import Row, resized
-from fewshot.evaluation.sources import Gathered, gather
+from fewshot.evaluation.sources import Gathered, gather, gather_drawings
 from fewshot.home import base_folder
 from fewshot.output import notice, progress
 
@@ -36,8 +40,12 @@ _SEEN_AS = {STRUCTURE: square_text(64), LAYOUT: square_text(96)}
 class Further:
     """What may be compared with besides photos and results."""
 
+    crop: Crop = "auto"
+    """How photos, and results of their shape, become squares."""
     drawings: Path | None = None
     """The drawings trained on, to look for copies of them."""
+    drawings_crop: DrawingCrop | None = None
+    """How drawings do; None: as `nearer_framing` finds."""
     heldout: Path | None = None
     """Other drawings by the same hand, to tell memorisation from a likeness of the whole hand."""
     base: str | None = None
@@ -60,17 +68,36 @@ def content_rows(photos: Path, results: Path, size: int, further: Further) -> li
             "name them too: --drawings DIR",
         )
     landmarks, notes = landmark_detector(further.detector)
-    before, after = pair_by_name(gather(photos, size), gather(results, size), str(photos), str(results))
+    sides = gather(photos, size, crop=further.crop), gather(results, size)
+    before, after = pair_by_name(*sides, str(photos), str(results))
     base = create_model(further.base, folders=(base_folder(),)) if further.base is not None else None
-    training, heldout = (
-        gather(f, size) if f is not None else None for f in (further.drawings, further.heldout)
-    )
     rows = view_rows(before, after, size, landmarks, notes)
     if base is not None:
         rows.append(cycle_row(base, before, after))
-    if training is not None:
-        rows += memorisation_rows(after, training, heldout, size)
+    if further.drawings is not None:
+        folders = [folder for folder in (further.drawings, further.heldout) if folder is not None]
+        crop = further.drawings_crop or nearer_framing(after.pixels, folders, size)
+        rows += memorisation_rows(after, *(gather_drawings(folder, size, crop) for folder in folders))
     return rows
+
+
+def nearer_framing(results: np.ndarray, folders: Sequence[Path], size: int) -> DrawingCrop:
+    """How drawings become squares that are most like the results: about the face, as `fewshot adapt` sees
+    them, or their middle. A copy is found in the framing that it was made in alone.
+
+    Args:
+        results: uint8 `(M, 3, S, S)`.
+        folders: of drawings.
+        size: S, px.
+    """
+    made = structure_features(results)
+
+    def nearness(crop: DrawingCrop) -> float:
+        drawn = [structure_features(gather_drawings(folder, size, crop).pixels) for folder in folders]
+        return float((made @ np.concatenate(drawn).T).max(1).mean())
+
+    framings: tuple[DrawingCrop, ...] = ("face", "center")
+    return max(framings, key=nearness)
 
 
 def pair_by_name(before: Gathered, after: Gathered, photos: str, results: str) -> tuple[Gathered, Gathered]:
@@ -138,9 +165,7 @@ def cycle_row(base: BaseModel, photos: Gathered, results: Gathered) -> Row:
     return Row("cycle L1 (0..1)", found.real, (photos, results), resize, base.sha256, (note,), facts)
 
 
-def memorisation_rows(
-    results: Gathered, training: Gathered, heldout: Gathered | None, size: int
-) -> list[Row]:
+def memorisation_rows(results: Gathered, training: Gathered, heldout: Gathered | None = None) -> list[Row]:
     """Copies of training drawings and, with held-out ones, whether results lean to the training drawings.
 
     Raises:
@@ -150,7 +175,7 @@ def memorisation_rows(
     for side in sides[1:]:
         require_two(side.source, side)
     made, trained, *unseen = (structure_features(side.pixels) for side in sides)
-    resize = resized(size, square_text(64))
+    resize = resized(results.pixels.shape[-1], square_text(64))
     copies = memorisation(made, trained)
     look = tuple(f"look at {results.names[row]}: a copy?" for row in copies.flagged)
     rows = [Row("copies of drawings", copies.copied, (results, training), resize, notes=look)]

@@ -85,22 +85,22 @@ def gather(path: Path, size: int | None, *, indices: str | None = None, crop: Fr
     """Read a folder (not its sub-folders), a .tar archive or a pattern such as `results/*.png`.
 
     A picture that cannot be read is named in a warning and in `skipped`, and the others count. A folder and
-    an archive of the same files give the same pixels.
+    an archive of the same files give the same pixels in the same order.
 
     Args:
         path: folder, .tar archive or pattern; a file or folder of that very name comes before the pattern.
         size: side of the squares, px; None takes the pictures as they are, which then have to be of one size
             (as torch-fidelity reads them, for numbers to compare with published ones).
         indices: which pictures, as `parse_indices` reads it; None takes all, held-out ones too.
-        crop: how they become squares; `face` not in archives, `drawn-face` not without a size.
+        crop: how they become squares; `drawn-face` not without a size.
 
     Raises:
         NotFoundError: there is no such folder, archive or file.
         BadInputError: no picture in it can be used, or pictures of several sizes without `size`.
-        UsageError: `indices` cannot be read, or faces in an archive.
+        UsageError: `indices` cannot be read.
     """
     wanted = parse_indices(indices) if indices else None
-    source, files = _list(path, crop)
+    source, files = _list(path)
     chosen = [name for name in files if wanted is None or wanted(name)]
     if not chosen:
         raise BadInputError(
@@ -130,7 +130,7 @@ def gather_drawings(path: Path, size: int, crop: DrawingCrop = "face") -> Gather
     return gather(path, size, crop="drawn-face" if crop == "face" else "center")
 
 
-def _list(path: Path, crop: Framing) -> tuple[str, list[str]]:
+def _list(path: Path) -> tuple[str, list[str]]:
     """What to call the source, and the names of its pictures: paths, or names in the archive."""
     if glob.has_magic(str(path)) and not path.exists():
         files = [Path(name) for name in glob.glob(str(path), recursive=True)]
@@ -144,11 +144,9 @@ def _list(path: Path, crop: Framing) -> tuple[str, list[str]]:
         return "/".join(path.parts[-2:]), [str(file) for file in pictures]
     if not is_archive(path):
         return path.resolve().name, [str(file) for file in list_pictures(path)]
-    if crop == "face":
-        raise UsageError(f"--crop face: {path} is an archive", "unpack it into a folder first")
     if not path.exists():
         raise NotFoundError(f"{path}: no such archive; expected a .tar of pictures", "check the spelling")
-    names = sorted(list_names(path))
+    names = sorted(list_names(path), key=lambda name: natural_key(Path(name)))
     if not names:
         raise BadInputError(f"{path}: no picture in it; expected files such as .png, .jpg or .webp")
     return path.name, names

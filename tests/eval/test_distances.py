@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from eval.calibration import Group, kid_coverage, true_kid
 from eval.checks import check_features
 from eval.distances import (
     Scale,
@@ -20,6 +22,7 @@ from eval.distances import (
     kid_interval,
     kid_ratio_interval,
     kid_subsets,
+    kid_twins_interval,
 )
 from eval.errors import EvalError
 
@@ -109,6 +112,46 @@ def test_kid_is_unbiased_around_zero_for_equal_distributions() -> None:
     assert abs(values.mean()) < 4 * values.std() / math.sqrt(len(values))
     assert (values < 0).any()
     assert kid(gaussian(0, 40, 6), gaussian(1, 40, 6, 1.0)) > 10 * values.std()
+
+
+def twins(n: int, shift: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Features (n, 40) of two styles of the same photos: what a photo gives to both is four fifths."""
+    photos = 0.8**0.5 * rng.standard_normal((n, 40))
+    first, second = 0.2**0.5 * rng.standard_normal((2, n, 40))
+    return photos + first, photos + second + shift
+
+
+def test_results_of_the_same_photos_are_not_too_near() -> None:
+    """200 draws: all pairs put equal styles below nothing in every one, pairs of other photos in no more
+    than chance has it."""
+    rng = np.random.default_rng(0)
+    drawn = [twins(60, 0.0, rng) for _ in range(200)]
+    plain, own = ([measure(*one) for one in drawn] for measure in (kid_interval, kid_twins_interval))
+    assert np.mean([found.high < 0 for found in plain]) > 0.9
+    values = np.array([found.value for found in own])
+    assert abs(values.mean()) < 4 * values.std() / len(values) ** 0.5
+    assert np.mean([found.low <= 0 <= found.high for found in own]) >= 0.95
+    apart = [kid_twins_interval(*twins(60, 0.3, rng)) for _ in range(200)]
+    normal = (Group(1, np.zeros(40), np.ones(40)),)
+    truth = true_kid(normal, (replace(normal[0], mean=np.full(40, 0.3)),))
+    assert np.mean([found.low <= truth <= found.high for found in apart]) >= 0.92
+    assert np.mean([found.low > 0 for found in apart]) > 0.9
+
+
+def test_twins_of_few_photos_and_of_other_photos() -> None:
+    x, y = twins(2, 0.0, np.random.default_rng(0))
+    found = kid_twins_interval(x, y)
+    assert (found.low, found.high) == (-np.inf, np.inf)
+    with pytest.raises(EvalError, match="same photos"):
+        kid_twins_interval(x, np.concatenate([y, y]))
+
+
+@pytest.mark.parametrize("shift", ["equal", "slight"])
+def test_an_interval_has_an_upper_end(shift: str) -> None:
+    """At a few hundred pictures too, where the estimate of nothing may come out above it."""
+    for n in (30, 100):
+        found = kid_coverage("decaying", shift, 16, (n, n), draws=100, seed=1)
+        assert found.unbounded == 0
 
 
 def test_fid_of_a_shift_is_its_square() -> None:

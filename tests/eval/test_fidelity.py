@@ -84,6 +84,15 @@ def test_the_mean_has_an_interval_around_it() -> None:
     assert 10 <= estimate.low < 12 < estimate.high <= 14
 
 
+def test_one_equal_pair_leaves_the_mean_a_number(pairs: tuple[np.ndarray, np.ndarray]) -> None:
+    results, targets = pairs
+    found = psnr(np.concatenate([results, targets[:1]]), np.concatenate([targets, targets[:1]]))
+    assert np.isinf(found[-1])
+    estimate = mean_estimate(found)
+    assert found[:-1].mean() < estimate.value < 100
+    assert estimate.low <= estimate.value <= estimate.high
+
+
 @pytest.mark.parametrize(
     ("results", "targets", "words"),
     [

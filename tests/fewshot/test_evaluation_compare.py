@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -54,6 +55,20 @@ def test_a_base_redraws_the_photos_and_all_are_compared_at_its_size() -> None:
     assert row["resize"].startswith("Lanczos to 32,")
     larger = measure(INK, "scan_tiny", *photos, "--size", "64")["scan_tiny", "ink"]
     assert larger["resize"].startswith("Lanczos to 64,")
+
+
+def test_two_that_drew_the_same_photos_are_compared_across_photos(tmp_path: Path, small: ModuleType) -> None:
+    """A style that changes next to nothing is no distance from its base, rather than less than none."""
+    style = small.write_template(tmp_path / "style")
+    row = measure(f"{style}:0.01", "scan_tiny", "--photos", FLAT)["scan_tiny", "style:0.01"]
+    assert row["low"] < 0 < row["high"]
+    assert abs(row["value"]) < 0.05
+    assert "not compared with each other" in str(row["notes"])
+
+
+def test_photos_that_nobody_redraws_are_an_error() -> None:
+    result = CliRunner().invoke(app, ["eval", "compare", str(INK), str(FLAT), "--photos", str(RISO)])
+    assert (result.exit_code, "--photos" in result.stderr) == (2, True)
 
 
 def test_style_says_who_is_taken_for_whom() -> None:

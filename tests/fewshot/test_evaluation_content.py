@@ -7,9 +7,13 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from skimage import data
 from typer.testing import CliRunner
 
 from fewshot.cli.main import app
+from fewshot.evaluation.sources import gather_drawings
+from fewshot.inference.detection import CascadeDetector
+from fewshot.inference.framing import frame, is_portrait
 from fewshot.samples import sample_folder
 
 pytestmark = pytest.mark.usefixtures("no_downloads")
@@ -49,6 +53,63 @@ def test_content_pairs_by_name_and_finds_copies(tmp_path: Path) -> None:
     assert (found["own photo by edges"]["n_x"], found["own photo by edges"]["n_y"]) == (8, 8)
     assert "chance 0.12" in str(found["own photo by layout"]["notes"])
     assert "look at 000" in str(found["copies of drawings"]["notes"])
+
+
+def test_a_copy_of_what_adapt_sees_is_found_too(shared: Path, tmp_path: Path) -> None:
+    """Drawings are cut about their faces before they are learned from; so is what repeats them."""
+    drawings = some_of(shared / "data/artists/open_peeps/train", tmp_path / "drawings", 12)
+    cut = gather_drawings(drawings, 128)
+    (tmp_path / "results").mkdir()
+    for name, pixels in zip(cut.names, cut.pixels, strict=True):
+        Image.fromarray(pixels.transpose(1, 2, 0)).save(tmp_path / "results" / f"{name}.png")
+    asked = drawings, tmp_path / "results", "--drawings", drawings
+    assert measure(*asked)["copies of drawings"]["value"] == 1
+    assert measure(*asked, "--drawings-crop", "center")["copies of drawings"]["value"] < 0.5
+    report = [
+        "eval",
+        "report",
+        str(tmp_path / "results"),
+        "--drawings",
+        str(drawings),
+        "--extractor",
+        "random",
+    ]
+    page = tmp_path / "page.html"
+    report += ["--trained-on", str(drawings), "--size", "128"]
+    ended = CliRunner().invoke(app, [*report, "-o", str(page)])
+    assert ended.exit_code == 0, ended.stderr
+    assert "12 of 12 results" in page.read_text()
+
+
+def some_of(folder: Path, destination: Path, count: int) -> Path:
+    destination.mkdir()
+    for file in sorted(folder.iterdir())[:count]:
+        shutil.copy(file, destination)
+    return destination
+
+
+def test_photos_are_framed_as_stylize_frames_them(tmp_path: Path) -> None:
+    """A tall portrait, of which `stylize` draws the face: each result is its own photo's all the same."""
+    portrait = Image.fromarray(data.astronaut()).crop((150, 0, 310, 300))
+    for number in range(6):
+        # Six people, for edges: other ways up and to the side, under another strip.
+        photo = Image.new("RGB", (160, 420), (40 * number, 90, 200))
+        turned = portrait if number % 2 else portrait.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        photo.paste(turned.rotate(4 * number - 10), (0, 10 * number))
+        name = f"{number}.png"
+        for folder, picture in (("photos", photo), ("results", prepare_square(photo))):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            picture.save(tmp_path / folder / name)
+    found = measure(tmp_path / "photos", tmp_path / "results")
+    middle = measure(tmp_path / "photos", tmp_path / "results", "--crop", "center")
+    assert found["1/rank by edges"]["value"] == 1
+    assert middle["1/rank by edges"]["value"] < 1
+
+
+def prepare_square(photo: Image.Image) -> Image.Image:
+    faces = CascadeDetector().faces(photo)
+    assert is_portrait(photo, faces)
+    return frame(photo, face=faces[0]).image
 
 
 def test_another_hand_shows_the_same_people() -> None:

@@ -10,7 +10,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from eval.distances import Scale, kid
+from eval.features import get_extractor
 from fewshot.cli.main import app
+from fewshot.evaluation.features import features_of
+from fewshot.evaluation.sources import gather
 from fewshot.samples import sample_folder
 
 INK, FLAT, RISO = (sample_folder(hand) for hand in ("ink", "flat", "riso"))
@@ -89,12 +93,40 @@ def test_pictures_can_be_left_as_they_are() -> None:
 def test_the_same_pictures_on_both_sides_are_noticed() -> None:
     (row,) = measure("kid", INK, INK)
     assert number(row["value"]) < 0
-    assert "both sides are the same pictures" in str(row["notes"])
+    assert "24 pictures are on both sides" in str(row["notes"])
 
 
 def test_features_without_a_scale_of_their_own_say_what_they_were_standardised_on() -> None:
     (row,) = measure("kid", INK, FLAT, "--extractor", "perceptual")
-    assert "standardised on the first side" in str(row["notes"])
+    assert "standardised on the second side" in str(row["notes"])
+
+
+def test_the_ruler_is_taken_from_the_drawings_and_fid_has_none() -> None:
+    """So that all results are measured with the same one."""
+    measured = ("--extractor", "perceptual")
+    judge = get_extractor("perceptual")
+    results, drawings = (features_of(judge, gather(folder, 64)) for folder in (FLAT, INK))
+    scale = Scale.fit(drawings)
+    (row,) = measure("kid", FLAT, INK, *measured)
+    assert number(row["value"]) == pytest.approx(kid(scale.apply(results), scale.apply(drawings)))
+    (there,), (back,) = measure("fid", FLAT, INK, *measured), measure("fid", INK, FLAT, *measured)
+    assert number(there["value"]) == pytest.approx(number(back["value"]), rel=1e-6)
+
+
+def test_a_copy_of_a_folder_is_told_from_another_hand(tmp_path: Path) -> None:
+    shutil.copytree(INK, tmp_path / "copy")
+    among = ["--among", str(tmp_path / "copy"), "--among", str(FLAT)]
+    result = CliRunner().invoke(app, ["eval", "style", str(INK), *among, "--size", "64"])
+    assert result.exit_code == 0, result.stderr
+    assert "24 pictures" in result.stderr
+    assert "find themselves" in result.stderr
+
+
+@pytest.mark.parametrize("device", ["meta", "vulkan", "mps:7", "nonsense"])
+def test_a_device_that_is_not_there_is_named(device: str) -> None:
+    result = CliRunner().invoke(app, ["eval", "kid", str(INK), str(FLAT), "--device", device])
+    assert (result.exit_code, result.stderr.count("error:")) == (2, 1)
+    assert f"--device {device}" in result.stderr
 
 
 @pytest.mark.parametrize(

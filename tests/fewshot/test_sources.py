@@ -11,8 +11,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 from PIL import Image
+from skimage import data
 
 from fewshot.errors import BadInputError, NotFoundError, UsageError
+from fewshot.evaluation.decoding import Framing
 from fewshot.evaluation.sources import gather, gather_others, parse_indices, style_names
 from fewshot.samples import sample_folder
 
@@ -134,8 +136,19 @@ def test_sources_without_a_usable_picture_are_refused(tmp_path: Path, makers: Mo
             gather(path, 32)
     with pytest.raises(NotFoundError, match="no such archive"):
         gather(tmp_path / "none.tar", 32)
-    with pytest.raises(UsageError, match="is an archive"):
-        gather(tmp_path / "bad.tar", 32, crop="face")
+
+
+@pytest.mark.parametrize("crop", ["auto", "face"])
+def test_faces_are_framed_in_archives_as_in_folders(tmp_path: Path, crop: Framing) -> None:
+    """And in the same order: 2 before 10."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("2", "10"):
+        Image.fromarray(data.astronaut()).crop((150, 0, 310, 300)).save(folder / f"{name}.png")
+    found, archived = gather(folder, 32, crop=crop), gather(tar(folder, tmp_path / "a.tar"), 32, crop=crop)
+    assert found.names == archived.names == ("2", "10")
+    assert (found.pixels == archived.pixels).all()
+    assert (found.pixels != gather(folder, 32, crop="center").pixels).any()
 
 
 def test_indices_that_no_picture_has_are_told_with_those_there_are(
