@@ -40,9 +40,6 @@ LOOKS = 3
 MAX_ROLL = 30.0
 """Degrees; what is tilted further is turned by this much."""
 
-_MIN_EYES = 0.45
-"""Least distance of the eyes, in distances from eyes to mouth, that tells the roll: less is a side face."""
-
 _DRAWN_EYES = (0.5, 0.383)
 """Point between the eyes in the box of a drawn face, as shares of its side (medians of 800 drawings)."""
 
@@ -83,14 +80,14 @@ def photo_place(picture: NDArray[np.uint8], finder: FaceFinder) -> FacePlace | N
         return None
     roll = 0.0
     for _ in range(LOOKS - 1):
-        levelled = float(np.clip(roll + _roll(face), -MAX_ROLL, MAX_ROLL))
+        levelled = float(np.clip(roll + face.roll, -MAX_ROLL, MAX_ROLL))
         again = finder.landmarks(_turned(picture, levelled))
         if again is None or not plausible(again):
             break
         face, roll = again, levelled
     side = len(picture)
     x, y = _turned_back(face.eyes[0] / side, face.eyes[1] / side, roll)
-    return FacePlace(x, y, _eyes_to_mouth(face) / side, roll + _roll(face))
+    return FacePlace(x, y, face.eyes_to_mouth / side, roll + face.roll)
 
 
 def drawing_place(picture: NDArray[np.uint8], drawn: DrawnFaceFinder) -> FacePlace | None:
@@ -119,17 +116,17 @@ def plausible(face: FaceLandmarks) -> bool:
     The distance of the eyes is 0.65 to 1.2 of the distance to the mouth in 98 % of the photos, and less in
     side faces.
     """
-    long = _eyes_to_mouth(face)
+    long = face.eyes_to_mouth
     if long <= 0:
         return False
-    angle = math.radians(_roll(face))
+    angle = math.radians(face.roll)
     down = (-math.sin(angle), math.cos(angle))
     nose, mouth = (
         ((point[0] - face.eyes[0]) * down[0] + (point[1] - face.eyes[1]) * down[1]) / long
         for point in (face.nose, face.mouth)
     )
     eyes = math.dist(face.left_eye, face.right_eye) / long
-    return mouth > 0.8 and 0.1 < nose < 0.95 and eyes < 1.6 and abs(_roll(face)) < 60
+    return mouth > 0.8 and 0.1 < nose < 0.95 and eyes < 1.6 and abs(face.roll) < 60
 
 
 def middle_place(places: Sequence[FacePlace]) -> FacePlace:
@@ -203,15 +200,3 @@ def _turned(picture: NDArray[np.uint8], roll: float) -> NDArray[np.uint8]:
     middle = (len(picture) - 1) / 2
     matrix = cv2.getRotationMatrix2D((middle, middle), roll, 1)
     return cv2.warpAffine(picture, matrix, picture.shape[1::-1], borderMode=cv2.BORDER_REFLECT_101)
-
-
-def _eyes_to_mouth(face: FaceLandmarks) -> float:
-    return math.dist(face.eyes, face.mouth)
-
-
-def _roll(face: FaceLandmarks) -> float:
-    """Degrees that the eye line sinks to the right; 0 for side faces."""
-    right, down = (face.right_eye[i] - face.left_eye[i] for i in range(2))
-    if math.hypot(right, down) < _MIN_EYES * _eyes_to_mouth(face):
-        return 0.0
-    return math.degrees(math.atan2(down, right))

@@ -7,6 +7,7 @@ nagadomi's cascade of local binary patterns, which gives a box and no landmarks.
 
 from __future__ import annotations
 
+import math
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -48,6 +49,8 @@ _DRAWN_PADDING = 0.125
 _MIN_DRAWN = 0.25
 """Smallest drawn face that is looked for, as a share of the shorter side."""
 
+_LEAST_EYES = 0.45
+"""Least distance of the eyes, in distances from eyes to mouth, that tells the roll: less is a side face."""
 
 Point = tuple[float, float]
 
@@ -78,6 +81,19 @@ class FaceLandmarks:
     def mouth(self) -> Point:
         """Point between the corners of the mouth."""
         return _middle(self.left_mouth, self.right_mouth)
+
+    @property
+    def eyes_to_mouth(self) -> float:
+        """Distance of both, px: the size of a face, whichever way it looks."""
+        return math.dist(self.eyes, self.mouth)
+
+    @property
+    def roll(self) -> float:
+        """Degrees that the eye line sinks to the right; 0 for a side face, whose eyes tell no tilt."""
+        right, down = (self.right_eye[i] - self.left_eye[i] for i in range(2))
+        if math.hypot(right, down) < _LEAST_EYES * self.eyes_to_mouth:
+            return 0.0
+        return math.degrees(math.atan2(down, right))
 
 
 @dataclass(frozen=True)

@@ -149,13 +149,9 @@ class CascadeDetector:
 
 
 def _box(face: FaceLandmarks) -> FaceBox:
-    long = math.dist(face.eyes, face.mouth)
-    right, down = (face.right_eye[i] - face.left_eye[i] for i in range(2))
-    # The eyes of a side face lie nearly behind one another and tell no tilt.
-    roll = math.degrees(math.atan2(down, right)) if math.hypot(right, down) > 0.45 * long else 0.0
-    side = _BOX * long
+    side = _BOX * face.eyes_to_mouth
     x, y = (face.eyes[i] + _BELOW_EYES * (face.mouth[i] - face.eyes[i]) for i in range(2))
-    return FaceBox(x - side / 2, y - side / 2, side, roll)
+    return FaceBox(x - side / 2, y - side / 2, side, face.roll)
 
 
 def _overlap(one: FaceBox, other: FaceBox) -> float:
