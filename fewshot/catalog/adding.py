@@ -106,7 +106,10 @@ def add_contents(catalog: Catalog, contents: Contents, name: str, facts: Facts, 
         said = {"new": created, "files": version.files_sha256, "duplicates": list(duplicates)}
         catalog.record(session, verb, name, said, version.number)
         refusal = consent_for(session, version.tensors_sha256, entry).refusal(name)
-        return Added(name, version.number, created, duplicates, refusal)
+        number = version.number
+    if created:
+        catalog.note_state()
+    return Added(name, number, created, duplicates, refusal)
 
 
 def twins(session: Session, version: Version) -> list[tuple[str, int]]:

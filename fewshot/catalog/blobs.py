@@ -28,8 +28,8 @@ _HINT = (
 _OURS = re.compile(
     r"(?:^|/)(?P<two>[0-9a-f]{2})/(?:(?P<sha256>(?P=two)[0-9a-f]{62})|\.(?P=two)[0-9a-f]{38,62}\.\w+)$"
 )
-_OWNER = "catalogue"
-"""The file in the root that says whose it is."""
+OWNER, STATE = "catalogue", "state"
+"""Notes in the root: which catalogue it belongs to, and `Generation.number` of the newest one that added."""
 _TRIES = 5
 
 
@@ -115,32 +115,29 @@ class Blobs:
         """The place of a content, for messages."""
         return str(self._file(sha256)) if self.folder is not None else self._key(sha256)
 
-    @property
-    def owner_path(self) -> str:
-        """The file that says whose the root is."""
-        return f"{self.folder or self._prefix}/{_OWNER}"
+    def note_path(self, name: str) -> str:
+        """Where a note beside the contents lies, for messages."""
+        return f"{self.folder or self._prefix}/{name}"
 
-    def owner(self) -> str:
-        """Name of the catalogue that the root belongs to; empty as long as it belongs to none."""
+    def note(self, name: str) -> str:
+        """What a note says, such as `OWNER`; empty where there is none."""
+        path = self.note_path(name)
         try:
             if self.folder is not None:
-                return Path(self.owner_path).read_text(errors="replace").strip()
+                return Path(path).read_text(errors="replace").strip()
             with self._clear_errors("read"):
-                return self._fs.cat_file(self.owner_path).decode(errors="replace").strip()
+                return self._fs.cat_file(path).decode(errors="replace").strip()
         except FileNotFoundError:
             return ""
 
-    def set_owner(self, name: str) -> None:
-        """Say which catalogue the root belongs to.
-
-        Raises:
-            BadInputError: the place cannot be written to.
-        """
+    def write_note(self, name: str, text: str) -> None:
+        """Write a note; raises BadInputError where the place cannot be written to."""
+        path = self.note_path(name)
         if self.folder is not None:
-            atomic_write_bytes(Path(self.owner_path), name.encode())
+            atomic_write_bytes(Path(path), text.encode())
             return
         with self._clear_errors("write"):
-            self._fs.pipe_file(self.owner_path, name.encode())
+            self._fs.pipe_file(path, text.encode())
 
     def age(self, path: str) -> float | None:
         """Seconds since a file that `all` named was written; None when it is gone."""

@@ -128,9 +128,12 @@ def _refuse_another_artists(catalog: Catalog, name: str, artist: str, contents: 
         same = select(Version.id).where(
             Version.entry_id == entry.id, Version.tensors_sha256 == contents.tensors_sha256
         )
-        if entry.artist in ("", artist) or session.scalar(same.limit(1)) is not None:
+        # Two of nobody named may be two people's.
+        if (artist and entry.artist == artist) or session.scalar(same.limit(1)) is not None:
             return
+        known, new = entry.artist or "nobody named", artist or "nobody named"
         raise ConflictError(
-            f"there is a style {name!r} by {entry.artist} already; this one is by {artist or 'nobody named'}",
-            f"choose another name: --name {name}-2",
+            f"there is a style {name!r} by {known} already; this one is by {new}",
+            f"choose another name: --name {name}-2; if it is one artist's, name them on both sides: "
+            f"fewshot catalog edit {name} --artist NAME",
         )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import delete, func, select
 
 from fewshot.catalog.adding import Facts
+from fewshot.catalog.allowing import consent_for
 from fewshot.catalog.models import Alias, Tag, Version
 from fewshot.catalog.names import LATEST, Reference, check_alias, find_entry, find_version, parse, parse_whole
 from fewshot.catalog.store import Catalog, features_changed, remember_words
@@ -75,10 +76,14 @@ def unalias(catalog: Catalog, text: str, name: str) -> None:
         catalog.record(session, "unalias", entry.name, {"alias": name}, number)
 
 
-def set_consent(catalog: Catalog, name: str, consent: Consent) -> None:
+def set_consent(catalog: Catalog, name: str, consent: Consent) -> str:
     """Write down what the artist agreed to; the log keeps what was there before.
 
     It is about the weights, and so outlives them: also for a style whose versions were all removed.
+
+    Returns:
+        Why its newest version may not be used all the same, in words: what was said of another style with
+        the same weights counts too. Empty where it may.
 
     Raises:
         NotFoundError: there never was such a style.
@@ -90,6 +95,11 @@ def set_consent(catalog: Catalog, name: str, consent: Consent) -> None:
         entry = find_entry(session, name, lock=True, emptied=True)
         before, entry.consent = entry.consent, consent.to_dict()
         catalog.record(session, "consent", entry.name, {"before": before, "after": entry.consent})
+        newest = select(Version.tensors_sha256).where(
+            Version.entry_id == entry.id, Version.number == entry.latest
+        )
+        weights = session.scalar(newest)
+        return consent_for(session, weights or "", entry).refusal(entry.name)
 
 
 def edit(catalog: Catalog, name: str, facts: Facts) -> dict[str, list[str]]:

@@ -24,6 +24,8 @@ REVISIONS = ("0001",)
 HEAD = REVISIONS[-1]
 _WAIT = 60
 """Seconds that a writer waits for another one."""
+_IDLE = 600
+"""Seconds that a transaction may wait for files that are being stored: 2 MB take a minute on a bad line."""
 _MIGRATION_LOCK = 0x66657773
 """PostgreSQL advisory lock, held by the one that migrates."""
 
@@ -117,7 +119,7 @@ class Database:
 
     def _unreachable(self, error: OperationalError) -> Exception:
         said = str(error.orig).strip().splitlines()[0]
-        if "locked" in said or "busy" in said:
+        if "locked" in said or "busy" in said or "lock timeout" in said:
             return UnavailableError(
                 f"{self.where}: another process has been writing for {_WAIT} s", "try again in a moment"
             )
@@ -141,7 +143,7 @@ def _engine(url: str) -> Engine:
         if kind == "sqlite" and parsed.database:
             return _sqlite(Path(parsed.database).absolute())
         if kind == "postgresql":
-            return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+            return _postgresql(parsed)
     except (ArgumentError, NoSuchModuleError, ValueError):
         pass
     except ModuleNotFoundError:
@@ -152,6 +154,27 @@ def _engine(url: str) -> Engine:
         f"{shown_url(url)!r} is no database for a catalogue",
         "write --db or FEWSHOT_CATALOG_DB as a path, sqlite:///PATH or postgresql://USER@HOST/NAME",
     )
+
+
+def _postgresql(url: URL) -> Engine:
+    # A server that is gone is noticed in half a minute, and not after the system's quarter of an hour.
+    alive = {"connect_timeout": 10, "keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3}
+    settings = alive | {"tcp_user_timeout": 30_000}
+    engine = create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        pool_pre_ping=True,
+        connect_args={name: value for name, value in settings.items() if name not in url.query},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _limits(connection: Any, record: Any) -> None:
+        # Nobody waits for a writer that hangs, such as a laptop that was closed; what it holds is freed.
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET lock_timeout = '{_WAIT}s'")
+            cursor.execute(f"SET idle_in_transaction_session_timeout = '{_IDLE}s'")
+        connection.commit()
+
+    return engine
 
 
 def _sqlite(path: Path) -> Engine:

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from fewshot.errors import UnreachableError
 from fewshot.home import home
 
 
@@ -21,3 +22,18 @@ def is_there(url: str = "") -> bool:
     url = url or database_url()
     path = url.removeprefix("sqlite:///")
     return "://" in path or Path(path).expanduser().exists()
+
+
+def has_catalogue() -> bool:
+    """Whether this machine uses a catalogue, which is then asked what may be used.
+
+    Raises:
+        UnreachableError: one is named and is not there: what was withdrawn in it cannot be told.
+    """
+    there = is_there()
+    if not there and (named := os.environ.get("FEWSHOT_CATALOG_DB")):
+        raise UnreachableError(
+            f"FEWSHOT_CATALOG_DB={named}: no such file; expected the catalogue that says what may be used",
+            "mount its disk or correct the name; `fewshot catalog add` makes a new one; unset it to use none",
+        )
+    return there

@@ -14,7 +14,7 @@ from sqlalchemy import select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from fewshot.catalog.blobs import Blobs
+from fewshot.catalog.blobs import OWNER, STATE, Blobs
 from fewshot.catalog.database import Database
 from fewshot.catalog.models import Entry, Event, File, Generation, Tag
 from fewshot.catalog.place import database_url, files_root
@@ -76,8 +76,8 @@ class Catalog:
         if self._root_is_ours:
             return
         self.check_root()
-        if not self.blobs.owner():
-            self.blobs.set_owner(self.identity())
+        if not self.blobs.note(OWNER):
+            self.blobs.write_note(OWNER, self.identity())
         self._root_is_ours = True
 
     def check_root(self) -> None:
@@ -89,9 +89,9 @@ class Catalog:
 
     def wrong_root(self) -> str:
         """Why the files' root is not this catalogue's, in words; empty if it is, or before the first file."""
-        owner, own = self.blobs.owner(), self.identity()
+        owner, own = self.blobs.note(OWNER), self.identity()
         if owner and owner != own:
-            said = f"{self.blobs.owner_path} says that the files there are those of another catalogue"
+            said = f"{self.blobs.note_path(OWNER)} says that the files there are those of another catalogue"
             return f"{said} ({owner[:8]}…, and this one is {own[:8]}…)"
         if owner:
             return ""
@@ -100,6 +100,28 @@ class Catalog:
         if some and not self.blobs.has(some):
             return f"{self.blobs.root} holds none of this catalogue's files"
         return ""
+
+    def note_state(self, *, whatever: bool = False) -> None:
+        """Write beside the files how far the database is, for `gc` of an older copy of it (`is_behind`).
+
+        Args:
+            whatever: also where another state of it was further.
+        """
+        number = self._generation()
+        if whatever or number > self._noted():
+            self.blobs.write_note(STATE, str(number))
+
+    def is_behind(self) -> bool:
+        """Whether the files know of more than this database does: it is an old copy, or was restored."""
+        return self._generation() < self._noted()
+
+    def _noted(self) -> int:
+        found = self.blobs.note(STATE)
+        return int(found) if found.isdecimal() else 0
+
+    def _generation(self) -> int:
+        with self.read() as session:
+            return session.scalars(select(Generation.number)).one()
 
     def hold_files(self, session: Session, *, alone: bool = False) -> None:
         """Until the session ends, no stray file is removed; `alone`: no version is added either.

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
+from fewshot.catalog.blobs import OWNER
 from fewshot.catalog.models import Alias, Entry, Features, File, Version
 from fewshot.catalog.store import Catalog
+from fewshot.errors import ConflictError
 
 GRACE = 3600.0
 """Seconds for which a file that nothing refers to is left alone: someone may be about to add it."""
 _THREADS = 8
 _PART = 500
+_HELD = 3.0
+"""Seconds for which other writers wait at most; in a bucket each file takes a tenth."""
 
 
 @dataclass(frozen=True)
@@ -81,34 +85,52 @@ def verify(catalog: Catalog, on_done: Callable[[int, int], object] = lambda done
     return Verified(versions, len(used), stray, tuple(problems))
 
 
-def gc(catalog: Catalog, *, grace: float = GRACE) -> Collected:
+def gc(catalog: Catalog, *, grace: float = GRACE, restored: bool = False) -> Collected:
     """Remove stored files that nothing refers to and that are older than `grace` seconds.
 
     Only files that a catalogue wrote are looked at, and only under a root that belongs to this one.
 
+    Args:
+        restored: this database was put back from a backup on purpose: what was added after that is stray.
+
     Raises:
-        ConflictError: the files under the root are another catalogue's.
+        ConflictError: the files under the root are another catalogue's, or those of a newer state of this
+            one, which an old copy of the database knows nothing of.
     """
     catalog.check_root()
-    if not catalog.blobs.owner():
+    if not catalog.blobs.note(OWNER):
         return Collected(0, 0)
+    if catalog.is_behind() and not restored:
+        raise ConflictError(
+            f"{catalog.database.where} is older than its files under {catalog.blobs.root}: what was added "
+            "since would be removed as belonging to nothing",
+            "name the newest database: --db or FEWSHOT_CATALOG_DB; if this one was put back from a backup "
+            "and the rest may go: fewshot catalog gc --restored",
+        )
     with catalog.read() as session:
         used = _used(session)
     stray = [found for found in catalog.blobs.all() if found.sha256 not in used]
-    old = iter([found for found in stray if found.age >= grace])
+    old = [found for found in stray if found.age >= grace]
     removed = 0
-    while part := list(islice(old, _PART)):
-        # Nothing is added meanwhile, so what has no row now will have none when it is gone.
+    while old:
+        # Nothing is added meanwhile, so what has no row now will have none when it is gone; nor does anybody
+        # else write, so it is a few seconds at most.
+        until = time.monotonic() + _HELD
         with catalog.write() as session:
             catalog.hold_files(session, alone=True)
-            hashes = [found.sha256 for found in part if found.sha256]
+            hashes = [found.sha256 for found in old[-_PART:] if found.sha256]
             again = set(session.scalars(select(File.sha256).where(File.sha256.in_(hashes))))
-            for found in part:
+            for _ in range(min(_PART, len(old))):
+                found = old.pop()
                 # Someone may have put it anew, for a version that is about to be added.
                 age = catalog.blobs.age(found.path)
                 if found.sha256 not in again and age is not None and age >= grace:
                     catalog.blobs.remove(found.path)
                     removed += 1
+                if time.monotonic() > until:
+                    break
+    if restored:
+        catalog.note_state(whatever=True)
     if removed:
         with catalog.write() as session:
             catalog.record(session, "gc", "", {"removed": removed})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fewshot.catalog.place import is_there
+from fewshot.catalog.place import has_catalogue
 from fewshot.consent import Consent, require
 from fewshot.errors import NotFoundError, UsageError
 from fewshot.output import warn
@@ -22,7 +22,7 @@ def catalogued(ref: str) -> tuple[Path, Consent] | None:
         NotFoundError: the style has no such version or alias.
         IntegrityError: no consent, or a stored file is missing or damaged.
     """
-    if not is_there():
+    if not has_catalogue():
         return None
     from fewshot.catalog.checkout import checkout
     from fewshot.catalog.names import parse
@@ -47,7 +47,7 @@ def is_catalogued(ref: str) -> bool:
     Raises:
         NotFoundError: the name has a version or an alias, and no such style is there.
     """
-    if not is_there():
+    if not has_catalogue():
         return False
     from fewshot.catalog.store import Catalog
 
@@ -77,7 +77,7 @@ def _knows(catalog: Catalog, ref: str) -> bool:
 
 def require_consent(name: str, weights: bytes) -> None:
     """Raise IntegrityError where the catalogue knows these weights and refuses them, whatever the name."""
-    if not is_there():
+    if not has_catalogue():
         return
     from fewshot.catalog.allowing import consent_for
     from fewshot.catalog.contents import tensors_sha256

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from fewshot.cli.catalog_options import Db, Name, Root, Style, open_catalog
-from fewshot.output import emit, notice
+from fewshot.output import emit, notice, warn
 
 
 def tag(
@@ -89,8 +89,10 @@ def consent(
             )
         evidence = hashlib.sha256(Path(evidence).read_bytes()).hexdigest()
     given = Consent(status, by, date, scope, expires, evidence)  # type: ignore[arg-type]
-    set_consent(open_catalog(db, root), name, given)
+    refusal = set_consent(open_catalog(db, root), name, given)
     notice(f"{name}: {given.refusal() or given.status}")
+    if refusal and not given.refusal():
+        warn(f"{name} may not be used all the same: {refusal}")
 
 
 def edit(

@@ -86,13 +86,20 @@ def verify(
 
 def gc(
     older_than: Annotated[float, typer.Option(min=0, help="Minutes; younger files are left alone.")] = 60,
+    restored: Annotated[
+        bool,
+        typer.Option("--restored", help="The database was put back from a backup: what came later may go."),
+    ] = False,
     db: Db = None,
     root: Root = None,
 ) -> None:
-    """Remove stored files that belong to no version."""
+    """Remove stored files that belong to no version.
+
+    Exit code 5: the database is an older copy, which does not know what was added since.
+    """
     from fewshot.catalog.upkeep import gc as collect
 
-    done = collect(open_catalog(db, root), grace=60 * older_than)
+    done = collect(open_catalog(db, root), grace=60 * older_than, restored=restored)
     notice(f"{done.removed} files removed")
     if done.young:
         warn(

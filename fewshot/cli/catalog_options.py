@@ -40,7 +40,7 @@ def open_catalog(db: str | None, root: str | None, *, new: bool = False) -> Cata
     Raises:
         NotFoundError: a database was named that is not there.
     """
-    from fewshot.catalog.blobs import Blobs
+    from fewshot.catalog.blobs import OWNER, Blobs
     from fewshot.catalog.place import database_url, files_root, is_there
     from fewshot.catalog.store import Catalog
     from fewshot.errors import NotFoundError, UsageError
@@ -57,7 +57,7 @@ def open_catalog(db: str | None, root: str | None, *, new: bool = False) -> Cata
             )
     if new and not is_there(db or ""):
         # Before a database is made: files of another one in that place are a sign of a mistyped name.
-        owner = Blobs(root or files_root()).owner()
+        owner = Blobs(root or files_root()).note(OWNER)
         if owner:
             raise NotFoundError(
                 f"{db or database_url()}: no such file, and {root or files_root()} is another catalogue's",

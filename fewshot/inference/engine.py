@@ -99,7 +99,7 @@ def load_blend(styles: Sequence[str], base: str | None) -> tuple[BaseArrays, lis
         raise UsageError(f"--style {twice[0]} is given twice", f"give a weight: --style {twice[0]}:2")
     adapters = [(load_style(ref), weight) for ref, weight in parsed]
     if base is None:
-        base = _common_base([adapter for adapter, _ in adapters])
+        base = common_base([adapter for adapter, _ in adapters])
     return load_arrays(base, folders=(base_folder(),)), adapters
 
 
@@ -124,7 +124,13 @@ def fitted(images: NDArray[np.uint8], size: int, multiple: int) -> NDArray[np.ui
     return made
 
 
-def _common_base(adapters: Sequence[Adapter]) -> str:
+def common_base(adapters: Sequence[Adapter]) -> str:
+    """The base that adapters were all made for, by its hash where two of them know it, else by its name.
+
+    Raises:
+        UsageError: there is no adapter.
+        IntegrityError: they belong to different bases, or to none of this machine.
+    """
     if not adapters:
         raise UsageError(
             "no style and no base to draw with", "name one: --style NAME, or --base scan_128.anime"

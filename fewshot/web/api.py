@@ -178,6 +178,7 @@ async def print_(request: Request) -> Response:
     """Lay a drawing out on photo paper, as a PDF at 300 dpi."""
     booth = booth_of(request)
     form = await read_form(request, booth.settings, booth.held)
+    form.only("drawing", "paper")
     paper = cast(Paper, one_of(form, "paper", tuple(PAPERS)))
     data = await unless_gone(request, booth.pdf(form.file("drawing"), paper))
     return Response(data, media_type="application/pdf", headers={"cache-control": "no-store"})
@@ -192,6 +193,7 @@ async def search(request: Request) -> StylePage:
     """The catalogue's styles that are nearest to a drawing, nearest first."""
     booth = booth_of(request)
     form = await read_form(request, booth.settings, booth.held)
+    form.only("picture")
     picture = form.file("picture")
     if booth.shelf.catalog is None:
         raise Problem(404, "there is no catalogue here", "fewshot catalog add makes one")

@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from base_models.arrays import BaseArrays, load_arrays
+from fewshot.errors import IntegrityError
 from fewshot.home import base_folder
-from fewshot.inference.engine import base_of
+from fewshot.inference.engine import base_of, common_base
 from fewshot.inference.onnx_engine import OnnxEngine
 from fewshot.web.problems import Problem, busy
 
@@ -233,7 +234,10 @@ class _Slot:
 
 def checked(blend: Blend) -> Blend:
     """A blend whose styles fit together; raises Problem 422 where they belong to different bases."""
-    bases = {f.adapter.base_sha256 or f.adapter.base_name for f, _ in blend.styles if f.adapter is not None}
-    if len(bases) > 1:
-        raise Problem(422, "the styles were learned on different bases", "blend styles of one base")
+    adapters = [found.adapter for found, _ in blend.styles if found.adapter is not None]
+    try:
+        if adapters:
+            common_base(adapters)
+    except IntegrityError:
+        raise Problem(422, "the styles were learned on different bases", "blend styles of one base") from None
     return blend

@@ -28,7 +28,7 @@ from fewshot.catalog.filters import Filter
 from fewshot.catalog.listing import ls, names
 from fewshot.catalog.models import Entry, Tag
 from fewshot.catalog.names import parse
-from fewshot.catalog.place import is_there
+from fewshot.catalog.place import has_catalogue
 from fewshot.catalog.store import Catalog
 from fewshot.consent import require
 from fewshot.errors import FewshotError, NotFoundError, UsageError
@@ -78,7 +78,7 @@ class Shelf:
     def catalog(self) -> Catalog | None:
         """This machine's catalogue; None as long as it has none."""
         with self._lock:
-            if self._catalog is None and is_there():
+            if self._catalog is None and has_catalogue():
                 self._catalog = Catalog()
             return self._catalog
 

@@ -7,8 +7,10 @@ import { LiveFilter } from "./live.js";
 const SIZE = 512; // px of a drawn face
 const view = $("view");
 const camera = new Camera($("video"));
-const filter = new LiveFilter(camera, $("live"), (text) => ($("status").textContent = text));
+const tell = (text) => ($("status").textContent = text);
+const filter = new LiveFilter(camera, $("live"), tell, (text) => ($("speed").textContent = text));
 let photo = null; // canvas
+let kept = false; // whether the photo was stored
 let drawing = null; // {blob, url}
 let request = null;
 let counting = false;
@@ -23,8 +25,6 @@ function show(state) {
   $("livebutton").textContent = word(state === "live" ? "live_stop" : "live");
   $("livebutton").setAttribute("aria-pressed", String(state === "live"));
 }
-
-const tell = (text) => ($("status").textContent = text);
 
 // Styles
 
@@ -58,29 +58,56 @@ async function openCamera() {
   }
   try {
     $("flip").hidden = (await camera.open()) < 2;
+    nextPhoto();
     show("camera");
     tell(word("guide"));
     return true;
   } catch (error) {
+    if (error.name === "AbortError") return null;
     tell(word(error.name === "NotAllowedError" ? "no_camera" : "camera_busy"));
     return false;
   }
 }
 
+/** The photo before is done with: no answer to it comes any more, and what was agreed to for it is over. */
+function nextPhoto() {
+  request?.abort();
+  view.removeAttribute("aria-busy");
+  if (photo && $("keep")) $("keep").checked = false;
+  photo = null;
+  kept = false;
+}
+
+async function flip() {
+  try {
+    await camera.flip();
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    filter.stop();
+    camera.close();
+    show("empty");
+    tell(word("camera_busy"));
+  }
+}
+
 async function take() {
   if (view.dataset.state !== "camera") {
-    if (!(await openCamera())) $("file").click();
+    if ((await openCamera()) === false) $("file").click();
     return;
   }
   if (counting || !(await countDown())) return;
-  const taken = camera.photo();
-  camera.close();
-  usePhoto(taken);
+  try {
+    const taken = camera.photo();
+    camera.close();
+    usePhoto(taken);
+  } catch {
+    tell(word("camera_busy"));
+  }
 }
 
 /** Three, two, one; false where the visitor did something else meanwhile. */
 async function countDown() {
-  counting = true;
+  counting = $("flip").disabled = true;
   try {
     for (let n = 3; n > 0; n -= 1) {
       $("count").textContent = n;
@@ -90,7 +117,7 @@ async function countDown() {
     }
     return true;
   } finally {
-    counting = false;
+    counting = $("flip").disabled = false;
     $("count").textContent = "";
   }
 }
@@ -104,6 +131,7 @@ async function toggleLive() {
   }
   if (view.dataset.state !== "camera" && !(await openCamera())) return;
   show("live");
+  tell(word("live"));
   filter.start(styles());
 }
 
@@ -114,9 +142,10 @@ async function useFile(file) {
     const read = await readPhoto(file);
     filter.stop();
     camera.close();
+    nextPhoto();
     usePhoto(read);
   } catch {
-    photo = null;
+    nextPhoto();
     show("empty");
     tell(word("unreadable"));
   }
@@ -156,8 +185,8 @@ async function draw() {
   form.append("crop", $("crop").value);
   form.append("background", $("background").value);
   form.append("size", SIZE);
-  if ($("keep")?.checked) form.append("keep", "1");
-  form.append("photo", await toBlob(photo), "photo.jpg");
+  const keep = Boolean($("keep")?.checked) && !kept;
+  if (keep) form.append("keep", "1");
   if (view.dataset.state !== "result") {
     // A drawing that is there keeps its own part of the photo until the next one has come.
     show("drawing");
@@ -166,10 +195,14 @@ async function draw() {
   tell(word("drawing"));
   view.setAttribute("aria-busy", "true");
   try {
+    form.append("photo", await toBlob(photo), "photo.jpg");
     const waiting = (n) => tell(word("wait", { n }));
     const answer = await send("/api/v1/stylize", form, { signal, waiting });
     const blob = await answer.blob();
-    if (!signal.aborted) await showDrawing(blob, answer.headers);
+    if (signal.aborted) return;
+    // Once for a photo, however often the style is changed.
+    kept ||= keep;
+    await showDrawing(blob, answer.headers, signal);
   } catch (error) {
     if (error.name !== "AbortError") {
       tell(error.message);
@@ -194,13 +227,14 @@ function showBefore([left, top, right, bottom]) {
   pen.drawImage(photo, -left * photo.width, -top * photo.height);
 }
 
-async function showDrawing(blob, headers) {
+async function showDrawing(blob, headers, signal) {
   if (drawing) URL.revokeObjectURL(drawing.url);
   drawing = { blob, url: URL.createObjectURL(blob) };
   const picture = $("after");
   picture.src = drawing.url;
   picture.alt = word("result_alt", { style: styleName() });
   await picture.decode();
+  if (signal.aborted) return;
   showBefore(headers.get("X-Box").split(",").map(Number));
   view.style.setProperty("--ratio", `${picture.naturalWidth} / ${picture.naturalHeight}`);
   $("save").href = drawing.url;
@@ -243,7 +277,7 @@ function restyle() {
   $("mixrow").hidden = !$("second").value;
   $("mixname").textContent = word("share_of", { style: $("second").value });
   if (view.dataset.state === "live") filter.change(styles());
-  else draw();
+  else if (view.dataset.state !== "camera") draw();
 }
 
 for (const name of ["strength", "mix"]) {
@@ -252,7 +286,7 @@ for (const name of ["strength", "mix"]) {
 for (const id of ["strength", "mix", "second", "crop", "background"]) $(id).addEventListener("change", restyle);
 $("strip").addEventListener("change", restyle);
 $("take").addEventListener("click", take);
-$("flip").addEventListener("click", () => camera.flip().catch(() => tell(word("camera_busy"))));
+$("flip").addEventListener("click", flip);
 $("livebutton").addEventListener("click", toggleLive);
 $("file").addEventListener("change", (event) => {
   const [file] = event.target.files;
@@ -266,7 +300,10 @@ $("pdf").addEventListener("click", pdf);
 filter.stopped = () => view.dataset.state === "live" && show("camera");
 acceptPictures(useFile);
 
-// Dragging over the picture moves the slider too.
+// Dragging over the picture moves the slider too, also beyond its edge.
+view.addEventListener("pointerdown", (event) => {
+  if (view.dataset.state === "result" && event.pointerType === "mouse") view.setPointerCapture(event.pointerId);
+});
 view.addEventListener("pointermove", (event) => {
   if (view.dataset.state !== "result" || !(event.buttons & 1)) return;
   const box = view.getBoundingClientRect();

@@ -16,11 +16,19 @@ export class Camera {
     return this.facing === "user";
   }
 
-  async open() {
+  /** Shows it, and tells how many there are. Whoever opens or closes it meanwhile has it: AbortError. */
+  async open(facing = this.facing) {
     this.close();
+    const opening = this.opening;
     const size = { width: { ideal: 1280 }, height: { ideal: 960 } };
-    this.stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: this.facing, ...size } });
-    this.video.srcObject = this.stream;
+    const stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: facing, ...size } });
+    if (this.opening !== opening) {
+      stream.getTracks().forEach((track) => track.stop());
+      throw new DOMException("another one was opened", "AbortError");
+    }
+    this.stream = stream;
+    this.facing = facing;
+    this.video.srcObject = stream;
     await this.video.play();
     this.video.dataset.mirrored = this.mirrored;
     const devices = await navigator.mediaDevices.enumerateDevices();
@@ -28,11 +36,11 @@ export class Camera {
   }
 
   async flip() {
-    this.facing = this.mirrored ? "environment" : "user";
-    return this.open();
+    return this.open(this.mirrored ? "environment" : "user");
   }
 
   close() {
+    this.opening = Symbol("opening");
     this.stream?.getTracks().forEach((track) => track.stop());
     this.stream = null;
     this.video.srcObject = null;
@@ -41,7 +49,9 @@ export class Camera {
   /** The square that the page shows, as the visitor sees it. */
   photo(most = 1600) {
     const canvas = document.createElement("canvas");
-    this.square(canvas, Math.min(most, this.video.videoWidth, this.video.videoHeight));
+    const side = Math.min(most, this.video.videoWidth, this.video.videoHeight);
+    if (!side) throw new Error("the camera shows nothing yet");
+    this.square(canvas, side);
     return canvas;
   }
 

@@ -25,8 +25,11 @@ export async function readPhoto(file, most = 1600) {
   return canvas;
 }
 
+/** The picture file of a canvas; rejects one without pixels, which is what a camera gives as it changes. */
 export const toBlob = (canvas, type = "image/jpeg", quality = 0.92) =>
-  new Promise((resolve) => canvas.toBlob(resolve, type, quality));
+  new Promise((resolve, reject) => {
+    canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error(word("camera_busy")))), type, quality);
+  });
 
 const sleep = (seconds) => new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
 
@@ -63,14 +66,17 @@ export async function send(path, form, { signal, waiting = () => {} } = {}) {
   }
 }
 
-/** Calls `take` with pictures that are dropped on the page or pasted into it. */
+/** Calls `take` with pictures that are dropped on the page or pasted into it; not with the page's own. */
 export function acceptPictures(take) {
+  let own = false;
+  addEventListener("dragstart", () => (own = true));
+  addEventListener("dragend", () => (own = false));
   const first = (list) => [...(list ?? [])].find((file) => file.type.startsWith("image/"));
   addEventListener("dragover", (event) => event.preventDefault());
   addEventListener("drop", (event) => {
     event.preventDefault();
     const file = first(event.dataTransfer?.files);
-    if (file) take(file);
+    if (file && !own) take(file);
   });
   addEventListener("paste", (event) => {
     const file = first(event.clipboardData?.files);

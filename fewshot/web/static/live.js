@@ -7,8 +7,8 @@ const SLOW = 140; // ms for a frame above which the next one is smaller
 const FAST = 70;
 
 export class LiveFilter {
-  constructor(camera, canvas, status) {
-    Object.assign(this, { camera, canvas, status, frames: 0, rate: 0 });
+  constructor(camera, canvas, status, speed) {
+    Object.assign(this, { camera, canvas, status, speed, frames: 0, rate: 0 });
     this.frame = document.createElement("canvas");
     this.step = SIDES.length - 1;
   }
@@ -29,6 +29,7 @@ export class LiveFilter {
       // One that was stopped for another is not the page's any more.
       if (this.socket !== socket) return;
       if (event.code >= 4000) this.status(event.reason);
+      this.speed("");
       this.stopped?.();
     };
   }
@@ -42,12 +43,15 @@ export class LiveFilter {
   stop() {
     const socket = this.socket;
     this.socket = null;
+    this.speed("");
     socket?.close();
   }
 
   async send() {
     this.camera.square(this.frame, SIDES[this.step]);
-    const blob = await toBlob(this.frame, "image/jpeg", 0.85);
+    const blob = await toBlob(this.frame, "image/jpeg", 0.85).catch(() => null);
+    // As another camera is opened there is nothing to send for a moment.
+    if (!blob) return void setTimeout(() => this.socket && this.send(), 200);
     if (this.socket?.readyState !== WebSocket.OPEN) return;
     this.sent = performance.now();
     this.socket.send(blob);
@@ -85,6 +89,6 @@ export class LiveFilter {
     this.frames = 0;
     this.since = performance.now();
     this.canvas.dataset.rate = this.rate.toFixed(1);
-    this.status(word("frames", { n: Math.round(this.rate) }));
+    this.speed(word("frames", { n: Math.round(this.rate) }));
   }
 }

@@ -65,6 +65,26 @@ def test_a_bundle_is_no_version_of_somebody_elses_style(sqlite: Catalog, bundle:
     assert import_(sqlite, bundle, name="ink-2").created
 
 
+@pytest.mark.parametrize(
+    ("here", "there", "fits"), [("", "Ann", False), ("", "", False), ("Ann", "Ann", True)]
+)
+def test_a_style_of_nobody_named_is_nobodys_to_change(
+    sqlite: Catalog, make: Make, tmp_path: Path, here: str, there: str, fits: bool
+) -> None:
+    """Two people call a style of theirs `mine`; only one who is named on both sides is the same."""
+    source = Catalog(str(tmp_path / "theirs.db"), str(tmp_path / "theirs"))
+    add(source, make("mine", 1), facts=Facts(artist=there, consent=Consent("granted")))
+    sent = export(source, "mine", tmp_path / "mine.zip")
+    add(sqlite, make("mine", 2), facts=Facts(artist=here, consent=Consent("self")))
+    if fits:
+        assert import_(sqlite, sent).number == 2
+        return
+    with pytest.raises(ConflictError, match="nobody named") as caught:
+        import_(sqlite, sent)
+    assert "--name mine-2" in caught.value.hint
+    assert show(sqlite, "mine")["versions"] == [1]
+
+
 def test_twice_is_once(sqlite: Catalog, bundle: Path, tmp_path: Path) -> None:
     import_(sqlite, bundle)
     assert import_(sqlite, bundle).created is False

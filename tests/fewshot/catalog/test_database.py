@@ -19,7 +19,14 @@ from sqlalchemy.exc import DBAPIError
 import fewshot.catalog
 from fewshot.catalog.database import REVISIONS, Database
 from fewshot.catalog.models import Base
-from fewshot.errors import BadInputError, FewshotError, IntegrityError, NotFoundError, UsageError
+from fewshot.errors import (
+    BadInputError,
+    FewshotError,
+    IntegrityError,
+    NotFoundError,
+    UnavailableError,
+    UsageError,
+)
 
 
 def test_the_migrations_make_exactly_the_models(db: str) -> None:
@@ -41,6 +48,26 @@ def test_a_catalogue_of_a_newer_version_is_left_alone(db: str) -> None:
     with pytest.raises(IntegrityError, match="9999"):
         Database(db)
     database.close()
+
+
+def test_a_writer_that_hangs_is_not_waited_for_without_end(db: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a laptop that was closed in the middle of a change."""
+    monkeypatch.setattr("fewshot.catalog.database._WAIT", 1)
+    hanging, other = Database(db), Database(db)
+    with hanging.write() as session:
+        session.execute(text("UPDATE generation SET number = number + 1"))
+        began = time.monotonic()
+        with (
+            pytest.raises(UnavailableError, match="another process has been writing"),
+            other.write() as second,
+        ):
+            second.execute(text("UPDATE generation SET number = number + 1"))
+        assert time.monotonic() - began < 20
+    if other.postgres:
+        with other.read() as session:
+            assert session.scalar(text("SHOW idle_in_transaction_session_timeout")) == "10min"
+    for database in (hanging, other):
+        database.close()
 
 
 def test_what_is_no_database_is_said_so(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from base_models.registry import create_model
 from fewshot.catalog.adding import add
+from fewshot.catalog.blobs import OWNER
 from fewshot.catalog.changing import alias, rm, set_consent
 from fewshot.catalog.checkout import checkout
 from fewshot.catalog.filters import Filter
@@ -21,7 +22,7 @@ from fewshot.catalog.pictures import PictureSearch, like
 from fewshot.catalog.store import Catalog
 from fewshot.catalog.upkeep import gc, verify
 from fewshot.consent import Consent
-from fewshot.errors import ConflictError, IntegrityError, NotFoundError, UsageError
+from fewshot.errors import ConflictError, IntegrityError, NotFoundError, UnreachableError, UsageError
 from fewshot.evaluation.operands import find_operand
 from fewshot.inference.torch_engine import TorchEngine
 from fewshot.styles import load_style, resolve_style
@@ -74,6 +75,40 @@ def test_without_consent_nothing_can_be_drawn_by_any_name(
     assert log(catalog, "ink")[0]["detail"]["before"]["status"] == "granted"
     wanted = "expired" if consent.expires else "withdrawn"
     assert [row.name for row in ls(catalog, Filter(consent=wanted)).rows] == ["copy", "ink"]
+
+
+def test_a_named_catalogue_that_is_away_is_not_passed_over(
+    make: Make, fewshot_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its disk is not mounted: what was withdrawn in it cannot be told."""
+    run = fewshot_home / "runs" / "mine" / "adapter"
+    run.parent.mkdir(parents=True)
+    shutil.copytree(make("ink", 1), run)
+    catalog = Catalog(str(tmp_path / "studio.db"), str(tmp_path / "files"))
+    add(catalog, run, name="ink")
+    set_consent(catalog, "ink", Consent("withdrawn"))
+    catalog.close()
+    monkeypatch.setenv("FEWSHOT_CATALOG_DB", str(tmp_path / "studio.db"))
+    with pytest.raises(IntegrityError, match="withdrawn"):
+        load_style("mine")
+    monkeypatch.setenv("FEWSHOT_CATALOG_DB", str(tmp_path / "not-mounted" / "studio.db"))
+    with pytest.raises(UnreachableError, match="no such file"):
+        load_style("mine")
+    with pytest.raises(UnreachableError, match="no such file"):
+        find_operand("mine")
+    monkeypatch.delenv("FEWSHOT_CATALOG_DB")
+    assert load_style("mine").name == "ink"
+
+
+def test_consent_that_is_given_to_one_of_two_names_says_whether_it_helps(
+    make: Make, catalog: Catalog
+) -> None:
+    folder = make("ink", 1)
+    for name in ("ink", "copy"):
+        add(catalog, folder, name=name)
+        set_consent(catalog, name, Consent("withdrawn"))
+    assert "copy" in set_consent(catalog, "ink", Consent("granted"))
+    assert set_consent(catalog, "copy", Consent("granted")) == ""
 
 
 def test_a_consent_that_a_folder_states_expires_and_can_be_renewed_in_the_catalogue(
@@ -161,7 +196,7 @@ def test_a_root_belongs_to_one_catalogue(catalog: Catalog, make: Make, tmp_path:
     assert gc(catalog, grace=0).removed == 0
     assert thesis.exists()
     assert verify(catalog).problems == ()
-    owner = Path(catalog.blobs.owner_path)
+    owner = Path(catalog.blobs.note_path(OWNER))
     owner.write_bytes(b"\xff" + owner.read_bytes()[1:])
     assert [str(owner) in problem.what for problem in verify(catalog).problems] == [True]
     with pytest.raises(ConflictError):
@@ -169,6 +204,31 @@ def test_a_root_belongs_to_one_catalogue(catalog: Catalog, make: Make, tmp_path:
     owner.unlink()
     add(catalog, make("wash", 3))
     assert verify(catalog).problems == ()
+
+
+def test_an_old_copy_of_the_database_collects_nothing(make: Make, tmp_path: Path) -> None:
+    """What was added since belongs to nothing that it knows."""
+    root, db, old = str(tmp_path / "files"), tmp_path / "studio.db", tmp_path / "copy.db"
+    catalog = Catalog(str(db), root)
+    add(catalog, make("early", 1))
+    rm(catalog, "early")
+    catalog.close()
+    shutil.copy(db, old)
+    catalog, copy = Catalog(str(db), root), Catalog(str(old), root)
+    assert gc(copy, grace=3600).removed == 0
+    add(catalog, make("late", 2))
+    with pytest.raises(ConflictError, match="older than its files") as caught:
+        gc(copy, grace=0)
+    assert "--restored" in caught.value.hint
+    assert verify(catalog).problems == ()
+    # The newest one goes on collecting, also after another removal.
+    assert gc(catalog, grace=0).removed > 0
+    rm(catalog, "late")
+    assert gc(catalog, grace=0).removed > 0
+    # Put back on purpose, the copy is the newest from then on.
+    add(catalog, make("later", 3))
+    assert gc(copy, grace=0, restored=True).removed > 0
+    assert gc(copy, grace=0).removed == 0
 
 
 def test_a_moved_root_is_one_change(catalog: Catalog, db: str, make: Make, tmp_path: Path) -> None:

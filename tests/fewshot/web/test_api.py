@@ -287,6 +287,13 @@ def test_a_drawing_is_laid_out_for_print(open_booth: Open, portrait: bytes) -> N
     assert [round(25.4 * side / 72) for side in page[0].get_size()] == [102, 152]
 
 
+def test_misspelt_fields_are_told_on_every_route(open_booth: Open, portrait: bytes) -> None:
+    client = open_booth()
+    for path, name in (("stylize", "photo"), ("print", "drawing"), ("search", "picture")):
+        answer = client.post(f"/api/v1/{path}", files={name: portrait}, data={"papr": "a4"})
+        assert (answer.status_code, "papr" in answer.json()["detail"]) == (422, True)
+
+
 @pytest.mark.parametrize(
     ("fields", "status", "word"),
     [

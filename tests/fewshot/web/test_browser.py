@@ -24,6 +24,7 @@ from playwright.sync_api import (
     ConsoleMessage,
     Page,
     Request,
+    Route,
     expect,
     sync_playwright,
 )
@@ -200,6 +201,111 @@ def test_the_live_filter(browser: Browser, booth: str) -> None:
         shot(page, "desk-live")
         page.click("#livebutton")
         state(page, "camera")
+
+
+def choose(page: Page, photo: bytes) -> None:
+    page.set_input_files("#file", {"name": "me.jpg", "mimeType": "image/jpeg", "buffer": photo})
+    state(page, "result")
+    expect(page.locator("#view")).not_to_have_attribute("aria-busy", "true")
+
+
+def restyle(page: Page, name: str) -> None:
+    with page.expect_response("**/stylize"):
+        page.check(f"input[value={name}]", force=True)
+    expect(page.locator("#status")).to_contain_text(name)
+
+
+def test_agreeing_to_keep_a_photo_is_for_that_photo_alone(
+    browser: Browser, run_booth: Callable[..., Any], small: ModuleType, portrait: bytes, tmp_path: Path
+) -> None:
+    """Whoever comes next has not agreed to anything."""
+    home, kept = home_with_two_styles(small, tmp_path / "home"), tmp_path / "kept"
+    options = ("--base", "scan_tiny", "--host", "127.0.0.1", "--keep", str(kept))
+    with (
+        run_booth(*options, FEWSHOT_HOME=str(home)) as server,
+        visitor(browser, server.url) as page,
+    ):
+        page.goto(server.url)
+        choose(page, portrait)
+        restyle(page, "ink")
+        assert not any(kept.iterdir())
+        page.check("#keep")
+        restyle(page, "wash")
+        first = len(list(kept.iterdir()))
+        assert first > 0
+        # Once, however often the style is changed.
+        restyle(page, "ink")
+        assert len(list(kept.iterdir())) == first
+        choose(page, portrait)
+        expect(page.locator("#keep")).not_to_be_checked()
+        restyle(page, "wash")
+        assert len(list(kept.iterdir())) == first
+
+
+def test_the_camera_stays_open_whatever_is_chosen_meanwhile(
+    browser: Browser, booth: str, portrait: bytes
+) -> None:
+    with visitor(browser, booth) as page:
+        page.goto(booth)
+        choose(page, portrait)
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.click("#take")
+        state(page, "camera")
+        page.check("input[value=wash]", force=True)
+        page.wait_for_timeout(500)
+        state(page, "camera")
+        assert not any(url.endswith("/stylize") for url in asked)
+        page.click("#take")
+        expect(page.locator("#count")).to_have_text("2")
+        assert page.locator("#flip").is_disabled()
+        state(page, "result")
+        assert page.evaluate("document.getElementById('video').srcObject") is None
+
+
+def test_an_answer_that_comes_too_late_changes_nothing(browser: Browser, booth: str, portrait: bytes) -> None:
+    """On a slow line the visitor has gone on to the camera."""
+    with visitor(browser, booth) as page:
+        page.goto(booth)
+
+        def slowly(route: Route) -> None:
+            page.wait_for_timeout(1500)
+            route.continue_()
+
+        page.route("**/stylize", slowly)
+        page.set_input_files("#file", {"name": "me.jpg", "mimeType": "image/jpeg", "buffer": portrait})
+        state(page, "drawing")
+        page.click("#livebutton")
+        state(page, "live")
+        page.wait_for_timeout(2500)
+        state(page, "live")
+
+
+def test_the_line_is_dragged_with_the_mouse(browser: Browser, booth: str, portrait: bytes) -> None:
+    with visitor(browser, booth) as page:
+        page.goto(booth)
+        choose(page, portrait)
+        box = page.locator("#view").bounding_box()
+        assert box is not None
+        middle = box["y"] + box["height"] / 2
+        page.mouse.move(box["x"] + 0.8 * box["width"], middle)
+        page.mouse.down()
+        for share in (0.7, 0.5, 0.3):
+            page.mouse.move(box["x"] + share * box["width"], middle, steps=4)
+        page.mouse.up()
+        assert abs(float(page.input_value("#slider")) - 30) < 3
+
+
+def test_on_a_phone_held_sideways_the_whole_square_is_seen(browser: Browser, booth: str) -> None:
+    with visitor(browser, booth) as page:
+        page.set_viewport_size({"width": 740, "height": 360})
+        page.goto(booth)
+        page.click("#take")
+        state(page, "camera")
+        box = page.locator("#view").bounding_box()
+        assert box is not None
+        assert abs(box["width"] - box["height"]) <= 2
+        shot(page, "phone-sideways")
 
 
 def test_without_a_camera_a_photo_is_chosen(browser: Browser, booth: str, portrait: bytes) -> None:

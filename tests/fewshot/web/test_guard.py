@@ -40,6 +40,13 @@ def test_the_pin_opens_the_door(open_booth: Open) -> None:
     assert client.get("/api/v1/styles", headers={"Cookie": "fewshot-pin=a.b"}).status_code == 401
 
 
+def test_a_pin_of_any_script_opens_it_too(open_booth: Open) -> None:
+    client = open_booth(pin="密码")
+    header = "密码".encode()
+    assert client.get("/api/v1/styles", headers={b"X-Pin": header}).status_code == 200
+    assert client.get("/api/v1/styles", headers={b"X-Pin": header[:-1]}).status_code == 401
+
+
 def test_guessing_becomes_slow() -> None:
     door, now = Door("2468"), 100.0
     waits = []
