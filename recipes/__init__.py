@@ -1,5 +1,6 @@
 """Recipes: what to train and how, as small TOML files that validate as a whole."""
 
+from recipes.effects import idle_fields
 from recipes.errors import RecipeError, RecipeNotFoundError
 from recipes.overrides import apply_overrides
 from recipes.registry import RecipeFile, find_recipe, list_recipes, load_recipe
@@ -15,6 +16,7 @@ __all__ = [
     "apply_overrides",
     "dumps",
     "find_recipe",
+    "idle_fields",
     "list_recipes",
     "load_recipe",
     "loads",

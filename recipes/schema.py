@@ -171,7 +171,7 @@ class Recipe(BaseModel):
         ("shift", "brightness"),
         max_length=4,
         description="Differentiable augmentations before the discriminator, so that it cannot memorise the "
-        "drawings. flip teaches mirrored hands: leave it out for drawings lit from one side.",
+        "drawings; they are shown mirrored in half of the steps, whatever is said here.",
     )
 
     ema: float = Field(

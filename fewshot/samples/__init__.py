@@ -40,8 +40,9 @@ def snapshot_folder() -> Path:
 def _folder(name: str) -> Path:
     folder = Path(str(files(__package__))) / "pictures" / name
     if not folder.is_dir():
+        many = " --count 128 --size 192" if name == SNAPSHOT else ""
         raise NotFoundError(
             f"the sample pictures are missing: {folder}",
-            f"draw them with `python -m fewshot.samples.draw --out {folder.parent} --hand {name}`",
+            f"draw them with `python -m fewshot.samples.draw --out {folder.parent} --hand {name}{many}`",
         )
     return folder

@@ -26,7 +26,10 @@ from fewshot.training.precision import make_accelerator
 from fewshot.training.runs import is_finished, may_replace
 from fewshot.training.state import clear_state
 from fewshot.training.tracking import check_trackers
-from recipes import Recipe, dumps, recipe_hash
+from recipes import Recipe, dumps, idle_fields, recipe_hash
+
+_LOOKS = 200
+"""In an adapter's metrics.json at most: 40 kB."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ def finish(job: Adaptation, *, name: str, licence: str, consent: Consent, overwr
     outcome = AdaptOutcome(adapter, job.run, metrics, job.at.step, job.at.best_step, job.at.seconds)
     if not job.accelerator.is_main_process:
         return outcome
+    told = metrics | {"history": thinned(metrics["history"])}
     # The adapter comes last: where it is, everything is.
     atomic_write_text(job.run / "recipe.toml", dumps(job.recipe))
     atomic_write_text(job.run / "metrics.json", json.dumps(metrics, indent=2))
@@ -84,8 +88,8 @@ def finish(job: Adaptation, *, name: str, licence: str, consent: Consent, overwr
         seed=job.recipe.seed,
         steps=job.at.best_step,
         reference_hashes=job.drawings.hashes,
-        metrics=metrics,
-        preview_png=png_bytes(job.sheet(after), preview_bytes(job.trainer.trainable, metrics)),
+        metrics=told,
+        preview_png=png_bytes(job.sheet(after), preview_bytes(job.trainer.trainable, told)),
         style_features=features,
         extractor_sha256=extractor.sha256,
         licence=licence,
@@ -94,6 +98,15 @@ def finish(job: Adaptation, *, name: str, licence: str, consent: Consent, overwr
     )
     clear_state(job.state_path())
     return outcome
+
+
+def thinned(history: list[dict[str, float]]) -> list[dict[str, float]]:
+    """A few of very many looks, the first and the last among them: an adapter folder has little room.
+
+    All of them are in the run's metrics.json and log.jsonl.
+    """
+    step = max(1, -(-(len(history) - 1) // (_LOOKS - 1)))
+    return history if len(history) <= _LOOKS else [*history[:-1:step], history[-1]]
 
 
 def warn_of_two_hands(drawings: Path) -> None:
@@ -159,6 +172,8 @@ def adapt_style(
         warn(problem.message)
     if look_for_hands:
         warn_of_two_hands(drawings)
+    for idle in idle_fields(recipe):
+        warn(f"the recipe sets what has no effect: {idle}")
     accelerator = make_accelerator(track=check_trackers(track), folder=run)
     job = Adaptation(style_set, model, recipe, photos, run, accelerator, name=name, memory_limit=memory_limit)
     job.train_style(resume=resume, max_minutes=max_minutes)

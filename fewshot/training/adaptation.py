@@ -23,14 +23,15 @@ from eval.face_parsing import load_face_parser
 from eval.perceptual import load_perceptual
 from fewshot.adapters.folder import check_fits
 from fewshot.data.style_set import StyleSet
-from fewshot.errors import ConflictError, Interrupted
+from fewshot.errors import Interrupted
 from fewshot.files import atomic_write_bytes, clear_write_errors
 from fewshot.output import notice, progress, warn
 from fewshot.sheets import png_bytes
 from fewshot.training.parts import agree, of_main
-from fewshot.training.position import Progressed, out_of_patience, why_it_ended
+from fewshot.training.position import Progressed, check_together, out_of_patience, why_it_ended
 from fewshot.training.precision import make_accelerator
 from fewshot.training.previews import style_sheet
+from fewshot.training.rates import TIMED, steps_in_time
 from fewshot.training.run_log import RunLog
 from fewshot.training.runs import state_file
 from fewshot.training.signals import StopRequest
@@ -109,7 +110,7 @@ class Adaptation:
             # From here on it is this run that is unfinished, and no older one of its name.
             self._clear()
             self._save()
-        self._check_together()
+        check_together(self.accelerator, self.at.step)
         recipe, at = self.recipe, self.at
         config = vars(recipe) | self._settings() | {"step at start": at.step}
         self.tracking = Tracking(self.accelerator, self.run, self.name, config, resume=resume)
@@ -120,6 +121,7 @@ class Adaptation:
                 self._look()
             clock, bar.most = time.monotonic(), limit - at.seconds
             while not self._is_over(limit):
+                self._plan(limit if until is None else math.inf)
                 losses = self.trainer.step(at.step)
                 if not all(map(math.isfinite, losses.values())):
                     warn(self.trainer.what_broke(at.step, losses))
@@ -143,6 +145,15 @@ class Adaptation:
             self.tracking.finish()
         notice(why_it_ended(at, recipe, self.last_step, limit))
 
+    def _plan(self, limit: float) -> None:
+        """Let the rates fall in the time there is, where that is shorter than the recipe's steps."""
+        recipe, at = self.recipe, self.at
+        if at.step >= TIMED and at.limit != limit:
+            at.last, at.limit = steps_in_time(recipe, at, limit), limit
+            if at.last < recipe.steps:
+                notice(f"time for {at.last} of {recipe.steps} steps: the rates fall sooner")
+        self.trainer.last = at.last or recipe.steps
+
     def _look(self) -> None:
         """Score the averaged weights on the fold, keep them if they are the best, write a preview."""
         results = self.trainer.redraw(self.sources.held)
@@ -159,11 +170,8 @@ class Adaptation:
         return style_sheet(self.train.tensor(), self.sources.held, results)
 
     def _is_over(self, limit: float) -> bool:
-        return (
-            self.at.step >= self.last_step
-            or self.at.seconds >= limit
-            or out_of_patience(self.at, self.recipe)
-        )
+        done = self.at.step >= min(self.last_step, self.at.last or self.last_step)
+        return done or self.at.seconds >= limit or out_of_patience(self.at, self.recipe)
 
     def _shown(self, losses: dict[str, float]) -> dict[str, float]:
         score = self.validation.history[-1]["score"]
@@ -223,15 +231,6 @@ class Adaptation:
         if self.accelerator.is_main_process:
             self.log.forget_after(self.at.step)
         return True
-
-    def _check_together(self) -> None:
-        """Machines that do not see one home would begin at different steps, and wait for each other."""
-        here = torch.tensor([self.at.step], device=self.accelerator.device)
-        if len(steps := self.accelerator.gather(here).unique()) > 1:
-            raise ConflictError(
-                f"processes would go on at different steps ({', '.join(map(str, steps.tolist()))})",
-                "let FEWSHOT_HOME be a folder that all machines share",
-            )
 
     def state_path(self) -> Path:
         """File of the resumable state; gone once the adapter is written."""

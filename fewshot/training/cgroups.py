@@ -14,8 +14,8 @@ _FILES = (
 """Of version 2, then version 1: folder of the controller, limit, what is used, and what of it may go."""
 
 
-def cgroup_memory(root: Path = _ROOT, own: Path = _OWN) -> Iterator[float]:
-    """Bytes that are left in each group that this process is in and that has a limit.
+def cgroup_memory(root: Path = _ROOT, own: Path = _OWN) -> Iterator[tuple[float, float]]:
+    """Bytes that are left, and the limit, of each group that this process is in and that has one.
 
     Args:
         root: where the groups are mounted.
@@ -32,7 +32,7 @@ def cgroup_memory(root: Path = _ROOT, own: Path = _OWN) -> Iterator[float]:
             except (OSError, ValueError):
                 continue
             if left < float("inf"):
-                yield left
+                yield left, most
 
 
 def _folders(mount: Path, controller: str, own: Path) -> Iterator[Path]:

@@ -15,9 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from sqlalchemy import select
+
 from base_models.registry import create_model
-from fewshot.adapters.files import is_adapter, read_files
+from fewshot.adapters.files import WEIGHTS, is_adapter, read_files
 from fewshot.catalog.adding import Facts, add
+from fewshot.catalog.contents import tensors_sha256
+from fewshot.catalog.models import Version
 from fewshot.catalog.names import find_version, parse
 from fewshot.catalog.store import Catalog
 from fewshot.consent import UNKNOWN, Consent
@@ -32,6 +36,8 @@ from recipes import Recipe, recipe_hash
 
 Wanted = tuple[str, str, list[str]]
 """Hashes of recipe, base and drawings: adapters with the same ones need not be trained again."""
+_LOG = "adapt.log"
+"""In a run that was begun here: what its training said."""
 _POLL = 1.0
 """Seconds between looks at what others are at."""
 
@@ -137,7 +143,7 @@ def _one(artist: Artist, job: Job, base_sha256: str, catalog: Catalog) -> Done:
         there = _version(artist.name, wanted, catalog)
         if there is not None:
             return Done(artist.name, "there", there)
-        minutes = _train(artist, wanted, job)
+        minutes = _train(artist, wanted, job, catalog)
         facts = Facts(licence=job.licence, consent=job.consent if job.consent != UNKNOWN else None)
         added = add(catalog, run_folder(artist.name), name=artist.name, facts=facts)
         return Done(artist.name, "trained", added.number, round(minutes, 2))
@@ -148,12 +154,22 @@ def _one(artist: Artist, job: Job, base_sha256: str, catalog: Catalog) -> Done:
         return Done(artist.name, "failed", error=f"{error}" + (f" ({error.hint})" if error.hint else ""))
 
 
-def _train(artist: Artist, wanted: Wanted, job: Job) -> float:
-    """Minutes of training; a run that another worker left is gone on with, a finished one taken as it is."""
+def _train(artist: Artist, wanted: Wanted, job: Job, catalog: Catalog) -> float:
+    """Minutes of training; a run that another worker left is gone on with, a finished one taken as it is.
+
+    What was made here before is replaced, and so is what the catalogue keeps; a style or a run of somebody's
+    `fewshot adapt` is not.
+    """
     run = run_folder(artist.name)
     adapter = run / "adapter"
     finished = is_adapter(adapter) and _same(adapter, wanted)
     unfinished = is_unfinished(run)
+    ours = (run / _LOG).exists()
+    if is_adapter(adapter) and not (finished or unfinished or ours or _is_kept(adapter, catalog)):
+        raise ConflictError(
+            f"{run} holds a style of other drawings or another recipe, which is in no catalogue",
+            f"keep it with `fewshot catalog add {artist.name}`, or move its folder away",
+        )
     with _quiet(run):
         try:
             outcome = _adapt(
@@ -161,6 +177,10 @@ def _train(artist: Artist, wanted: Wanted, job: Job) -> float:
             )
         except ConflictError:
             # The unfinished run was for other drawings or another recipe.
+            if unfinished and not ours:
+                # Somebody's `fewshot adapt`, who may want to go on with it.
+                (run / _LOG).unlink(missing_ok=True)
+                raise
             outcome = _adapt(artist, job, resume=False, overwrite=True)
     return outcome / 60
 
@@ -189,6 +209,15 @@ def _same(adapter: Path, wanted: Wanted) -> bool:
     return False
 
 
+def _is_kept(adapter: Path, catalog: Catalog) -> bool:
+    """Whether the catalogue has these weights, under whatever name."""
+    weights = tensors_sha256(read_files(adapter).contents[WEIGHTS])
+    with catalog.read() as session:
+        return (
+            session.scalar(select(Version.id).where(Version.tensors_sha256 == weights).limit(1)) is not None
+        )
+
+
 def _version(name: str, wanted: Wanted, catalog: Catalog) -> int | None:
     """The latest version in the catalogue where it is what would be trained."""
     with catalog.read() as session, contextlib.suppress(NotFoundError):
@@ -202,5 +231,5 @@ def _version(name: str, wanted: Wanted, catalog: Catalog) -> int | None:
 def _quiet(run: Path) -> Iterator[None]:
     """What a training says goes into its run folder: many at once would talk across each other."""
     run.mkdir(parents=True, exist_ok=True)
-    with (run / "adapt.log").open("a", encoding="utf-8") as log, contextlib.redirect_stderr(log):
+    with (run / _LOG).open("a", encoding="utf-8") as log, contextlib.redirect_stderr(log):
         yield

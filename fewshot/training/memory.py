@@ -88,7 +88,7 @@ def free_bytes(device: torch.device, limit: float | None) -> float:
     else:
         _give_back()
         held = float(psutil.Process().memory_info().rss)
-        free, total = free_of_machine(), float(psutil.virtual_memory().total)
+        free, total = free_of_machine(), _memory_of_machine()
         together = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     # Processes that train together begin together; others may have their part already.
     room = free * _SPARE / together
@@ -100,7 +100,12 @@ def free_bytes(device: torch.device, limit: float | None) -> float:
 def free_of_machine() -> float:
     """Bytes that can be had, within the limit of a container."""
     free = float(psutil.virtual_memory().available)
-    return min([free, *cgroup_memory()])
+    return min([free, *(left for left, _ in cgroup_memory())])
+
+
+def _memory_of_machine() -> float:
+    """All that there is, within the limit of a container."""
+    return min([float(psutil.virtual_memory().total), *(most for _, most in cgroup_memory())])
 
 
 def _give_back() -> None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
+import torch
+
+from fewshot.errors import ConflictError
 from recipes import Recipe
 
 TIE = 0.05
@@ -30,6 +34,10 @@ class Progressed:
     """Step of the last clear improvement, which patience counts from."""
     clear_score: float = float("inf")
     """Score at that step."""
+    last: int = 0
+    """Steps that there are to be, where the time is not enough for the recipe's; else 0."""
+    limit: float = 0.0
+    """Seconds that this was planned for."""
 
     def keeps(self, score: float) -> bool:
         """Whether the weights of this step are to be kept for their score; lower is better."""
@@ -41,6 +49,20 @@ class Progressed:
         if math.isinf(self.clear_score) or score < self.clear_score - CLEAR * abs(self.clear_score):
             self.clear_score, self.clear_step = score, self.step
         return True
+
+
+def check_together(accelerator: Any, step: int) -> None:
+    """Machines that do not see one home would begin at different steps, and wait for each other.
+
+    Raises:
+        ConflictError: they do.
+    """
+    here = torch.tensor([step], device=accelerator.device)
+    if len(steps := accelerator.gather(here).unique()) > 1:
+        raise ConflictError(
+            f"processes would go on at different steps ({', '.join(map(str, steps.tolist()))})",
+            "let FEWSHOT_HOME be a folder that all machines share",
+        )
 
 
 def out_of_patience(at: Progressed, recipe: Recipe) -> bool:
@@ -56,6 +78,8 @@ def why_it_ended(at: Progressed, recipe: Recipe, last_step: int, limit: float) -
         limit: seconds that it might take.
     """
     best = f"kept step {at.best_step}, with the best score or within {TIE:.0%} of it (lower is better)"
+    if at.last and at.step >= at.last:
+        return f"stopped at step {at.step}, which {limit / 60:.3g} minutes are enough for; {best}"
     if at.seconds >= limit:
         return f"stopped at step {at.step}: {limit / 60:.3g} minutes are over; {best}"
     if out_of_patience(at, recipe):

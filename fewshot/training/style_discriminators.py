@@ -10,6 +10,7 @@ from base_models.checkpoint import BaseModel
 from base_models.discriminators import FeatureDiscriminator, PatchGAN
 from base_models.scan import init_weights
 from eval.perceptual import CHANNELS, PerceptualNet
+from fewshot.errors import BadInputError
 from fewshot.training.parts import widened
 from recipes import Recipe
 
@@ -28,8 +29,16 @@ def build_discriminators(
     Args:
         features: frozen network that the one on features reads.
         parts: further channels that pictures have.
+
+    Raises:
+        BadInputError: the recipe starts from the base's, which has none.
     """
     nets, inputs = nn.ModuleDict(), 3 + parts
+    if recipe.lambda_gan and recipe.d_start == "base" and base.netD_B is None:
+        raise BadInputError(
+            f"d_start=base: {base.name} has no discriminators beside it (NAME.netD.safetensors)",
+            "put that file beside the base, or take d_start=scratch",
+        )
     if recipe.lambda_gan and recipe.d_start == "base" and base.netD_B is not None:
         start = copy.deepcopy(base.netD_B)
         first = start.body[0]

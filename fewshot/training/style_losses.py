@@ -99,7 +99,8 @@ class StyleLosses:
         images = fakes.float()
         corner = _corner(draws)
         maps = self._both_scales(_seen(images, corner))
-        losses = self._kept(G, photos, images, maps, corner, parts)
+        # Paint is held to be even where there are targets alone.
+        losses = self._kept(G, photos, images, maps, corner, parts if targets is not None else None)
         losses |= self._style(images, maps, draws, join, targets, parts)
         if r.lambda_gan:
             seen = differentiable(with_parts(images, parts), r.augment, draws)

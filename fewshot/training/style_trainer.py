@@ -97,6 +97,8 @@ class StyleTrainer:
         targets = None
         if recipe.lambda_swd and recipe.swd_target == "matched":
             targets = targets_of(sources, self.drawings, wholes, self.parser, recipe.own_colours)
+        self.last = recipe.steps
+        """Steps that there are to be."""
         self.batch = GlobalBatch(accelerator, recipe.batch)
         self.pictures = Pictures(
             self.drawings,
@@ -122,8 +124,8 @@ class StyleTrainer:
         `number`, from 0, decides every random choice together with the seed.
         """
         recipe = self.recipe
-        set_rate(self.optimizer_G, adapter_rate(recipe, number))
-        set_rate(self.optimizer_D, discriminator_rate(recipe, number))
+        set_rate(self.optimizer_G, adapter_rate(recipe, number, self.last))
+        set_rate(self.optimizer_D, discriminator_rate(recipe, number, self.last))
         shown = self.pictures.of(number)
         fakes, losses = self._update_adapter(shown, number)
         self.ema.update(self.G)

@@ -28,16 +28,16 @@ def test_every_group_up_to_the_root_counts(tmp_path: Path) -> None:
     group(tmp_path / "cg", 2, "max", 900, 0)
     group(tmp_path / "cg/system.slice", 2, "1000", 700, 50)
     group(tmp_path / "cg/system.slice/job.service", 2, "max", 300, 0)
-    assert list(cgroup_memory(tmp_path / "cg", own)) == [350]
+    assert list(cgroup_memory(tmp_path / "cg", own)) == [(350, 1000)]
     group(tmp_path / "cg/system.slice/job.service", 2, "600", 300, 0)
-    assert list(cgroup_memory(tmp_path / "cg", own)) == [300, 350]
+    assert list(cgroup_memory(tmp_path / "cg", own)) == [(300, 600), (350, 1000)]
 
 
 def test_version_one_has_a_folder_for_the_controller(tmp_path: Path) -> None:
     own = tmp_path / "own"
     own.write_text("9:cpu,cpuacct:/a\n4:memory:/docker/x\n")
     group(tmp_path / "cg/memory/docker/x", 1, "2000", 1500, 250)
-    assert list(cgroup_memory(tmp_path / "cg", own)) == [750]
+    assert list(cgroup_memory(tmp_path / "cg", own)) == [(750, 2000)]
 
 
 def test_where_nothing_is_limited_or_told_the_machine_is_what_counts(tmp_path: Path) -> None:
@@ -50,4 +50,4 @@ def test_odd_group_files_are_passed_over(tmp_path: Path, text: str) -> None:
     own = tmp_path / "own"
     own.write_text(text)
     group(tmp_path / "cg", 2, "1000", 400, 0)
-    assert all(left == 600 for left in cgroup_memory(tmp_path / "cg", own))
+    assert all(found == (600, 1000) for found in cgroup_memory(tmp_path / "cg", own))

@@ -9,12 +9,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import psutil
 import pytest
 from typer.testing import CliRunner
 
+from fewshot.catalog.adding import add
 from fewshot.catalog.listing import log, ls
 from fewshot.catalog.store import Catalog
 from fewshot.catalog.upkeep import verify
@@ -99,6 +101,29 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(tmp_path: Path, fewshot_home:
     assert long.returncode == 130, err
     assert "Traceback" not in err
     assert state.exists()
+
+
+def test_a_style_of_fewshot_adapt_is_not_replaced(
+    tmp_path: Path, fewshot_home: Path, small: ModuleType
+) -> None:
+    """It has the name of a folder, was learned from other drawings, and nobody put it into the catalogue."""
+    folder = artists(tmp_path / "studio", 1)
+    adapter = fewshot_home / "runs" / "artist00" / "adapter"
+    small.write_template(adapter)
+    before = {path.name: path.read_bytes() for path in adapter.iterdir()}
+    refused = start(folder, 1)
+    _, err = refused.communicate(timeout=120)
+    assert refused.returncode == 3, err
+    assert "catalog add artist00" in err
+    assert {path.name: path.read_bytes() for path in adapter.iterdir()} == before
+    # Kept by the catalogue, it makes way.
+    catalog = Catalog()
+    add(catalog, adapter, name="kept")
+    catalog.close()
+    done = start(folder, 1)
+    out, err = done.communicate(timeout=120)
+    assert done.returncode == 0, err
+    assert [row["what"] for row in json.loads(out)] == ["trained"]
 
 
 def test_what_is_no_studio_is_said(tmp_path: Path) -> None:
