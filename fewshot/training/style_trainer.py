@@ -204,7 +204,10 @@ class StyleTrainer:
     def _discriminator_losses(self, reals: Tensor, fakes: Tensor, draws: Draws) -> dict[str, Tensor]:
         losses = {}
         for name, netD in self.D.items():
-            seen = [differentiable(images, self.recipe.augment, draws) for images in (reals, fakes)]
+            # As the generator's step shows them to each (DiffAugment): the features are those of whole results,
+            # which the other losses need too.
+            augment = self.recipe.augment if name == "patch" else ()
+            seen = [differentiable(images, augment, draws) for images in (reals, fakes)]
             losses[f"D_{name}"] = lsgan_discriminator(*halves(netD(torch.cat(seen))))
         return losses
 
