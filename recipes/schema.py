@@ -170,8 +170,8 @@ class Recipe(BaseModel):
     augment: tuple[Augmentation, ...] = Field(
         ("shift", "brightness"),
         max_length=4,
-        description="Differentiable augmentations before the patch discriminator, so that it cannot memorise the "
-        "drawings; they are shown mirrored in half of the steps, whatever is said here.",
+        description="Differentiable augmentations before the patch discriminator, so that it cannot memorise "
+        "the drawings; they are shown mirrored in half of the steps, whatever is said here.",
     )
 
     ema: float = Field(

@@ -204,8 +204,7 @@ class StyleTrainer:
     def _discriminator_losses(self, reals: Tensor, fakes: Tensor, draws: Draws) -> dict[str, Tensor]:
         losses = {}
         for name, netD in self.D.items():
-            # As the generator's step shows them to each (DiffAugment): the features are those of whole results,
-            # which the other losses need too.
+            # As the step of the generator does: features are those of whole results, which other losses use.
             augment = self.recipe.augment if name == "patch" else ()
             seen = [differentiable(images, augment, draws) for images in (reals, fakes)]
             losses[f"D_{name}"] = lsgan_discriminator(*halves(netD(torch.cat(seen))))

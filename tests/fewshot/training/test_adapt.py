@@ -24,7 +24,7 @@ from fewshot.errors import BadInputError, ConflictError, IntegrityError, NotFoun
 from fewshot.home import run_folder
 from fewshot.inference.torch_engine import TorchEngine
 from fewshot.samples import sample_folder
-from fewshot.training.adapt import AdaptOutcome, adapt_style
+from fewshot.training.adapt import AdaptOutcome, adapt_style, thinned
 from fewshot.training.adaptation import Adaptation
 from fewshot.training.position import TIE, Progressed
 from fewshot.training.runs import check_request
@@ -62,6 +62,44 @@ def threads() -> Iterator[Callable[[int], None]]:
     before = torch.get_num_threads()
     yield torch.set_num_threads
     torch.set_num_threads(before)
+
+
+def test_a_discriminator_is_trained_on_what_it_is_asked_about(tmp_path: Path) -> None:
+    """The one on features sees whole results, whatever the one on patches is shown instead."""
+    trainer = job(tmp_path, "augment=cutout").trainer
+    reals, fakes = torch.rand(2, 2, 3, 32, 32) * 2 - 1
+    seen: dict[str, torch.Tensor] = {}
+    for name, netD in trainer.D.items():
+        netD.register_forward_pre_hook(lambda _, given, name=name: seen.update({name: given[0].clone()}))
+    losses = trainer._discriminator_losses(reals, fakes, trainer.batch.draws(0, 0))
+    assert set(losses) == {"D_patch", "D_feature"}
+    assert torch.equal(seen["feature"], torch.cat([reals, fakes]))
+    assert not torch.equal(seen["patch"], torch.cat([reals, fakes]))
+
+
+def test_the_time_that_there_is_decides_how_soon_the_rates_fall(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """20 steps tell the pace; a run of very many ends where its minutes are enough for, with small steps."""
+    run = job(tmp_path, "steps=200000", "eval_every=10000", "lambda_feature=0", "lambda_gan=0")
+    run.train_style(max_minutes=0.2)
+    assert 20 < run.at.step == run.at.last < 200_000
+    assert run.at.seconds < 12
+    assert run.trainer.optimizer_G.param_groups[0]["lr"] < 0.1 * run.recipe.lr
+    told = capsys.readouterr().err
+    assert f"time for {run.at.last} of 200000 steps" in told
+    assert f"stopped at step {run.at.last}" in told
+
+
+def test_an_adapter_keeps_few_of_many_looks() -> None:
+    for count in (1, 199, 200, 201, 8000):
+        history = [{"step": float(step)} for step in range(count)]
+        kept = thinned(history)
+        assert len(kept) == min(count, len(kept)) <= 200
+        assert kept[0] == history[0]
+        assert kept[-1] == history[-1]
+        assert kept == sorted(kept, key=lambda look: look["step"])
+        assert len(kept) >= min(count, 100)
 
 
 def test_the_run_folder_holds_adapter_previews_log_and_recipe(tmp_path: Path) -> None:
