@@ -20,7 +20,7 @@ from sqlalchemy import select
 
 from base_models.registry import list_models
 from fewshot.adapters.adapter import Adapter, adapter_of
-from fewshot.adapters.files import RECORD, WEIGHTS, AdapterFiles, is_adapter, read_files
+from fewshot.adapters.files import WEIGHTS, AdapterFiles, is_adapter, read_files
 from fewshot.catalog.allowing import allowed_version, consent_for
 from fewshot.catalog.checkout import checkout
 from fewshot.catalog.contents import tensors_sha256
@@ -34,7 +34,7 @@ from fewshot.consent import require
 from fewshot.errors import FewshotError, NotFoundError, UsageError
 from fewshot.home import base_folder, run_folder
 from fewshot.styles import finished_runs
-from fewshot.web.offers import Found, Offer, has_words
+from fewshot.web.offers import Catalogued, Found, KnownRun, Offer, has_words, written_at
 
 if TYPE_CHECKING:
     from fewshot.web.settings import Settings
@@ -64,6 +64,7 @@ class Shelf:
         self.settings = settings
         self._lock = threading.Lock()
         self._adapters: OrderedDict[str, _Kept] = OrderedDict()
+        self._known: dict[str, KnownRun] = {}
         self._catalog: Catalog | None = None
         self._licence: str | None = None
         for ref in settings.styles:
@@ -131,9 +132,13 @@ class Shelf:
         return Offer(name, "base", licence=self._licence, base=name)
 
     def _offered(self, ref: str) -> Offer | None:
+        """What visitors see of a style; None where it may not be used. Weights are not read for it."""
         # A folder may be going while it is looked at.
         with contextlib.suppress(FewshotError, OSError):
-            return self.find(ref).offer
+            if ref == self.settings.base:
+                return self._base()
+            there = self._catalogued(ref)
+            return there.offer if there is not None else self._allowed_run(ref)[1].offer
         return None
 
     def _runs(self) -> list[str]:
@@ -159,7 +164,8 @@ class Shelf:
             )
             return session.scalar(found.limit(1)) is not None
 
-    def _in_catalogue(self, ref: str) -> Found | None:
+    def _catalogued(self, ref: str) -> Catalogued | None:
+        """A style of the catalogue that may be used; None where it knows no such name."""
         catalog = self.catalog
         if catalog is None:
             return None
@@ -180,31 +186,47 @@ class Shelf:
                 tuple(session.scalars(select(Tag.tag).where(Tag.entry_id == entry.id).order_by(Tag.tag))),
                 version.base_name,
             )
-            identity, label = version.files_sha256, f"{entry.name}@{version.number}"
-        kept = self._kept(identity)
+            return Catalogued(offer, version.files_sha256, f"{entry.name}@{version.number}", consent)
+
+    def _in_catalogue(self, ref: str) -> Found | None:
+        catalog, there = self.catalog, self._catalogued(ref)
+        if catalog is None or there is None:
+            return None
+        kept = self._kept(there.identity)
         if kept is None:
             folder, _ = checkout(catalog, ref)
-            kept = self._keep(identity, read_files(folder))
+            kept = self._keep(there.identity, read_files(folder))
         # The catalogue's consent counts: it may have been renewed since the files were written.
-        adapter = replace(kept.adapter, name=ref, consent=consent)
-        return Found(offer, adapter.sha256, adapter, label)
+        adapter = replace(kept.adapter, name=ref, consent=there.consent)
+        return Found(there.offer, adapter.sha256, adapter, there.label)
 
-    def _run(self, ref: str) -> Found:
+    def _allowed_run(self, ref: str) -> tuple[Path, KnownRun]:
+        """The adapter's folder of a run that may be used, and what is known of it."""
         try:
             folder = run_folder(ref) / "adapter"
         except UsageError:
             folder = None
         if folder is None or not is_adapter(folder):
             raise NotFoundError(f"the style {ref!r} is not on offer", _LOOK)
-        identity = f"{ref}/{_written(folder)}"
-        kept = self._kept(identity) or self._keep(identity, read_files(folder))
-        adapter = kept.adapter
-        require(ref, adapter.consent.refusal())
+        written = written_at(folder)
+        known = self._known.get(ref)
+        if known is None or known.written != written:
+            kept = self._keep(f"{ref}/{written}", read_files(folder))
+            adapter = kept.adapter
+            offer = Offer(ref, "run", "", adapter.licence, adapter.consent.state(), (), adapter.base_name)
+            known = self._known[ref] = KnownRun(written, offer, kept.weights_sha256, adapter.consent)
+        require(ref, known.consent.refusal())
         if self.catalog is not None:
             with self.catalog.read() as session:
-                require(ref, consent_for(session, kept.weights_sha256).refusal(ref))
-        offer = Offer(ref, "run", "", adapter.licence, adapter.consent.state(), (), adapter.base_name)
-        return Found(offer, adapter.sha256, adapter, ref)
+                require(ref, consent_for(session, known.weights_sha256).refusal(ref))
+        # It may have expired since.
+        return folder, known._replace(offer=replace(known.offer, consent=known.consent.state()))
+
+    def _run(self, ref: str) -> Found:
+        folder, known = self._allowed_run(ref)
+        identity = f"{ref}/{known.written}"
+        adapter = (self._kept(identity) or self._keep(identity, read_files(folder))).adapter
+        return Found(known.offer, adapter.sha256, adapter, ref)
 
     def _kept(self, identity: str) -> _Kept | None:
         with self._lock:
@@ -221,18 +243,3 @@ class Shelf:
             while len(self._adapters) > _KEPT:
                 self._adapters.popitem(last=False)
         return kept
-
-
-def _written(folder: Path) -> str:
-    """Changes with an adapter's weights and with what is written about them, such as consent.
-
-    Raises:
-        NotFoundError: there are no weights.
-    """
-    try:
-        stats = [(folder / WEIGHTS).stat()]
-    except FileNotFoundError:
-        raise NotFoundError(f"the style {folder.parent.name!r} is incomplete", _LOOK) from None
-    with contextlib.suppress(FileNotFoundError):
-        stats.append((folder / RECORD).stat())
-    return "/".join(f"{stat.st_mtime_ns}/{stat.st_size}" for stat in stats)

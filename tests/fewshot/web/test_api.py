@@ -2,9 +2,11 @@
 
 import io
 import json
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pypdfium2
@@ -13,6 +15,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from base_models.arrays import load_arrays
+from fewshot.adapters.files import read_files
 from fewshot.catalog.adding import add
 from fewshot.catalog.changing import alias, set_consent
 from fewshot.catalog.store import Catalog
@@ -116,6 +119,31 @@ def test_styles_are_listed_and_found_by_words(
     assert [s["ref"] for s in client.get("/api/v1/styles?q=pen").json()["styles"]] == ["pencil"]
     pages = [client.get(f"/api/v1/styles?limit=2&offset={n}").json()["styles"] for n in (0, 2, 4)]
     assert [s["ref"] for page in pages for s in page] == ["scan_tiny", "run", "ink", "pencil", "wash"]
+
+
+def test_a_list_of_many_runs_reads_each_once(
+    open_booth: Open, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More than stay in memory; one that was learned anew is read again."""
+    for seed in range(4):
+        make_run(f"run{seed}", seed)
+    reads: list[str] = []
+
+    def counted(folder: Path) -> Any:
+        reads.append(folder.parent.name)
+        return read_files(folder)
+
+    monkeypatch.setattr("fewshot.web.shelf.read_files", counted)
+    monkeypatch.setattr("fewshot.web.shelf._KEPT", 1)
+    client = open_booth()
+    names = ["scan_tiny", "run0", "run1", "run2", "run3"]
+    for _ in range(3):
+        assert [style["ref"] for style in client.get("/api/v1/styles").json()["styles"]] == names
+    assert sorted(reads) == names[1:]
+    shutil.rmtree(run_folder("run2"))
+    make_run("run2", 9)
+    assert len(client.get("/api/v1/styles").json()["styles"]) == 5
+    assert reads[4:] == ["run2"]
 
 
 def test_a_withdrawn_style_is_gone_at_once(
