@@ -17,7 +17,7 @@ from PIL import Image
 from fewshot.errors import FewshotError
 from fewshot.files import atomic_write
 from fewshot.inference.detection import open_detector
-from fewshot.inference.framing import is_portrait
+from fewshot.inference.preparing import Framing
 from fewshot.inference.print_layout import Paper
 from fewshot.inference.whole import draw_whole
 from fewshot.output import warn
@@ -98,10 +98,7 @@ class Booth:
         with self.pool.slot():
             loop = asyncio.get_running_loop()
             image, faces = await loop.run_in_executor(self._readers, self._read, data)
-            whole = wish.crop == "whole" or (
-                wish.crop == "auto" and bool(faces) and not is_portrait(image, faces)
-            )
-            if whole:
+            if Framing(wish.crop).takes_whole(image, faces):
                 box = (0.0, 0.0, 1.0, 1.0)
                 pixels = await self.pool.run(
                     wish.blend,
