@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from eval.intervals import Estimate, wilson
+from fewshot.evaluation.record import finite
 from fewshot.training.validation import NOISE
 
 
@@ -57,7 +58,7 @@ class FoldScore:
 
     def to_json(self) -> dict[str, Any]:
         """Numbers, texts and lists; what is not finite becomes None."""
-        return _plain(asdict(self) | {"left": self.left})
+        return finite(asdict(self) | {"left": self.left})
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Self:
@@ -138,11 +139,3 @@ def _estimate(record: Mapping[str, Any]) -> Estimate:
 
 def _number(value: float | None) -> float:
     return math.nan if value is None else value
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

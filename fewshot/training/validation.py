@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -89,14 +88,9 @@ class Validation:
                 estimate = kid_interval(reference, features, extractor=extractor.name)
                 found[name] = {
                     "value": estimate.value,
-                    "low": _or_none(estimate.low),
-                    "high": _or_none(estimate.high),
+                    "low": estimate.low,
+                    "high": estimate.high,
                     "n": [estimate.n_x, estimate.n_y],
                     "extractor": extractor.name,
                 }
         return found
-
-
-def _or_none(bound: float) -> float | None:
-    """A bound for JSON: so few drawings may leave an interval open, which JSON has no number for."""
-    return bound if math.isfinite(bound) else None
