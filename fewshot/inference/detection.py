@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import threading
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Protocol
@@ -33,10 +34,20 @@ _REACH = 1.1
 """Half side of what is then looked at, in sides of the face."""
 _LOOKS = 3
 
+_FRONTAL = "haarcascade_frontalface_alt.xml"
+_PROFILE = "haarcascade_profileface.xml"
 _CASCADE_SIDE = 480
 _SMALLEST_FACE = 0.06
 _NEIGHBOURS = 4
 _OVERLAP = 0.3
+_TURN = 25.0
+"""Degrees that a picture is turned to either side where no face is found in it upright."""
+_VOTE_TURNS = (-40, -20, 0, 20, 40)
+_VOTE_SIDE = 96
+"""Side of the window about a face that votes on its roll, px."""
+_VOTE_REACH = 0.9
+"""Half its side, in sides of the face."""
+_FEWEST_VOTES = 5
 _BOX = 2.55
 """Side of a face's box, in distances from eyes to mouth (median of 22 portraits)."""
 _BELOW_EYES = 0.26
@@ -127,25 +138,25 @@ class YuNetDetector:
 
 
 class CascadeDetector:
-    """The cascades that OpenCV 4 carries: frontal faces, and profiles to either side where there are none."""
+    """The cascades that OpenCV 4 carries: frontal faces, tilted ones where there are none, then profiles."""
 
     def faces(self, image: Image.Image) -> list[FaceBox]:
         """See `FaceDetector`; searched on at most 480 px."""
         scale = min(1.0, _CASCADE_SIDE / max(image.size))
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
         grey = np.asarray(image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0).convert("L"))
-        grey = np.asarray(cv2.equalizeHist(grey), dtype=np.uint8)
-        boxes = _search("haarcascade_frontalface_alt.xml", grey)
-        if not boxes:
-            mirrored = _search("haarcascade_profileface.xml", np.ascontiguousarray(grey[:, ::-1]))
-            boxes = _search("haarcascade_profileface.xml", grey)
-            boxes += [(size[0] - x - side, y, side) for x, y, side in mirrored]
+        even = np.asarray(cv2.equalizeHist(grey), dtype=np.uint8)
+        found = _search(_FRONTAL, even) or [f for turn in (-_TURN, _TURN) for f in _tilted(even, turn)]
+        frontal = bool(found)
+        if not frontal:
+            mirrored = _search(_PROFILE, np.ascontiguousarray(even[:, ::-1]))
+            found = _search(_PROFILE, even)
+            found += [FaceBox(size[0] - face.left - face.side, face.top, face.side) for face in mirrored]
         kept: list[FaceBox] = []
-        for x, y, side in sorted(boxes, key=lambda box: -box[2]):
-            face = FaceBox(x / scale, y / scale, side / scale)
+        for face in sorted(found, key=lambda face: -face.side):
             if all(_overlap(face, other) < _OVERLAP for other in kept):
                 kept.append(face)
-        return kept
+        return [(_with_roll(face, grey) if frontal else face).scaled(1 / scale) for face in kept]
 
 
 def _box(face: FaceLandmarks) -> FaceBox:
@@ -163,11 +174,56 @@ def _overlap(one: FaceBox, other: FaceBox) -> float:
     return max(0.0, width) * max(0.0, height) / min(one.side, other.side) ** 2
 
 
-def _search(cascade: str, grey: NDArray[np.uint8]) -> list[tuple[int, int, int]]:
+def _search(cascade: str, grey: NDArray[np.uint8]) -> list[FaceBox]:
     smallest = max(24, round(_SMALLEST_FACE * min(grey.shape)))
+    boxes = _detect(cascade, grey, _NEIGHBOURS, smallest)
+    return [FaceBox(float(x), float(y), float(max(width, height))) for x, y, width, height in boxes]
+
+
+def _tilted(grey: NDArray[np.uint8], turn: float) -> list[FaceBox]:
+    """Faces that stand upright once the picture is turned, where they are in it unturned."""
+    height, width = grey.shape
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), turn, 1.0)
+    turned = cv2.warpAffine(grey, matrix, (width, height), borderMode=cv2.BORDER_REFLECT_101)
+    back, found = cv2.invertAffineTransform(matrix), []
+    for face in _search(_FRONTAL, np.asarray(turned, np.uint8)):
+        x, y = back @ (*face.centre, 1.0)
+        if 0 <= x <= width and 0 <= y <= height:
+            found.append(FaceBox(x - face.side / 2, y - face.side / 2, face.side, turn))
+    return found
+
+
+def _with_roll(face: FaceBox, grey: NDArray[np.uint8]) -> FaceBox:
+    """The face with its roll: the mean turn of its surroundings by how many windows then vote for a face.
+
+    Of 250 news photos turned by up to 35° it misses 1.5° in the median and 5° in one of twenty; YuNet, after
+    three looks, 4° and 14°, always too little.
+    """
+    scale = _VOTE_SIDE / (2 * _VOTE_REACH * face.side)
+    middle = _VOTE_SIDE / 2
+    if scale < 1:
+        grey = np.asarray(cv2.GaussianBlur(grey, (0, 0), 0.3 / scale), np.uint8)
+    votes = {}
+    for turn in _VOTE_TURNS:
+        matrix = np.array(cv2.getRotationMatrix2D(face.centre, face.roll + turn, scale))
+        matrix[:, 2] += middle - np.array(face.centre)
+        part = cv2.warpAffine(grey, matrix, (_VOTE_SIDE, _VOTE_SIDE), borderMode=cv2.BORDER_REFLECT_101)
+        least = round(0.5 * _VOTE_SIDE / (2 * _VOTE_REACH))
+        votes[turn] = len(_detect(_FRONTAL, np.asarray(cv2.equalizeHist(part), np.uint8), 0, least))
+    total = sum(votes.values())
+    if max(votes.values()) < _FEWEST_VOTES:
+        return face
+    roll = sum(turn * count for turn, count in votes.items()) / total
+    return replace(face, roll=face.roll + roll)
+
+
+def _detect(cascade: str, grey: NDArray[np.uint8], neighbours: int, smallest: int) -> Sequence[Sequence[int]]:
     with _lock:
-        boxes = _classifier(cascade).detectMultiScale(grey, 1.1, _NEIGHBOURS, minSize=(smallest, smallest))
-    return [(int(x), int(y), int(max(width, height))) for x, y, width, height in boxes]
+        classifier = _classifier(cascade)
+        return [
+            [int(value) for value in box]
+            for box in classifier.detectMultiScale(grey, 1.1, neighbours, minSize=(smallest, smallest))
+        ]
 
 
 @cache

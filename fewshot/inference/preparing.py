@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Crop = Literal["auto", "whole", "face", "center", "none"]
 """`whole` draws the whole picture, its faces at the model's size (`whole.py`); `face` and `center` cut a
 square; `none` shows the model all of it at once; `auto` is `face` for portraits, `whole` for other
-pictures with faces, and `center` where none is found."""
+pictures with faces, and `center` where none is found. Tilted faces are drawn level by `whole` and `face`."""
 
 MAX_ASPECT = 4.0
 """Longest side over shortest of a picture that is drawn by `none`; beyond, memory and time run away."""
@@ -68,6 +68,8 @@ class Prepared:
     """uint8 `(3, H, W)` RGB, the shorter side at the model's size."""
     found_face: bool | None
     """Whether a face decided the crop; None when none was looked for."""
+    roll: float = 0.0
+    """How far that face is tilted, degrees; 0 without one."""
 
 
 def open_job(job: Job) -> Image.Image:
@@ -106,7 +108,7 @@ def cut_out(job: Job, image: Image.Image, size: int, framing: Framing, faces: Se
     pixels = np.asarray(small, dtype=np.uint8)
     if found and framing.mend_light:
         pixels = face_light(pixels).mend(pixels)
-    return Prepared(job, pixels.transpose(2, 0, 1), found)
+    return Prepared(job, pixels.transpose(2, 0, 1), found, faces[0].roll if found else 0.0)
 
 
 def check_drawable(job: Job, image: Image.Image, framing: Framing, faces: Sequence[FaceBox]) -> None:

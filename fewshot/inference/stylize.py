@@ -15,6 +15,7 @@ from PIL import Image
 
 from fewshot.errors import BadInputError, FewshotError, UnavailableError
 from fewshot.files import atomic_write
+from fewshot.inference.levelling import stylize_level
 from fewshot.inference.outputs import FORMATS, STREAM, Failure, Job, Plan, plan_outputs
 from fewshot.inference.preparing import Framing, Prepared, check_drawable, cut_out, open_job, resized
 from fewshot.inference.whole import draw_whole, faces_drawn
@@ -135,7 +136,8 @@ def _draw_whole(
 
 
 def _draw(group: list[Prepared], engine: Engine, size: int | None) -> Iterator[tuple[Prepared, Image.Image]]:
-    results = engine.stylize(np.stack([prepared.pixels for prepared in group]))
+    photos = np.stack([prepared.pixels for prepared in group])
+    results = stylize_level(engine, photos, [prepared.roll for prepared in group])
     for prepared, result in zip(group, results, strict=True):
         image = Image.fromarray(np.ascontiguousarray(result.transpose(1, 2, 0)))
         if size is not None:

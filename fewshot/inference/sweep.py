@@ -17,6 +17,7 @@ from PIL import Image
 
 from fewshot.errors import FewshotError, UsageError
 from fewshot.inference.engine import Engine, EngineKind, open_engine
+from fewshot.inference.levelling import stylize_level
 from fewshot.inference.outputs import Failure, Plan
 from fewshot.inference.preparing import Framing, Prepared, prepare
 from fewshot.inference.stylize import Drawn, Summary, write_picture
@@ -156,7 +157,9 @@ def _draw(
         # One at a time: a blended network for every cell would fill the memory.
         engine = draw(weights)
         # Photo by photo: in a batch a convolution may round otherwise than `stylize` does for one.
-        results.append(np.concatenate([engine.stylize(photo.pixels[None]) for photo in photos]))
+        results.append(
+            np.concatenate([stylize_level(engine, photo.pixels[None], [photo.roll]) for photo in photos])
+        )
     return list(np.stack(results, 1))
 
 

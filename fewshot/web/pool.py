@@ -23,6 +23,7 @@ from base_models.arrays import BaseArrays, load_arrays
 from fewshot.errors import IntegrityError
 from fewshot.home import base_folder
 from fewshot.inference.engine import base_of, common_base
+from fewshot.inference.levelling import stylize_level
 from fewshot.inference.onnx_engine import OnnxEngine
 from fewshot.web.problems import Problem, busy
 
@@ -60,7 +61,8 @@ class Blend:
 class _Job:
     blend: Blend
     work: Callable[[OnnxEngine], Any]
-    square: Pixels | None
+    square: tuple[Pixels, float] | None
+    """Of a head tilted by so many degrees."""
     answer: asyncio.Future[Any] = field(repr=False)
 
 
@@ -117,9 +119,11 @@ class EnginePool:
         engine.draw(np.zeros((1, 3, engine.size, engine.size), np.uint8))
         return time.perf_counter() - start
 
-    async def draw_square(self, blend: Blend, pixels: Pixels) -> Pixels:
-        """Draw a picture uint8 `(3, H, W)`, together with others that wait for the same."""
-        result: Pixels = await self._add(blend, lambda engine: engine.stylize(pixels[None])[0], pixels)
+    async def draw_square(self, blend: Blend, pixels: Pixels, roll: float = 0.0) -> Pixels:
+        """Draw a picture uint8 `(3, H, W)`, a head tilted by `roll` degrees, with others of its blend."""
+        result: Pixels = await self._add(
+            blend, lambda engine: stylize_level(engine, pixels[None], [roll])[0], (pixels, roll)
+        )
         return result
 
     async def draw_once(self, blend: Blend, pixels: Pixels) -> Pixels:
@@ -162,7 +166,9 @@ class EnginePool:
             self._bases[name] = load_arrays(name, folders=(base_folder(),))
         return self._bases[name]
 
-    async def _add(self, blend: Blend, work: Callable[[OnnxEngine], Any], square: Pixels | None) -> Any:
+    async def _add(
+        self, blend: Blend, work: Callable[[OnnxEngine], Any], square: tuple[Pixels, float] | None
+    ) -> Any:
         job = _Job(blend, work, square, asyncio.get_running_loop().create_future())
         self._waiting.append(job)
         self._wake.set()
@@ -203,7 +209,7 @@ class EnginePool:
         jobs = [first]
         if first.square is not None:
             for job in list(self._waiting):
-                same = job.square is not None and job.square.shape == first.square.shape
+                same = job.square is not None and job.square[0].shape == first.square[0].shape
                 fits = same and job.blend.key == first.blend.key and not job.answer.done()
                 if fits and len(jobs) < MOST_TOGETHER:
                     jobs.append(job)
@@ -214,7 +220,8 @@ class EnginePool:
         engine = self.engine(jobs[0].blend)
         if len(jobs) == 1:
             return [jobs[0].work(engine)]
-        return list(engine.stylize(np.stack([job.square for job in jobs if job.square is not None])))
+        squares, rolls = zip(*(job.square for job in jobs if job.square is not None), strict=True)
+        return list(stylize_level(engine, np.stack(squares), rolls))
 
 
 class _Slot:

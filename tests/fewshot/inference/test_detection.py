@@ -64,6 +64,16 @@ def test_a_turned_head_tells_its_tilt(yunet: YuNetDetector) -> None:
     assert 8 < turned.roll - upright.roll < 24
 
 
+@pytest.mark.parametrize("turn", [-35, -20, 10, 25, 35])
+def test_the_cascades_find_a_tilted_head_and_tell_its_tilt(turn: int) -> None:
+    # Cut about the head, as selfies are: of a whole person much else would be turned into the picture.
+    head = Image.fromarray(data.astronaut()).crop((90, 0, 360, 270))
+    (upright,) = CascadeDetector().faces(head)
+    (tilted,) = CascadeDetector().faces(head.rotate(-turn, Image.Resampling.BICUBIC))
+    assert tilted.roll - upright.roll == pytest.approx(turn, abs=6)
+    assert inside(tilted, upright)
+
+
 def test_without_weights_the_cascades_are_used_and_nothing_is_fetched(
     shared: Path, fewshot_home: Path, tmp_path: Path
 ) -> None:
