@@ -151,6 +151,6 @@ Settings:
 ## Use and limits
 
 `fewshot adapt --base {model.name}` starts from it. It knows only pictures like those it was trained on;
-other subjects, poses and framings come out worse. It has no idea of identity: look at each result before
-showing it.
+other subjects, poses and framings come out worse; tilted heads are drawn level and turned back by `fewshot
+stylize`. It has no idea of identity: look at each result before showing it.
 """
