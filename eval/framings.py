@@ -13,9 +13,9 @@ encoder's fold that never saw them; `style_rank`, k = 3):
 | … enlarged by 1.5 | 0.72 | 0.45 | 0.94 |
 
 Nearest framing of each drawing first, and then the mean of three drawings, has 0.97, 0.94, 0.94 and 0.94, and
-is less steady: of redrawn photos in the eight styles the share that is taken for the right hand differs by
-0.092 between two halves of the galleries (root mean square of six splits), by `framings` and k = 3 by 0.058, by
-k = 10 by 0.094.
+is less steady: of redrawn photos in the eight styles the share that is taken for the right hand differs
+between two halves of the galleries by 0.092 (root mean square of six splits), by `framings` and k = 3 by
+0.058, by k = 10 by 0.094.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ from fewshot.evaluation.held_out import redraw
 from fewshot.evaluation.sources import gather_drawings
 from fewshot.files import atomic_write_bytes, atomic_write_text, clear_write_errors
 from fewshot.home import base_folder
-from fewshot.inference.framing import frame
+from fewshot.inference.framing import find_face, frame
 from fewshot.inference.torch_engine import TorchEngine
 from fewshot.output import notice, progress, warn
 from fewshot.samples import sample_folder, sample_hands
@@ -41,6 +41,8 @@ HAND = "ink"
 MINUTES = 3.5
 """Training time at most; loading, drawing and measuring take under a minute more."""
 VIEWS = 4
+_SIGNS = (1, -1, 1, 1)
+"""Of a head's tilt in each view: the second is mirrored."""
 COLUMNS = 6
 _KEEP_OUT = 4
 _SHEET, _METRICS = "sheet", "metrics.json"
@@ -132,7 +134,8 @@ def run_demo(
     engines = TorchEngine(model), TorchEngine(model, [(read_adapter(outcome.adapter), 1.0)])
     # First the photos as framed, then their other views: the sheet starts with what people want to see.
     shown = np.concatenate([np.stack([view[i] for view in views]) for i in range(VIEWS)])
-    before, after = redraw(shown, *engines)
+    tilts = [face.roll if (face := find_face(image)) else 0.0 for image in named.values()]
+    before, after = redraw(shown, *engines, rolls=[sign * tilt for sign in _SIGNS for tilt in tilts])
     with progress("measuring", 1) as bar:
         others = {name: gather_drawings(folder, size).pixels for name, folder in negatives.items()}
         comparison = compare(

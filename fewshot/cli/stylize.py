@@ -47,7 +47,7 @@ def stylize(
         Literal["auto", "whole", "face", "center", "none"],
         typer.Option(
             help="whole: all of it, faces drawn large and put back; face, center: a square; none: all of it "
-            "at once; auto: face for portraits, whole for others."
+            "at once; auto: face for portraits, whole for others. Whole and face draw tilted heads level."
         ),
     ] = "auto",
     whole: Annotated[bool, typer.Option("--whole", help="The same as --crop whole.")] = False,

@@ -20,6 +20,7 @@ from fewshot.evaluation.sources import Gathered, gather, gather_drawings, gather
 from fewshot.files import atomic_write_bytes, atomic_write_text
 from fewshot.home import base_folder
 from fewshot.inference.engine import Engine, base_of
+from fewshot.inference.levelling import stylize_level
 from fewshot.inference.torch_engine import TorchEngine
 from fewshot.output import progress
 from fewshot.sheets import contact_sheet, is_sheet, png_bytes
@@ -153,15 +154,21 @@ def measure_style(
     return HeldOut(adapter, weight, model, shown, references, before, after, comparison)
 
 
-def redraw(photos: np.ndarray, *engines: Engine) -> tuple[np.ndarray, ...]:
-    """Draw photos, uint8 `(M, 3, S, S)`, with each engine: one array of the same shape per engine."""
+def redraw(
+    photos: np.ndarray, *engines: Engine, rolls: Sequence[float] | None = None
+) -> tuple[np.ndarray, ...]:
+    """Draw photos, uint8 `(M, 3, S, S)`, with each engine: one array of the same shape per engine.
+
+    They are drawn as they are held, or level where the roll of each head is given (`stylize_level`).
+    """
+    given = [0.0] * len(photos) if rolls is None else list(rolls)
     with progress("drawing", len(engines) * len(photos)) as bar:
         results = []
         for engine in engines:
             parts = []
             for start in range(0, len(photos), CHUNK):
                 chunk = photos[start : start + CHUNK]
-                parts.append(engine.stylize(chunk))
+                parts.append(stylize_level(engine, chunk, given[start : start + CHUNK]))
                 bar.update(bar.done + len(chunk))
             results.append(np.concatenate(parts))
         return tuple(results)

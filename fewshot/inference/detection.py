@@ -42,6 +42,8 @@ _NEIGHBOURS = 4
 _OVERLAP = 0.3
 _TURN = 25.0
 """Degrees that a picture is turned to either side where no face is found in it upright."""
+_TURNED_SIDE = 240
+"""Longer side of the turned picture, px, at most: only large heads are worth another two searches."""
 _VOTE_TURNS = (-40, -20, 0, 20, 40)
 _VOTE_SIDE = 96
 """Side of the window about a face that votes on its roll, px."""
@@ -68,7 +70,7 @@ class FaceBox:
     side: float
     """Width and height."""
     roll: float = 0.0
-    """Degrees that the eye line sinks to the right; 0 where the detector does not tell."""
+    """Degrees that the eye line sinks to the right; exactly 0 where the detector does not tell."""
 
     @property
     def centre(self) -> tuple[float, float]:
@@ -146,9 +148,15 @@ class CascadeDetector:
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
         grey = np.asarray(image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0).convert("L"))
         even = np.asarray(cv2.equalizeHist(grey), dtype=np.uint8)
-        found = _search(_FRONTAL, even) or [f for turn in (-_TURN, _TURN) for f in _tilted(even, turn)]
-        frontal = bool(found)
-        if not frontal:
+        found = [_with_roll(face, grey) or face for face in _search(_FRONTAL, even)]
+        # What no turn of its surroundings confirms is no face: two more searches find more that are none.
+        found = found or [
+            sure
+            for turn in (-_TURN, _TURN)
+            for face in _tilted(even, turn)
+            if (sure := _with_roll(face, grey))
+        ]
+        if not found:
             mirrored = _search(_PROFILE, np.ascontiguousarray(even[:, ::-1]))
             found = _search(_PROFILE, even)
             found += [FaceBox(size[0] - face.left - face.side, face.top, face.side) for face in mirrored]
@@ -156,7 +164,7 @@ class CascadeDetector:
         for face in sorted(found, key=lambda face: -face.side):
             if all(_overlap(face, other) < _OVERLAP for other in kept):
                 kept.append(face)
-        return [(_with_roll(face, grey) if frontal else face).scaled(1 / scale) for face in kept]
+        return [face.scaled(1 / scale) for face in kept]
 
 
 def _box(face: FaceLandmarks) -> FaceBox:
@@ -182,37 +190,42 @@ def _search(cascade: str, grey: NDArray[np.uint8]) -> list[FaceBox]:
 
 def _tilted(grey: NDArray[np.uint8], turn: float) -> list[FaceBox]:
     """Faces that stand upright once the picture is turned, where they are in it unturned."""
-    height, width = grey.shape
+    scale = min(1.0, _TURNED_SIDE / max(grey.shape))
+    height, width = (max(1, round(side * scale)) for side in grey.shape)
+    small = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), turn, 1.0)
-    turned = cv2.warpAffine(grey, matrix, (width, height), borderMode=cv2.BORDER_REFLECT_101)
+    turned = cv2.warpAffine(small, matrix, (width, height), borderMode=cv2.BORDER_REFLECT_101)
     back, found = cv2.invertAffineTransform(matrix), []
     for face in _search(_FRONTAL, np.asarray(turned, np.uint8)):
         x, y = back @ (*face.centre, 1.0)
         if 0 <= x <= width and 0 <= y <= height:
-            found.append(FaceBox(x - face.side / 2, y - face.side / 2, face.side, turn))
+            found.append(FaceBox(x - face.side / 2, y - face.side / 2, face.side, turn).scaled(1 / scale))
     return found
 
 
-def _with_roll(face: FaceBox, grey: NDArray[np.uint8]) -> FaceBox:
-    """The face with its roll: the mean turn of its surroundings by how many windows then vote for a face.
+def _with_roll(face: FaceBox, grey: NDArray[np.uint8]) -> FaceBox | None:
+    """The face with its roll: the mean turn of its surroundings, weighed by how many windows then vote for a
+    face; None where hardly any does.
 
     Of 250 news photos turned by up to 35° it misses 1.5° in the median and 5° in one of twenty; YuNet, after
     three looks, 4° and 14°, always too little.
     """
     scale = _VOTE_SIDE / (2 * _VOTE_REACH * face.side)
-    middle = _VOTE_SIDE / 2
+    (x, y), middle, reach = face.centre, _VOTE_SIDE / 2, 1.5 * _VOTE_REACH * face.side
+    left, top = max(0, round(x - reach)), max(0, round(y - reach))
+    grey = grey[top : round(y + reach), left : round(x + reach)]
     if scale < 1:
         grey = np.asarray(cv2.GaussianBlur(grey, (0, 0), 0.3 / scale), np.uint8)
     votes = {}
     for turn in _VOTE_TURNS:
-        matrix = np.array(cv2.getRotationMatrix2D(face.centre, face.roll + turn, scale))
-        matrix[:, 2] += middle - np.array(face.centre)
+        matrix = np.array(cv2.getRotationMatrix2D((x - left, y - top), face.roll + turn, scale))
+        matrix[:, 2] += (middle - x + left, middle - y + top)
         part = cv2.warpAffine(grey, matrix, (_VOTE_SIDE, _VOTE_SIDE), borderMode=cv2.BORDER_REFLECT_101)
         least = round(0.5 * _VOTE_SIDE / (2 * _VOTE_REACH))
         votes[turn] = len(_detect(_FRONTAL, np.asarray(cv2.equalizeHist(part), np.uint8), 0, least))
     total = sum(votes.values())
     if max(votes.values()) < _FEWEST_VOTES:
-        return face
+        return None
     roll = sum(turn * count for turn, count in votes.items()) / total
     return replace(face, roll=face.roll + roll)
 

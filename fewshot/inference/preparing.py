@@ -13,6 +13,7 @@ from fewshot.data.pictures import read_picture
 from fewshot.errors import BadInputError
 from fewshot.inference.detection import CascadeDetector
 from fewshot.inference.framing import frame, is_portrait
+from fewshot.inference.levelling import head_roll
 from fewshot.inference.light import face_light
 from fewshot.inference.outputs import Job
 from fewshot.inference.whole import LEAST_FACE, MAX_SIDE, faces_drawn
@@ -69,7 +70,7 @@ class Prepared:
     found_face: bool | None
     """Whether a face decided the crop; None when none was looked for."""
     roll: float = 0.0
-    """How far that face is tilted, degrees; 0 without one."""
+    """Degrees that it is turned by to be drawn (`levelling.head_roll`)."""
 
 
 def open_job(job: Job) -> Image.Image:
@@ -90,6 +91,7 @@ def prepare(job: Job, size: int, framing: Framing) -> Prepared:
 def cut_out(job: Job, image: Image.Image, size: int, framing: Framing, faces: Sequence[FaceBox]) -> Prepared:
     crop = framing.crop
     found: bool | None = None
+    roll = 0.0
     if crop == "none":
         if max(image.size) > MAX_ASPECT * min(image.size):
             raise BadInputError(
@@ -100,7 +102,8 @@ def cut_out(job: Job, image: Image.Image, size: int, framing: Framing, faces: Se
     elif crop == "center" or not faces:
         image, found = frame(image, "center").image, None if crop == "center" else False
     else:
-        image, found = frame(image, "face", faces[0]).image, True
+        framed = frame(image, "face", faces[0])
+        image, found, roll = framed.image, True, head_roll(faces, framed.box)
     # Down to the model's size at once, so that a batch of phone photos stays small.
     scale = size / min(image.size)
     side = (max(size, round(image.width * scale)), max(size, round(image.height * scale)))
@@ -108,7 +111,7 @@ def cut_out(job: Job, image: Image.Image, size: int, framing: Framing, faces: Se
     pixels = np.asarray(small, dtype=np.uint8)
     if found and framing.mend_light:
         pixels = face_light(pixels).mend(pixels)
-    return Prepared(job, pixels.transpose(2, 0, 1), found, faces[0].roll if found else 0.0)
+    return Prepared(job, pixels.transpose(2, 0, 1), found, roll)
 
 
 def check_drawable(job: Job, image: Image.Image, framing: Framing, faces: Sequence[FaceBox]) -> None:

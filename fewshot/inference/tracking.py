@@ -68,7 +68,8 @@ class Track:
         seconds, unit = now - self._now, self.box.side
         self._now, self.seen, self.found = now, now, box
         x, y = box.centre
-        values = (x / unit, y / unit, math.log(box.side), box.roll / 45)
+        # A detector that does not tell the roll this time has not seen the head rise.
+        values = (x / unit, y / unit, math.log(box.side), (box.roll or self.box.roll) / 45)
         x, y, size, roll = (f(v, seconds) for f, v in zip(self._filters, values, strict=True))
         side = math.exp(size)
         self.box = FaceBox(x * unit - side / 2, y * unit - side / 2, side, 45 * roll)

@@ -108,8 +108,8 @@ class Booth:
                 )
             else:
                 cut = partial(square_of, image, faces, mend_light=wish.mend_light)
-                square, box = await loop.run_in_executor(self._readers, cut)
-                pixels = await self.pool.draw_square(wish.blend, square, faces[0].roll if faces else 0.0)
+                square, roll, box = await loop.run_in_executor(self._readers, cut)
+                pixels = await self.pool.draw_square(wish.blend, square, roll)
                 pixels = larger(pixels.transpose(1, 2, 0), wish.size)
             drawn = await loop.run_in_executor(self._readers, encode, pixels, wish.format)
             if wish.keep and self.settings.keep is not None:

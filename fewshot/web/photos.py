@@ -13,6 +13,7 @@ from PIL import Image
 
 from fewshot.data.pictures import read_picture
 from fewshot.inference.framing import frame
+from fewshot.inference.levelling import head_roll
 from fewshot.inference.light import face_light
 from fewshot.inference.print_layout import DPI, Paper, Sheet
 from fewshot.inference.printing import page_of
@@ -65,15 +66,16 @@ def encode(pixels: np.ndarray, kind: str) -> bytes:
 
 def square_of(
     image: Image.Image, faces: Sequence[FaceBox], *, mend_light: bool
-) -> tuple[Pixels, tuple[float, float, float, float]]:
-    """The largest face, or the middle, as an engine is to see it, `(3, S, S)`, and where that lies in the
-    photo: left, top, right, bottom in shares of its sides."""
+) -> tuple[Pixels, float, tuple[float, float, float, float]]:
+    """The largest face, or the middle, as an engine is to see it, `(3, S, S)`; the degrees by which it is to
+    be turned; and where it lies in the photo: left, top, right, bottom in shares of its sides."""
     framed = frame(image, "face", faces[0]) if faces else frame(image, "center")
     square = np.asarray(framed.image.resize((SHOWN, SHOWN), Image.Resampling.LANCZOS, reducing_gap=3.0))
     if faces and mend_light:
         square = face_light(square).mend(square)
     (left, top, right, bottom), (width, height) = framed.box, image.size
-    return square.transpose(2, 0, 1), (left / width, top / height, right / width, bottom / height)
+    box = (left / width, top / height, right / width, bottom / height)
+    return square.transpose(2, 0, 1), head_roll(faces, framed.box), box
 
 
 def pdf_of(drawing: bytes, paper: Paper) -> bytes:

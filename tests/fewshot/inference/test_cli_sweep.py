@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from skimage import data
 from typer.testing import CliRunner
 
 from fewshot.cli.main import app
@@ -73,6 +74,20 @@ def test_one_style_is_a_row_from_the_base_to_an_exaggeration() -> None:
     step = (columns[3] - columns[0]) // 6
     assert step > CELL
     assert columns == tuple(columns[0] + step * i for i in (0, 2, 4, 6))
+
+
+@pytest.mark.usefixtures("make_styles")
+def test_a_tilted_head_is_levelled_on_the_sheet_too() -> None:
+    upright = Image.fromarray(data.astronaut())
+    upright.rotate(25, center=(224, 106)).crop((150, 32, 298, 180)).save("tilted.png")
+    assert stylize("tilted.png", "--style", "ink", "--sweep", "-o", "sheet.png").exit_code == 0
+    drawings = []
+    for crop in ("face", "center"):
+        done = stylize("tilted.png", "--style", "ink", "--crop", crop, "-o", f"{crop}.png")
+        assert done.exit_code == 0, done.stderr
+        drawings.append(pixels(Path(f"{crop}.png")))
+    sheet = pixels(Path("sheet.png"))
+    assert [len(places(sheet, drawing)) for drawing in drawings] == [1, 0]
 
 
 @pytest.mark.usefixtures("make_styles")

@@ -9,7 +9,8 @@ from PIL import Image
 from skimage import data
 
 from base_models.registry import create_model
-from fewshot.inference.levelling import LEAST_ROLL, stylize_level
+from fewshot.inference.detection import FaceBox
+from fewshot.inference.levelling import LEAST_ROLL, head_roll, stylize_level
 from fewshot.inference.stylize import stylize_paths
 from fewshot.inference.torch_engine import TorchEngine
 
@@ -71,6 +72,21 @@ def test_level_heads_are_drawn_together_and_as_they_are() -> None:
     assert np.array_equal(drawn[[0, 2]], images[[0, 2]])
     assert not np.array_equal(drawn[1], images[1])
     assert stylize_level(engine, images[:0], []).shape == (0, 3, 64, 64)
+
+
+@pytest.mark.parametrize("roll", [6.0, -11.0, 45.0])
+def test_white_paper_stays_white_to_its_corners(roll: float) -> None:
+    paper = np.full((1, 3, 64, 64), 255, np.uint8)
+    assert stylize_level(Copies(), paper, [roll]).min() == 255
+
+
+def test_heads_that_lean_together_are_left_as_they_are() -> None:
+    box = (0, 0, 400, 400)
+    one, other = FaceBox(40, 100, 150, 20.0), FaceBox(210, 110, 140, -20.0)
+    assert head_roll([], box) == 0
+    assert head_roll([one], box) == head_roll([one, FaceBox(600, 110, 140, -20.0)], box) == 20
+    assert head_roll([one, FaceBox(210, 110, 140, 15.0)], box) == 20
+    assert head_roll([one, other], box) == head_roll([one, FaceBox(210, 110, 140, 0.0)], box) == 0
 
 
 def test_every_picture_needs_its_roll() -> None:

@@ -51,6 +51,13 @@ def test_a_moving_face_is_not_lagged_behind(speed: float) -> None:
     assert max(lag) < 0.1 * 120
 
 
+def test_a_head_does_not_rise_where_its_tilt_is_not_told() -> None:
+    detector = Scripted()
+    told = [20.0] * 20 + [0.0] + [20.0] * 20
+    tracked = frames(FaceTracker(detector), detector, [[FaceBox(100, 100, 120.0, roll)] for roll in told])
+    assert [box.roll for (box,) in tracked] == pytest.approx([20.0] * 41)
+
+
 def test_faces_keep_their_numbers_through_a_short_occlusion_and_no_longer() -> None:
     detector = Scripted()
     tracker = FaceTracker(detector)

@@ -23,9 +23,11 @@ from fewshot.consent import Consent
 from fewshot.errors import FewshotError, UnavailableError, UnreachableError
 from fewshot.home import run_folder
 from fewshot.inference.detection import CascadeDetector
+from fewshot.inference.levelling import stylize_level
 from fewshot.inference.onnx_engine import OnnxEngine
 from fewshot.inference.whole import draw_whole
 from fewshot.styles import load_style
+from fewshot.web.photos import SHOWN
 from fewshot.web.problems import from_error
 
 Open = Callable[..., TestClient]
@@ -52,6 +54,21 @@ def test_a_face_is_cut_out_and_drawn(open_booth: Open, portrait: bytes) -> None:
     assert -0.2 < left < right < 1.2
     assert right - left == pytest.approx(bottom - top, abs=0.01)
     assert picture(answer.content).size == (32, 32)
+
+
+def test_a_tilted_head_is_drawn_level(open_booth: Open, astronaut: bytes) -> None:
+    whole = picture(astronaut)
+    tilted = whole.rotate(25, Image.Resampling.BICUBIC, center=(224, 106)).crop((150, 32, 298, 180))
+    data = io.BytesIO()
+    tilted.save(data, "PNG")
+    drawn = np.asarray(draw(open_booth(), data.getvalue(), light="keep"))
+    (face, *_) = CascadeDetector().faces(tilted)
+    assert face.roll == pytest.approx(-25, abs=8)
+    square = np.asarray(tilted.resize((SHOWN, SHOWN), Image.Resampling.LANCZOS)).transpose(2, 0, 1)
+    engine = OnnxEngine(load_arrays("scan_tiny"))
+    expected = stylize_level(engine, square[None], [face.roll])[0].transpose(1, 2, 0)
+    assert np.array_equal(drawn, expected)
+    assert not np.array_equal(drawn, engine.stylize(square[None])[0].transpose(1, 2, 0))
 
 
 def test_a_whole_picture_is_what_the_command_draws(open_booth: Open, astronaut: bytes) -> None:

@@ -32,12 +32,12 @@ def found(small: ModuleType, template: Path, folder: Path, seed: int) -> Found:
 def test_what_waits_for_the_same_is_drawn_together() -> None:
     async def scene() -> tuple[list[np.ndarray], float]:
         made = pool()
-        faces = [np.roll(FACE, shift, -1) for shift in range(6)]
-        waiting = [asyncio.create_task(made.draw_square(Blend(()), face)) for face in faces]
+        faces = [(np.roll(FACE, shift, -1), 15.0 * (shift % 3 == 1)) for shift in range(6)]
+        waiting = [asyncio.create_task(made.draw_square(Blend(()), face, roll)) for face, roll in faces]
         await asyncio.sleep(0)
         made.start()
         drawn = list(await asyncio.gather(*waiting))
-        alone = [await made.draw_square(Blend(()), face) for face in faces]
+        alone = [await made.draw_square(Blend(()), face, roll) for face, roll in faces]
         for one, other in zip(drawn, alone, strict=True):
             assert np.abs(one.astype(int) - other).max() <= 1
         batches = sum(bucket.get() for bucket in made.metrics.batch._buckets)
