@@ -94,18 +94,24 @@ class _Read:
     notices: tuple[str, ...]
 
 
-def check_folder(path: str | Path, on_picture: Callable[[int], None] | None = None) -> CheckReport:
+def check_folder(
+    path: str | Path,
+    on_picture: Callable[[int], None] | None = None,
+    *,
+    files: Sequence[Path] | None = None,
+) -> CheckReport:
     """Look at every picture directly inside `path`.
 
     Args:
         path: a folder of drawings meant to be by one hand.
         on_picture: called after each with the number of pictures looked at.
+        files: look at these of the folder only.
 
     Raises:
         NotFoundError: there is no such folder.
         BadInputError: it holds no picture file at all.
     """
-    files = list_pictures(path)
+    files = list_pictures(path) if files is None else files
     read: list[_Read] = []
     findings: dict[Path, list[Finding]] = {file: [] for file in files}
     for done, file in enumerate(files, 1):

@@ -7,7 +7,7 @@ start at 33. A cropped copy may be missed. Figures that differ by the eyelids al
 (16 of the 47 in `afensorm`), so near copies are reported and never dropped.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 _CELLS = 32
+_BLOCKS = 8
 
 NEAR_LEVELS = 20.0
 """Grey levels (of 255) that 98 % of the cells of two copies stay within."""
@@ -57,26 +58,40 @@ def find_twins(prints: Sequence[Fingerprint]) -> list[Twin]:
     """Every picture that repeats an earlier one, each once, exact before near before mirrored."""
     twins: list[Twin] = []
     first: dict[str, int] = {}
-    for i, new in enumerate(prints):
-        if first.setdefault(new.hash, i) != i:
-            twins.append(Twin(i, first[new.hash], "same"))
-            continue
-        earlier = (
-            np.stack([p.cells for p in prints[:i]]) if i else np.empty((0, _CELLS, _CELLS, 3), np.float32)
-        )
-        near, flipped = _nearest(earlier, new.cells), _nearest(earlier, new.cells[:, ::-1])
-        if near is not None:
-            twins.append(Twin(i, near, "near"))
-        elif flipped is not None:
-            twins.append(Twin(i, flipped, "mirrored"))
+    for i, found in enumerate(_near_ones(prints)):
+        if first.setdefault(prints[i].hash, i) != i:
+            twins.append(Twin(i, first[prints[i].hash], "same"))
+        elif found:
+            _, kind, other = min(found, key=lambda one: (one[1] == "mirrored", one[0]))
+            twins.append(Twin(i, other, kind))
     return twins
 
 
-def _nearest(earlier: NDArray[np.float32], cells: NDArray[np.float32]) -> int | None:
-    if not len(earlier):
-        return None
-    gaps = np.abs(earlier - cells).max(axis=-1).reshape(len(earlier), -1)
-    own = float(np.abs(cells - np.median(cells, axis=(0, 1))).max(axis=-1).mean())
-    worst = np.percentile(gaps, 98, axis=1)
-    fits = (worst <= NEAR_LEVELS) & (gaps.mean(axis=1) <= NEAR_SHARE * own)
-    return int(np.argmin(np.where(fits, worst, np.inf))) if fits.any() else None
+def near_pairs(prints: Sequence[Fingerprint]) -> list[tuple[int, int]]:
+    """Every two pictures of which the second nearly repeats the first, as it is or mirrored."""
+    return [(other, i) for i, found in enumerate(_near_ones(prints)) for _, _, other in found]
+
+
+def _near_ones(
+    prints: Sequence[Fingerprint],
+) -> Iterator[list[tuple[float, Literal["near", "mirrored"], int]]]:
+    """For each picture all earlier ones that it nearly repeats: how far at worst, in which way, and which."""
+    if not prints:
+        return
+    cells = np.stack([one.cells for one in prints])
+    # The mean of a block differs by no more than its cells do, so most pictures need no closer look.
+    block = _CELLS // _BLOCKS
+    coarse = cells.reshape(len(cells), _BLOCKS, block, _BLOCKS, block, 3).mean(axis=(2, 4))
+    for i, new in enumerate(cells):
+        most = NEAR_SHARE * float(np.abs(new - np.median(new, axis=(0, 1))).max(axis=-1).mean())
+        found: list[tuple[float, Literal["near", "mirrored"], int]] = []
+        kinds: tuple[Literal["near", "mirrored"], ...] = ("near", "mirrored")
+        for kind in kinds:
+            turned, small = (new, coarse[i]) if kind == "near" else (new[:, ::-1], coarse[i, :, ::-1])
+            others = np.flatnonzero(np.abs(coarse[:i] - small).mean(axis=(1, 2, 3)) <= most + 1e-3)
+            gaps = np.abs(cells[others] - turned).max(axis=-1).reshape(len(others), _CELLS**2)
+            close = gaps.mean(axis=1) <= most
+            for other, gap in zip(others[close], gaps[close], strict=True):
+                if (worst := float(np.percentile(gap, 98))) <= NEAR_LEVELS:
+                    found.append((worst, kind, int(other)))
+        yield found

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from fewshot.data.duplicates import find_twins, fingerprint
+from fewshot.data.duplicates import fingerprint, near_pairs
 
 if TYPE_CHECKING:
     from fewshot.data.style_set import StylePicture
 
 
 def families(pictures: Sequence[StylePicture], seed: int) -> list[list[StylePicture]]:
-    """Group near and mirrored copies (`duplicates.find_twins`); a drawing without one is a family of its own.
+    """Group near and mirrored copies, and copies of copies; a drawing without one is a family of its own.
 
     Which drawings go together, and the order of families and of drawings in each, depend on the drawings'
     content and `seed`, never on file names.
@@ -28,8 +28,9 @@ def families(pictures: Sequence[StylePicture], seed: int) -> list[list[StylePict
 
     known = sorted(pictures, key=lambda picture: picture.hash)
     first = list(range(len(known)))
-    for twin in find_twins([fingerprint(Image.fromarray(p.whole), p.hash) for p in known]):
-        first[twin.index] = first[twin.of]
+    for one, other in near_pairs([fingerprint(Image.fromarray(p.whole), p.hash) for p in known]):
+        kept, joined = sorted((first[one], first[other]))
+        first = [kept if family == joined else family for family in first]
     found: dict[int, list[StylePicture]] = {}
     for index, picture in enumerate(known):
         found.setdefault(first[index], []).append(picture)

@@ -181,7 +181,8 @@ def _silhouette(white: Array, side: NDArray[np.bool_]) -> float:
 
 
 def _distances(white: Array) -> Array:
-    return np.sqrt(((white[:, None] - white[None]) ** 2).sum(axis=-1))
+    # Row by row: all differences of thousands of drawings at once would fill the memory.
+    return np.stack([np.sqrt(((white - one) ** 2).sum(axis=-1)) for one in white])
 
 
 def _reason(difference: Array) -> str:

@@ -59,7 +59,7 @@ def prepare(request: Request) -> Prepared:
     style_set = StyleSet.from_folder(drawings, size=model.netG_A.size, crop=space.crop())
     for problem in style_set.problems:
         warn(problem.message)
-    warn_of_two_hands(drawings)
+    warn_of_two_hands(drawings, style_set)
     limits = Limits(
         rungs=1 if request.exhaustive else request.rungs,
         trials=_trials(request.trials, space, request.exhaustive),

@@ -109,9 +109,9 @@ def thinned(history: list[dict[str, float]]) -> list[dict[str, float]]:
     return history if len(history) <= _LOOKS else [*history[:-1:step], history[-1]]
 
 
-def warn_of_two_hands(drawings: Path) -> None:
-    """Say so where a folder looks as if two artists had drawn in it: their average is nobody's style."""
-    hands = check_folder(drawings).hands
+def warn_of_two_hands(drawings: Path, used: StyleSet) -> None:
+    """Say so where the drawings used of a folder look like two artists': their average is nobody's style."""
+    hands = check_folder(drawings, files=[picture.path for picture in used]).hands
     if hands.flagged:
         warn(f"{drawings}: {len(hands.second)} drawings look like a second hand: {hands.reason}")
         notice(f"hint: `fewshot check {drawings}` names them; adapt each hand in a folder of its own")
@@ -171,7 +171,7 @@ def adapt_style(
     for problem in style_set.problems:
         warn(problem.message)
     if look_for_hands:
-        warn_of_two_hands(drawings)
+        warn_of_two_hands(drawings, style_set)
     for idle in idle_fields(recipe):
         warn(f"the recipe sets what has no effect: {idle}")
     accelerator = make_accelerator(track=check_trackers(track), folder=run)

@@ -37,7 +37,7 @@ def plan_adaptation(
     style_set = StyleSet.from_folder(drawings, size=model.netG_A.size, crop=recipe.crop)
     for problem in style_set.problems:
         warn(problem.message)
-    warn_of_two_hands(drawings)
+    warn_of_two_hands(drawings, style_set)
     notice("timing two steps ...")
     job = Adaptation(style_set, model, recipe, photos, run, memory_limit=memory_limit)
     per_step = seconds_per_step(job)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from fewshot.data.duplicates import fingerprint, near_pairs
 from fewshot.data.families import families
 from fewshot.data.style_set import StyleSet
 from fewshot.samples import sample_folder
@@ -49,6 +50,23 @@ def test_a_large_family_is_learned_from(tmp_path: Path, seed: int) -> None:
     train, fold = drawings.split(0.2, seed)
     assert fold is not None
     assert (len(train), len(fold)) == (9, 2)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_copies_of_copies_are_one_family(tmp_path: Path, seed: int) -> None:
+    """A patch that was painted over makes a near copy; two patches are one too many beside the first."""
+    paths = sorted(sample_folder("ink").glob("*.webp"))
+    first = Image.open(paths[seed]).convert("RGB").resize((256, 256))
+    for patches in range(3):
+        painted = first.copy()
+        for patch in range(patches):
+            painted.paste((128, 20, 20), (8, 8 + 48 * patch, 40, 40 + 48 * patch))
+        painted.save(tmp_path / f"{patches}.png")
+    Image.open(paths[seed + 4]).convert("RGB").resize((256, 256)).save(tmp_path / "other.png")
+    drawings = StyleSet.from_folder(tmp_path, size=SIZE)
+    assert sorted(len(family) for family in families(drawings.pictures, seed)) == [1, 3]
+    prints = [fingerprint(Image.fromarray(picture.whole), picture.hash) for picture in drawings]
+    assert near_pairs(prints) == [(0, 1), (1, 2)]
 
 
 @pytest.mark.parametrize("seed", range(4))

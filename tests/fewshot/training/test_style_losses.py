@@ -138,10 +138,14 @@ def test_two_hands_in_a_folder_are_told(
     tmp_path: Path, makers: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
     makers.fill_drawings(tmp_path, 12)
-    warn_of_two_hands(tmp_path)
+    first = StyleSet.from_folder(tmp_path, size=32)
+    warn_of_two_hands(tmp_path, first)
     assert capsys.readouterr().err == ""
     makers.fill_drawings(tmp_path, 8, "paint")
-    warn_of_two_hands(tmp_path)
+    # Those of the other hand are not used.
+    warn_of_two_hands(tmp_path, first)
+    assert capsys.readouterr().err == ""
+    warn_of_two_hands(tmp_path, StyleSet.from_folder(tmp_path, size=32))
     told = capsys.readouterr().err
     assert "8 drawings look like a second hand" in told
     assert f"fewshot check {tmp_path}" in told
