@@ -25,7 +25,8 @@ from eval.style_vectors import Space
 from fewshot.catalog.models import Entry, Features, Generation, Version
 from fewshot.catalog.names import find_version, parse
 from fewshot.catalog.store import Catalog
-from fewshot.data.drawing_framing import drawing_square, frame_drawings
+from fewshot.data.drawing_framing import frame_drawings
+from fewshot.data.drawing_page import drawing_square
 from fewshot.data.pictures import read_picture
 from fewshot.errors import NotFoundError
 from fewshot.evaluation.sources import gather_drawings

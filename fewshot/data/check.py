@@ -203,7 +203,8 @@ def _style(read: Sequence[_Read]) -> tuple[TwoHands, list[tuple[Path, Finding]]]
 def _differ_in_faces(read: Sequence[_Read], hands: TwoHands) -> bool:
     """Whether a split of whole drawings is one of their faces too, and not of hatched and empty grounds."""
     # It loads torch and the face parser, and hardly any folder comes to this.
-    from fewshot.data.drawing_framing import drawing_square, frame_drawings
+    from fewshot.data.drawing_framing import frame_drawings
+    from fewshot.data.drawing_page import drawing_square
 
     squares = [drawing_square(open_picture(one.path), _FACE_SIDE) for one in read]
     faces = [describe(Image.fromarray(face)) for face in frame_drawings(squares, _FACE_SIDE)]

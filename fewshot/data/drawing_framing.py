@@ -10,19 +10,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from eval.face_parsing import CELLS, PARTS, FaceParser, load_face_parser
 from fewshot.data.face_window import EYES_AT, WHOLE_PICTURE, FaceWindow, median_window, wider, window_about
-from fewshot.data.pictures import to_square
 
 EYES_TO_MOUTH = 0.30
 """Distance that is aimed at, in sides: a selfie's (median of photos 3200-3263, found by the same parser)."""
@@ -35,7 +33,7 @@ WHOLE = 1.12
 BLUR = 1.5
 """Drawn pixels of the result for one of the file, at most."""
 
-_LOOK = 128
+LOOK = 128
 """Side of the pictures that the parser is shown, px."""
 _SURE = 0.3
 _LEAST_CELLS = 0.7
@@ -60,23 +58,41 @@ _UNDERSTATED = 1.25
 _BATCH = 16
 
 
-def drawing_square(image: Image.Image, size: int) -> NDArray[np.uint8]:
-    """The middle square of an RGB drawing, with pixels enough to cut `(size, size, 3)` out of it."""
-    return to_square(image, max(size, min(*image.size, round(LARGEST * size))))
+@dataclass(frozen=True)
+class SeenFace:
+    """A face in a square picture."""
+
+    eyes: tuple[float, float]
+    """Between the eyes, from the left and from above, in sides."""
+    sureness: float
+    """Cells of eyes and mouth, each as sure as it is."""
+
+
+def faces_seen(pictures: Sequence[NDArray[np.uint8]]) -> list[SeenFace | None]:
+    """What one look finds in squares `(LOOK, LOOK, 3)` RGB; None where there is no face."""
+    found: list[SeenFace | None] = []
+    for start in range(0, len(pictures), _BATCH):
+        for parts in _look(pictures[start : start + _BATCH]):
+            eyes = _centre(parts[PARTS.index("eyes")])
+            features = parts[[PARTS.index("eyes"), PARTS.index("mouth")]]
+            sureness = float(torch.where(features > _SURE, features, 0.0).sum())
+            none = eyes is None or _entropy(parts) > _DIFFUSE
+            found.append(None if none or eyes is None else SeenFace(eyes, sureness))
+    return found
 
 
 def frame_drawings(squares: Sequence[NDArray[np.uint8]], size: int) -> list[NDArray[np.uint8]]:
     """Cut the drawings of one hand about their faces, as large as faces are in selfies.
 
     Args:
-        squares: as `drawing_square` gives them, `(s, s, 3)` RGB.
+        squares: as `drawing_page.drawing_square` gives them, `(s, s, 3)` RGB.
         size: side of the results, px.
 
     Returns:
         `(size, size, 3)` RGB each.
     """
     windows = face_windows(squares, size)
-    return [_cut(square, window, size) for square, window in zip(squares, windows, strict=True)]
+    return [cut_window(square, window, size) for square, window in zip(squares, windows, strict=True)]
 
 
 def face_windows(squares: Sequence[NDArray[np.uint8]], size: int) -> list[FaceWindow]:
@@ -135,7 +151,7 @@ def _look_again(
     found: list[FaceWindow | None] = []
     for start in range(0, len(squares), _BATCH):
         batch = slice(start, start + _BATCH)
-        shown = [_cut(s, w, _LOOK) for s, w in zip(squares[batch], windows[batch], strict=True)]
+        shown = [cut_window(s, w, LOOK) for s, w in zip(squares[batch], windows[batch], strict=True)]
         for square, window, parts in zip(squares[batch], windows[batch], _look(shown), strict=True):
             found.append(_better(window, parts, BLUR * len(square) / size))
     return found
@@ -199,7 +215,7 @@ def _parser() -> FaceParser:
     return load_face_parser()
 
 
-def _cut(square: NDArray[np.uint8], window: FaceWindow, size: int) -> NDArray[np.uint8]:
+def cut_window(square: NDArray[np.uint8], window: FaceWindow, size: int) -> NDArray[np.uint8]:
     """`(size, size, 3)` of a window, averaged where it shrinks; mirrored beyond the edge."""
     if window == WHOLE_PICTURE and len(square) == size:
         return square

@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image
 
 from fewshot.data.archives import read_members
-from fewshot.data.drawing_framing import drawing_square, frame_drawings
+from fewshot.data.drawing_framing import frame_drawings
+from fewshot.data.drawing_page import drawing_square
 from fewshot.data.parallel import in_parallel
 from fewshot.data.pictures import read_picture, to_square
 from fewshot.errors import BadInputError, FewshotError

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from eval.face_parsing import PARTS
-from fewshot.data.drawing_framing import LARGEST, drawing_square, face_windows, frame_drawings
+from fewshot.data.drawing_framing import LARGEST, face_windows, frame_drawings
 from fewshot.data.face_window import EYES_AT
 from fewshot.data.style_set import StyleSet
 from fewshot.samples import sample_hands
@@ -140,9 +140,3 @@ def test_set_is_framed_and_keeps_its_hashes(tmp_path: Path) -> None:
     assert whole.hashes == faces.hashes
     assert faces.tensor().shape == whole.tensor().shape
     assert not np.array_equal(faces.tensor().numpy(), whole.tensor().numpy())
-
-
-def test_square_keeps_pixels_to_cut_from() -> None:
-    assert drawing_square(Image.new("RGB", (900, 1200)), 128).shape == (320, 320, 3)
-    assert drawing_square(Image.new("RGB", (200, 150)), 128).shape == (150, 150, 3)
-    assert drawing_square(Image.new("RGB", (60, 90)), 128).shape == (128, 128, 3)
