@@ -13,7 +13,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fewshot.data.pictures import READABLE_SUFFIXES
+from fewshot.data.pictures import is_picture_name
 from fewshot.errors import BadInputError, NotFoundError
 
 INDEX_NAME = "pack.json"
@@ -115,8 +115,9 @@ def _check_end(archive: tarfile.TarFile) -> None:
 
 
 def _is_picture(name: str) -> bool:
+    # Those that cannot be read too: a phone's .heic files are to be named, not to be missed.
     path = Path(name)
-    return path.suffix.lower() in READABLE_SUFFIXES and not path.name.startswith(".")
+    return is_picture_name(path) and not path.name.startswith(".")
 
 
 def _broken_archive(source: Path, error: Exception) -> BadInputError:

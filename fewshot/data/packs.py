@@ -30,6 +30,10 @@ _HELD_OUT_RANGES = {
 }
 
 
+_NAMED = 10
+"""Pictures that cannot be read and are named."""
+
+
 @dataclass(frozen=True)
 class Pack:
     """Pictures of one source at one size, in the order of their names."""
@@ -73,10 +77,11 @@ def load_pack(
     keep: Callable[[str, str], bool] | None = None,
     limit: int | None = None,
     within: str = "",
+    frame: Callable[[Image.Image], Image.Image] | None = None,
 ) -> Pack:
     """Decode every picture of a folder or .tar archive, centre-cropped and resized to `size`.
 
-    Pictures that cannot be read are left out with one warning.
+    Pictures that cannot be read are left out; the first of them are named.
 
     Args:
         source: folder (read recursively) or .tar archive.
@@ -85,6 +90,7 @@ def load_pack(
         keep: `(source stem, picture name) -> bool`; default leaves out what `is_held_out`.
         limit: of more pictures, this many are taken, evenly spaced by name.
         within: only pictures under this folder of the source, such as `photos/photos_256`.
+        frame: cuts each picture before; what it cuts is not cached.
 
     Raises:
         NotFoundError: the source does not exist.
@@ -102,16 +108,17 @@ def load_pack(
         )
     if limit is not None and len(names) > limit:
         names = [names[i * len(names) // limit] for i in range(limit)]
-    cached = cache / f"{source.stem}-{size}-{_cache_key(source, size, names)}.npy" if cache else None
+    key = cache and not frame and f"{source.stem}-{size}-{_cache_key(source, size, names)}.npy"
+    cached = cache / key if cache and key else None
     pixels = _read_cache(cached, (len(names), 3, size, size))
     if pixels is not None:
         return Pack(_label(source, within), tuple(names), pixels)
-    kept, pixels = _decode_all(source, names, size)
+    kept, pixels, lost = _decode_all(source, names, size, frame)
+    listed = "".join(f"\n  {reason}" for reason in lost[:_NAMED]) + "\n  …" * (len(lost) > _NAMED)
     if not kept:
-        raise BadInputError(f"no picture in {source} could be read", "run `fewshot check` on it")
-    if len(kept) < len(names):
-        lost = sorted(set(names) - set(kept))
-        warn(f"{source}: {len(lost)} of {len(names)} pictures cannot be read and are left out: {lost[0]} …")
+        raise BadInputError(f"no picture in {source} could be read{listed}", "run `fewshot check` on it")
+    if lost:
+        warn(f"{source}: {len(lost)} of {len(names)} pictures cannot be read and are left out{listed}")
     elif cached is not None:
         atomic_write(cached, lambda handle: np.save(handle, pixels))
     return Pack(_label(source, within), tuple(kept), pixels)
@@ -152,30 +159,34 @@ def _read_cache(path: Path | None, shape: tuple[int, ...]) -> NDArray[np.uint8] 
     return pixels if pixels.shape == shape and pixels.dtype == np.uint8 else None
 
 
-def _decode_all(source: Path, names: Sequence[str], size: int) -> tuple[list[str], NDArray[np.uint8]]:
-    """Decode on all cores (Pillow releases the GIL), straight into one array."""
+def _decode_all(
+    source: Path, names: Sequence[str], size: int, frame: Callable[[Image.Image], Image.Image] | None
+) -> tuple[list[str], NDArray[np.uint8], list[str]]:
+    """Decode on all cores (Pillow releases the GIL), straight into one array; why others cannot be."""
     rows = {name: row for row, name in enumerate(names)}
     pixels = np.empty((len(names), 3, size, size), np.uint8)
     read = np.zeros(len(names), bool)
 
+    reasons: dict[str, str] = {}
+
     def decode(item: tuple[str, bytes]) -> None:
-        square = _square(*item, size)
-        if square is not None:
-            pixels[rows[item[0]]] = square
-            read[rows[item[0]]] = True
+        name, data = item
+        try:
+            image = read_picture(name, data, least_side=1).image
+        except FewshotError as error:
+            reasons[name] = str(error)
+            return
+        pixels[rows[name]] = _square(frame(image) if frame else image, size)
+        read[rows[name]] = True
 
     for _ in in_parallel(decode, read_members(source, names)):
         pass
     kept = [name for name, row in rows.items() if read[row]]
-    return kept, pixels if read.all() else pixels[read]
+    return kept, pixels if read.all() else pixels[read], [reasons[name] for name in names if name in reasons]
 
 
-def _square(name: str, data: bytes, size: int) -> NDArray[np.uint8] | None:
-    """The upright middle square `(3, size, size)`, or None for what is no readable picture."""
-    try:
-        image = read_picture(name, data, least_side=1).image
-    except FewshotError:
-        return None
+def _square(image: Image.Image, size: int) -> NDArray[np.uint8]:
+    """The middle square `(3, size, size)`."""
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     box = (left, top, left + side, top + side)

@@ -29,6 +29,7 @@ from fewshot.data.refusals import (
     UNSUPPORTED_SUFFIXES,
     check_file,
     check_size,
+    check_suffix,
     explained,
 )
 from fewshot.errors import BadInputError, NotFoundError
@@ -101,6 +102,8 @@ def read_picture(
     path = Path(path)
     if data is None:
         check_file(path)
+    else:
+        check_suffix(path)
     try:
         with (
             _silenced(),

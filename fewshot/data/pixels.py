@@ -52,6 +52,10 @@ def to_rgb(image: Image.Image) -> tuple[Image.Image, list[str]]:
 _MODE_NAMES = {"L": "grey", "1": "black and white", "P": "palette"}
 _SPACES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 """Colour spaces of profiles that are understood, with Pillow's modes for them."""
+_RAMP = (51 * np.stack(np.unravel_index(np.arange(216), (6, 6, 6)), -1)).reshape(6, 36, 3).astype(np.uint8)
+"""216 colours, as a picture."""
+_SAME = 3
+"""Grey levels that sRGB's own profiles differ by."""
 _LONGEST = 40
 """Letters of a profile's name that are told."""
 
@@ -82,22 +86,30 @@ def _to_srgb(image: Image.Image) -> tuple[Image.Image, str]:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(stored))
         name = ImageCms.getProfileDescription(profile).strip()
         opaque = plain.convert("RGB") if plain.mode == "RGBA" else plain
-        if "srgb" in name.casefold() or opaque.mode != _SPACES.get(profile.profile.xcolor_space.strip()):
+        if opaque.mode != _SPACES.get(profile.profile.xcolor_space.strip()):
             return image, ""
-        converted: Any = ImageCms.profileToProfile(
-            opaque,
-            profile,
-            ImageCms.createProfile("sRGB"),
-            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-            outputMode="RGB",
-            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
-        )
+        # By what it does and not by its name: there are linear profiles called sRGB too.
+        ramp = Image.fromarray(_RAMP)
+        if opaque.mode == "RGB" and np.abs(np.asarray(_through(profile, ramp), int) - _RAMP).max() <= _SAME:
+            return image, ""
+        converted = _through(profile, opaque)
     # Little CMS tells of a damaged profile in many ways.
     except Exception:
         return image, ""
     if plain.mode == "RGBA":
         converted.putalpha(plain.getchannel("A"))
     return converted, name[:_LONGEST] or "its profile"
+
+
+def _through(profile: ImageCms.ImageCmsProfile, image: Image.Image) -> Any:
+    return ImageCms.profileToProfile(
+        image,
+        profile,
+        ImageCms.createProfile("sRGB"),
+        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+        outputMode="RGB",
+        flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+    )
 
 
 def _on_white(image: Image.Image) -> Image.Image:

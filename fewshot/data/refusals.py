@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from fewshot.errors import BadInputError, FewshotError, NotFoundError
@@ -13,9 +14,16 @@ MAX_PIXELS = 100_000_000
 MIN_SIDE = 32
 """Shortest side, in pixels, under which a picture carries no usable style at all."""
 
-UNSUPPORTED_SUFFIXES = frozenset([".heic", ".heif", ".psd", ".svg", ".xcf", ".kra", ".clip", ".procreate"])
+UNSUPPORTED_SUFFIXES = frozenset(
+    {
+        *(".heic", ".heif", ".jxl", ".jp2", ".dng", ".tga", ".psd", ".psb", ".svg", ".ai", ".xcf", ".kra"),
+        *(".ora", ".clip", ".procreate", ".sai", ".sai2", ".mdp"),
+    }
+)
 """Endings of pictures that need another program; they are listed, so that they are refused by name."""
 
+_BLANK = 8
+"""Levels of 255 that the channels of a blank scan spread over, less than."""
 _READABLE = "PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF"
 
 _HINT_REPLACE = "export it again as PNG from the program it was made with, or leave it out"
@@ -33,17 +41,31 @@ def check_file(path: Path) -> None:
         raise NotFoundError(f"{path}: no such file; expected a picture", "check the spelling of the path")
     if path.is_dir():
         raise BadInputError(f"{path}: is a folder; expected a picture", "give one of the files in it")
-    if path.suffix.lower() in UNSUPPORTED_SUFFIXES:
-        raise BadInputError(
-            f"{path}: {path.suffix.lower()} files cannot be read here; expected {_READABLE}",
-            "export it as PNG or JPEG from the program or phone that made it",
-        )
+    check_suffix(path)
     if not path.is_file():
         raise BadInputError(
             f"{path}: is no regular file; expected a picture", "copy the picture to a plain file"
         )
     if path.stat().st_size == 0:
         raise BadInputError(f"{path}: the file is empty (0 bytes); expected a picture", _HINT_REPLACE)
+
+
+def check_suffix(path: Path) -> None:
+    """Refuse a kind of file that cannot be read here, by its name; raises BadInputError."""
+    if path.suffix.lower() in UNSUPPORTED_SUFFIXES:
+        raise BadInputError(
+            f"{path}: {path.suffix.lower()} files cannot be read here; expected {_READABLE}",
+            "export it as PNG or JPEG from the program or phone that made it",
+        )
+
+
+def check_not_blank(path: Path, image: Image.Image) -> None:
+    """Refuse a drawing that is one colour all over: an empty layer, or white ink laid on white."""
+    if int(np.ptp(np.asarray(image), axis=(0, 1)).max()) < _BLANK:
+        raise BadInputError(
+            f"{path}: is blank, one colour all over; expected a drawing",
+            "was a layer hidden? transparency is laid on white, so export white ink with a ground behind it",
+        )
 
 
 def check_size(

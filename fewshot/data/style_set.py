@@ -10,32 +10,22 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fewshot.data.pictures import content_hash, list_pictures, read_picture, to_square
-from fewshot.errors import BadInputError, FewshotError
+from fewshot.data.refusals import check_not_blank
+from fewshot.data.set_problems import (
+    FEW,
+    Problem,
+    about_faces,
+    about_subfolders,
+    about_the_set,
+    nothing_usable,
+)
+from fewshot.errors import FewshotError
 
 if TYPE_CHECKING:
     import torch
 
-FEW = 5
-"""Under this many drawings there is no validation fold, and the set comes with a warning."""
-
 DrawingCrop = Literal["face", "center"]
 """How a drawing becomes a square: about its face, as large as in a selfie, or the middle of it."""
-
-ProblemKind = Literal["unreadable", "duplicate", "notice", "few", "limit"]
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something a person should know about one file or the whole folder."""
-
-    path: Path
-    """The picture, or the folder when the problem is the set's."""
-    kind: ProblemKind
-    """`unreadable` and `duplicate` cost a picture; the others are notices."""
-    message: str
-    """What was found and what was expected."""
-    hint: str = ""
-    """What to do about it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,13 +91,14 @@ class StyleSet:
                 continue
             kept[index] = picture
         if not kept:
-            raise _nothing_usable(folder, problems)
-        problems.extend(_about_the_set(folder, len(files), len(kept), limit))
+            raise nothing_usable(folder, problems)
+        problems.extend(about_the_set(folder, len(files), len(kept), limit))
+        problems.extend(about_subfolders(folder))
         resolved = folder.resolve()
         pictures = tuple(kept[i] for i in sorted(kept))
         if crop == "face":
             pictures, faceless = _framed(pictures, size)
-            problems.extend(_about_faces(folder, faceless, len(pictures)))
+            problems.extend(about_faces(folder, faceless, len(pictures)))
         return cls(resolved.name, size, pictures, tuple(problems))
 
     def __len__(self) -> int:
@@ -164,6 +155,7 @@ def _read(path: Path, size: int, crop: DrawingCrop) -> tuple[StylePicture, tuple
     from fewshot.data.drawing_page import drawing_square
 
     opened = read_picture(path)
+    check_not_blank(path, opened.image)
     pixels = drawing_square(opened.image, size) if crop == "face" else to_square(opened.image, size)
     pixels.setflags(write=False)
     picture = StylePicture(path, content_hash(opened.image), opened.image.size, pixels, pixels)
@@ -218,39 +210,3 @@ def _spread(count: int, limit: int) -> list[int]:
     first = [round(i * (count - 1) / max(limit - 1, 1)) for i in range(limit)]
     chosen = set(first)
     return first + [i for i in range(count) if i not in chosen]
-
-
-def _about_the_set(folder: Path, files: int, kept: int, limit: int) -> list[Problem]:
-    if files > limit and kept == limit:
-        text = f"{folder}: {files} pictures, {kept} of them, evenly spaced by name, are used"
-        return [
-            Problem(folder, "limit", text, "put your favourite drawings into a folder of their own to choose")
-        ]
-    if kept < FEW:
-        drawings = "1 usable drawing" if kept == 1 else f"{kept} usable drawings"
-        text = f"{folder}: only {drawings}; expected {FEW} or more for a dependable style"
-        return [
-            Problem(
-                folder,
-                "few",
-                text,
-                "add drawings by the same hand, 20 to 40 are best; for so few there is --recipe single",
-            )
-        ]
-    return []
-
-
-def _about_faces(folder: Path, faceless: int, count: int) -> list[Problem]:
-    # Faces behind hair are missed here and there; what has hardly any is another subject.
-    if 2 * faceless <= count:
-        return []
-    text = f"{folder}: no face was found in {faceless} of {count} drawings; the base knows faces"
-    return [Problem(folder, "notice", text, "choose heads and busts, or cut them out yourself: crop=center")]
-
-
-def _nothing_usable(folder: Path, problems: Sequence[Problem]) -> BadInputError:
-    listed = "\n".join(f"  {problem.message}" for problem in problems)
-    return BadInputError(
-        f"{folder}: none of its {len(problems)} pictures can be used; expected at least one\n{listed}",
-        f"look at them one by one with: fewshot check '{folder}'",
-    )

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from eval.groups import FALSE_ALARMS, Groups, find_groups
-from fewshot.data.style_set import Problem, StyleSet
+from fewshot.data.set_problems import Problem
+from fewshot.data.style_set import StyleSet
 from fewshot.errors import UsageError
 from fewshot.evaluation.features import features_of
 from fewshot.evaluation.folders import Looking

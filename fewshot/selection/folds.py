@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fewshot.data.families import apart, families
-from fewshot.data.style_set import FEW, StyleSet
+from fewshot.data.set_problems import FEW
+from fewshot.data.style_set import StyleSet
 from fewshot.errors import UsageError
 
 Parts = tuple[StyleSet, StyleSet | None]

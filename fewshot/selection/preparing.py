@@ -8,7 +8,8 @@ from pathlib import Path
 
 from base_models.checkpoint import BaseModel
 from base_models.registry import create_model
-from fewshot.data.style_set import FEW, StyleSet
+from fewshot.data.set_problems import FEW
+from fewshot.data.style_set import StyleSet
 from fewshot.errors import UsageError
 from fewshot.home import base_folder, check_name, home, recipes_folder
 from fewshot.output import notice, warn

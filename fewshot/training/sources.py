@@ -15,6 +15,8 @@ from fewshot.data.augment import photographic, to_float, to_uint8
 from fewshot.data.packs import load_pack
 from fewshot.data.pictures import list_pictures, open_picture
 from fewshot.data.style_set import StyleSet
+from fewshot.inference.framing import frame
+from fewshot.output import warn
 from fewshot.samples import snapshot_folder
 
 _HELD_SNAPSHOTS = 24
@@ -70,9 +72,19 @@ def make_sources(base: BaseModel, train: StyleSet, fold: StyleSet | None, photos
 
 
 def _of_user(photos: Path, pairs: Tensor, snapshots: Tensor) -> Sources:
-    """The user's photos, and snapshots in the places that they leave empty."""
+    """The user's photos, cut about faces like `stylize`, and snapshots in the places they leave empty."""
     size = pairs.shape[-1]
-    own = torch.from_numpy(load_pack(photos, size, limit=_MAX_PHOTOS).pixels)
+    faceless = []
+
+    def selfie(image: Image.Image) -> Image.Image:
+        framed = frame(image)
+        if not framed.found:
+            faceless.append(framed)
+        return framed.image
+
+    own = torch.from_numpy(load_pack(photos, size, limit=_MAX_PHOTOS, frame=selfie).pixels)
+    if faceless:
+        warn(f"{photos}: no face was found in {len(faceless)} of {len(own)} photos: their middle is used")
     number = torch.arange(len(own))
     held = number % 5 == 4 if len(own) >= 5 else number == 0
     # One alone is both learned on and looked at.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 
 def drawing(seed: int = 0, size: tuple[int, int] = (200, 260), hand: str = "ink") -> Image.Image:
@@ -86,8 +86,9 @@ def ramp16() -> NDArray[np.uint16]:
 
 
 def animated(path: Path) -> None:
-    """Three frames, the first red."""
+    """Three frames, the first red with a black stroke in the middle."""
     frames = [Image.new("RGB", (64, 64), colour) for colour in ("red", "lime", "blue")]
+    frames[0].paste("black", (30, 30, 34, 34))
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=100)
 
 
@@ -108,7 +109,9 @@ ODD: dict[str, Callable[[Path], object]] = {
     "palette.png": lambda path: drawing(2).convert("P", palette=Image.Palette.ADAPTIVE).save(path),
     "grey.png": lambda path: drawing(3).convert("L").save(path),
     "bitmap.tif": lambda path: drawing(4).convert("1").save(path, compression="group4"),
-    "alpha.png": lambda path: Image.new("RGBA", (64, 64), (0, 0, 0, 0)).save(path),
+    "alpha.png": lambda path: ImageOps.expand(Image.new("RGBA", (32, 32), "navy"), 16, (0, 0, 0, 0)).save(
+        path
+    ),
     "turned.jpg": lambda path: rotated(path, 6),
     "moving.gif": animated,
     "my best drawing (2).png": lambda path: drawing(5).save(path),

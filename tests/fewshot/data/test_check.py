@@ -164,7 +164,9 @@ def test_verb_prints_data_on_stdout_and_the_rest_on_stderr(tmp_path: Path, maker
     app.command()(check)
     makers.fill_drawings(tmp_path / "in", 6)
     (tmp_path / "in" / "bad [red].png").write_text("no")
-    Image.new("RGB", (300, 300), "orange").save(tmp_path / "in" / "odd.png")
+    odd = Image.new("RGB", (300, 300), "orange")
+    odd.paste("brown", (140, 140, 160, 160))
+    odd.save(tmp_path / "in" / "odd.png")
     run = CliRunner().invoke(app, [str(tmp_path / "in"), "--format", "json"])
     rows = json.loads(run.stdout)
     assert run.exit_code == 3

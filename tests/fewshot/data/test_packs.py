@@ -128,8 +128,12 @@ def test_unreadable_pictures_are_named_and_left_out(
     (folder / "broken.png").write_text("no picture")
     (folder / "notes.txt").write_text("no picture either")
     cache = tmp_path / "cache"
+    (folder / "phone.heic").write_bytes(png((1, 2, 3)))
     assert load_pack(folder, 16, cache=cache).names == ("1.png", "2.png")
-    assert "1 of 3 pictures" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "2 of 4 pictures" in told
+    assert "broken.png" in told
+    assert "phone.heic: .heic files cannot be read here" in told
     assert not cache.exists()
     (folder / "1.png").write_text("x")
     (folder / "2.png").write_text("x")

@@ -104,18 +104,18 @@ def test_cmyk_keeps_its_colours(tmp_path: Path, makers: ModuleType) -> None:
     assert np.array_equal(np.asarray(open_picture(tmp_path / "a.tif")), np.asarray(makers.quarters()))
 
 
-def display_p3() -> bytes:
-    """An ICC profile (ICC.1:2001-04, 6.3.1.2): Display P3's primaries, adapted to D50, and a gamma of 2.2."""
+def display_p3(name: bytes = b"Display P3", gamma: float = 2.2) -> bytes:
+    """An ICC profile (ICC.1:2001-04, 6.3.1.2): Display P3's primaries, adapted to D50."""
 
     def fixed(*values: float) -> bytes:
         return b"".join(round(value * 65536).to_bytes(4, "big", signed=True) for value in values)
 
-    name = b"Display P3\0"
+    name += b"\0"
     xyz = {"rXYZ": (0.51512, 0.24120, -0.00105), "gXYZ": (0.29198, 0.69225, 0.04189)}
     xyz |= {"bXYZ": (0.15710, 0.06657, 0.78407), "wtpt": (0.9642, 1.0, 0.8249)}
     tags = {"desc": b"desc\0\0\0\0" + len(name).to_bytes(4, "big") + name + bytes(78)}
     tags |= {tag: b"XYZ \0\0\0\0" + fixed(*values) for tag, values in xyz.items()}
-    curve = b"curv\0\0\0\0" + (1).to_bytes(4, "big") + round(2.2 * 256).to_bytes(2, "big")
+    curve = b"curv\0\0\0\0" + (1).to_bytes(4, "big") + round(gamma * 256).to_bytes(2, "big")
     tags |= dict.fromkeys(("rTRC", "gTRC", "bTRC"), curve)
     table, body = len(tags).to_bytes(4, "big"), b""
     for tag, content in tags.items():
@@ -146,6 +146,15 @@ def test_colours_of_another_profile_become_srgb(tmp_path: Path, kind: str) -> No
     assert np.abs(found - 255 * encoded).max() <= 3
     assert "colours of Display P3 to sRGB" in opened.changes
     assert "icc_profile" not in opened.image.info
+
+
+def test_a_linear_profile_that_is_called_srgb_is_converted(tmp_path: Path) -> None:
+    grey = Image.new("RGB", (64, 64), (55, 55, 55))
+    grey.save(tmp_path / "a.png", icc_profile=display_p3(b"Linear sRGB", 1.0))
+    opened = read_picture(tmp_path / "a.png")
+    # IEC 61966-2-1 of 55 / 255.
+    assert np.abs(np.asarray(opened.image).astype(int) - 128).max() <= 2
+    assert "colours of Linear sRGB to sRGB" in opened.changes
 
 
 @pytest.mark.parametrize(

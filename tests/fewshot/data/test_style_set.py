@@ -8,7 +8,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageDraw
 
+from fewshot.data.check import check_folder
 from fewshot.data.style_set import StyleSet
 from fewshot.errors import BadInputError, NotFoundError
 
@@ -104,3 +106,29 @@ def test_in_grey_keeps_lightness_and_hashes(tmp_path: Path, makers: ModuleType) 
         assert (after == after[:1]).all()
         lightness = 0.299 * before[0] + 0.587 * before[1] + 0.114 * before[2]
         assert (after[0] - lightness).abs().max() <= 0.5 + 1e-3
+
+
+def test_blank_pages_are_no_drawings(tmp_path: Path, makers: ModuleType) -> None:
+    makers.fill_drawings(tmp_path, 5)
+    Image.new("RGBA", (256, 256)).save(tmp_path / "hidden-layer.png")
+    ink = Image.new("RGBA", (256, 256))
+    ImageDraw.Draw(ink).ellipse((40, 40, 200, 200), outline=(255, 255, 255, 255), width=6)
+    ink.save(tmp_path / "white-ink.png")
+    drawings = StyleSet.from_folder(tmp_path, size=32)
+    assert len(drawings) == 5
+    told = {problem.path.name: problem.message for problem in drawings.problems}
+    assert all("is blank" in told[name] for name in ("hidden-layer.png", "white-ink.png"))
+    report = check_folder(tmp_path)
+    assert {p.path.name for p in report.pictures if p.verdict == "unreadable"} == set(told)
+
+
+def test_pictures_in_folders_inside_are_told(tmp_path: Path, makers: ModuleType) -> None:
+    makers.fill_drawings(tmp_path, 5)
+    assert not StyleSet.from_folder(tmp_path, size=32).problems
+    for name in ("2023", ".hidden", "notes"):
+        (tmp_path / name).mkdir()
+    for number in range(3):
+        makers.drawing().save(tmp_path / "2023" / f"{number}.png")
+    (tmp_path / "notes" / "a.txt").write_text("no picture")
+    (problem,) = StyleSet.from_folder(tmp_path, size=32).problems
+    assert problem.message == f"{tmp_path}: pictures in folders inside it are not used: 2023/ (3)"

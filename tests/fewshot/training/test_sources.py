@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from skimage.data import astronaut
 
 from base_models.registry import create_model
 from fewshot.data.style_set import StyleSet
+from fewshot.inference.framing import frame
 from fewshot.samples import sample_folder, snapshot_folder
 from fewshot.training.sources import make_sources
 
@@ -17,6 +19,23 @@ from fewshot.training.sources import make_sources
 def drawings() -> tuple[StyleSet, StyleSet | None]:
     size = create_model("scan_tiny").netG_A.size
     return StyleSet.from_folder(sample_folder("flat"), size=size).split(0.25)
+
+
+def test_photos_are_cut_about_faces(
+    drawings: tuple[StyleSet, StyleSet | None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A face that fills a tenth of a photo is to be learned from like one that fills a selfie."""
+    photo = Image.new("RGB", (1200, 800), (90, 120, 90))
+    photo.paste(Image.fromarray(astronaut()).resize((640, 640)), (540, 150))
+    photo.save(tmp_path / "1.png")
+    # The first of so few is kept for validation.
+    Image.new("RGB", (300, 200), "grey").save(tmp_path / "0.png")
+    base = create_model("scan_tiny")
+    first = make_sources(base, *drawings, tmp_path).photos[0].permute(1, 2, 0).numpy()
+    size = len(first)
+    wanted = frame(Image.open(tmp_path / "1.png")).image.resize((size, size), Image.Resampling.LANCZOS)
+    assert np.abs(first.astype(int) - np.asarray(wanted)).mean() < 2
+    assert f"{tmp_path}: no face was found in 1 of 2 photos" in capsys.readouterr().err
 
 
 def test_without_photos_they_are_pseudo_photos_and_snapshots(drawings: tuple[StyleSet, StyleSet]) -> None:
