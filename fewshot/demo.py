@@ -21,6 +21,7 @@ from PIL import Image
 
 from base_models.registry import create_model
 from fewshot.adapters.adapter import read_adapter
+from fewshot.adapters.files import read_files
 from fewshot.consent import Consent
 from fewshot.data.pictures import list_pictures, open_picture, to_square
 from fewshot.errors import ConflictError, FewshotError, UsageError
@@ -28,7 +29,7 @@ from fewshot.evaluation.comparison import Comparison, compare
 from fewshot.evaluation.held_out import redraw
 from fewshot.evaluation.sources import gather_drawings
 from fewshot.files import atomic_write_bytes, atomic_write_text, clear_write_errors
-from fewshot.home import base_folder
+from fewshot.home import base_folder, run_folder
 from fewshot.inference.framing import find_face, frame
 from fewshot.inference.torch_engine import TorchEngine
 from fewshot.output import notice, progress, warn
@@ -40,6 +41,7 @@ HAND = "ink"
 """The hand that differs most from what the base draws: no colour, brush lines, paper."""
 MINUTES = 3.5
 """Training time at most; loading, drawing and measuring take under a minute more."""
+_LICENCE = "CC0-1.0 drawings made by this project"
 VIEWS = 4
 _SIGNS = (1, -1, 1, 1)
 """Of a head's tilt in each view: the second is mirrored."""
@@ -89,7 +91,7 @@ def run_demo(
         NotFoundError: no such hand, photo or base.
         BadInputError: a photo that cannot be used, or an `out` that cannot be written to; known before the
             training, as is the next.
-        ConflictError: a file of one of these names is there that no demo wrote.
+        ConflictError: a file of one of these names, or a style of the demo's, is there that no demo made.
     """
     began = time.monotonic()
     model = create_model(base, folders=(base_folder(),))
@@ -99,6 +101,8 @@ def run_demo(
     named = name_photos(photos)
     views = [photo_views(image, size) for image in named.values()]
     recipe = demo_recipe(steps)
+    style = f"demo-{hand}"
+    _check_replaceable(run_folder(style))
     _check_writable(out, named)
     from fewshot.training.adapt import adapt_style
 
@@ -109,7 +113,6 @@ def run_demo(
             for file in files:
                 shutil.copy(file, place)
         notice(f"adapting {model.name} to {len(training)} drawings of the hand {hand!r}")
-        style = f"demo-{hand}"
         try:
             outcome = adapt_style(
                 drawings,
@@ -118,7 +121,7 @@ def run_demo(
                 recipe=recipe,
                 overwrite=True,
                 max_minutes=minutes,
-                licence="CC0-1.0 drawings made by this project",
+                licence=_LICENCE,
                 consent=Consent("self"),
                 # One script made them all.
                 look_for_hands=False,
@@ -208,6 +211,12 @@ def photo_views(image: Image.Image, size: int) -> np.ndarray:
     whole = to_square(framed.image, size)
     squares = (whole, whole[:, ::-1], to_square(closer, size), to_square(image.crop(wide), size, "pad"))
     return np.stack([np.ascontiguousarray(square.transpose(2, 0, 1)) for square in squares])
+
+
+def _check_replaceable(run: Path) -> None:
+    """Refuse to replace a style that somebody gave the demo's name."""
+    if (run / "adapter").exists() and read_files(run / "adapter").record.get("licence") != _LICENCE:
+        raise ConflictError(f"there is a style {run.name!r} in {run} that no demo made", "move it away")
 
 
 def _check_writable(out: Path, named: Iterable[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,8 +13,9 @@ import numpy as np
 from PIL import Image
 
 from base_models.registry import create_model
+from fewshot.data.pictures import content_hash, list_pictures, open_picture
 from fewshot.data.style_set import DrawingCrop
-from fewshot.errors import ConflictError, UsageError
+from fewshot.errors import ConflictError, FewshotError, UsageError
 from fewshot.evaluation.comparison import JUDGES, Comparison, compare
 from fewshot.evaluation.decoding import Crop
 from fewshot.evaluation.sources import Gathered, gather, gather_drawings, gather_others
@@ -22,7 +24,7 @@ from fewshot.home import base_folder
 from fewshot.inference.engine import Engine, base_of
 from fewshot.inference.levelling import stylize_level
 from fewshot.inference.torch_engine import TorchEngine
-from fewshot.output import progress
+from fewshot.output import progress, warn
 from fewshot.sheets import contact_sheet, is_sheet, png_bytes
 from fewshot.styles import load_style, parse_style
 
@@ -143,6 +145,7 @@ def measure_style(
     size = engines[0].size
     shown = gather(photos, size, indices=indices, crop=crop)
     references = gather_drawings(drawings, size, drawings_crop)
+    _tell_of_known(adapter, drawings)
     negatives = gather_others(others, size, artist=drawings, crop=drawings_crop)
     trained = gather_drawings(training, size, drawings_crop).pixels if training is not None else None
     before, after = redraw(shown.pixels, *engines)
@@ -152,6 +155,22 @@ def measure_style(
         )
         bar.update(1)
     return HeldOut(adapter, weight, model, shown, references, before, after, comparison)
+
+
+def _tell_of_known(adapter: Adapter, drawings: Path) -> None:
+    """Say how many of the drawings the style was learned from: it is nearer to those than to any other."""
+    known = set(adapter.record.get("references") or [])
+    if not known or not drawings.is_dir():
+        return
+    seen = []
+    for path in list_pictures(drawings):
+        with contextlib.suppress(FewshotError):
+            seen.append(content_hash(open_picture(path)) in known)
+    if any(seen):
+        warn(
+            f"{drawings}: {adapter.name} was learned from {sum(seen)} of these {len(seen)} drawings, which "
+            "flatters it: measure it on others"
+        )
 
 
 def redraw(

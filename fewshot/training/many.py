@@ -18,6 +18,7 @@ from typing import Literal
 from sqlalchemy import select
 
 from base_models.registry import create_model
+from eval.errors import EvalError
 from fewshot.adapters.files import WEIGHTS, is_adapter, read_files
 from fewshot.catalog.adding import Facts, add
 from fewshot.catalog.contents import tensors_sha256
@@ -27,7 +28,7 @@ from fewshot.catalog.store import Catalog
 from fewshot.consent import UNKNOWN, Consent
 from fewshot.data.pictures import is_picture_name
 from fewshot.data.style_set import StyleSet
-from fewshot.errors import BadInputError, ConflictError, FewshotError, Interrupted, NotFoundError
+from fewshot.errors import BadInputError, ConflictError, FewshotError, Interrupted, NotFoundError, UsageError
 from fewshot.home import base_folder, check_name, run_folder
 from fewshot.training.adapt import adapt_style
 from fewshot.training.claims import Claims
@@ -93,7 +94,7 @@ def artists_in(folder: Path) -> list[Artist]:
 
     Raises:
         NotFoundError, BadInputError: no such folder, or none in it.
-        UsageError: a sub-folder's name cannot be that of a style.
+        UsageError: names of sub-folders that cannot be those of styles.
     """
     hint = "give a folder with one folder of drawings for each artist"
     if not folder.is_dir():
@@ -102,7 +103,18 @@ def artists_in(folder: Path) -> list[Artist]:
     found = [path for path in inner if any(is_picture_name(entry) for entry in path.iterdir())]
     if not found:
         raise BadInputError(f"{folder}: no folder of drawings in it", hint)
-    return [Artist(check_name(path.name), path) for path in found]
+    artists, wrong = [], []
+    for path in found:
+        try:
+            artists.append(Artist(check_name(path.name, "folder's name"), path))
+        except UsageError as error:
+            wrong.append(f"\n  {path}: {error}")
+    if wrong:
+        raise UsageError(
+            f"{len(wrong)} of {len(found)} folders cannot give a style its name{''.join(wrong)}",
+            "rename them: letters, digits, '.', '_' and '-', such as jane-doe",
+        )
+    return artists
 
 
 def work(
@@ -152,6 +164,8 @@ def _one(artist: Artist, job: Job, base_sha256: str, catalog: Catalog) -> Done:
     except FewshotError as error:
         # The others are trained all the same.
         return Done(artist.name, "failed", error=f"{error}" + (f" ({error.hint})" if error.hint else ""))
+    except (EvalError, OSError) as error:
+        return Done(artist.name, "failed", error=str(error))
 
 
 def _train(artist: Artist, wanted: Wanted, job: Job, catalog: Catalog) -> float:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -66,6 +67,7 @@ def measure_the_style(tmp_path: Path, home: Path) -> None:
     judged: list[str | Path] = [*sides, "--others", sample_folder("riso"), "--extractor", "random"]
     code, out, err = fewshot("eval", "adapter", "demo-ink", *judged, "--sheet", sheet, "--format", "path")
     assert (code, out.split()) == (0, [str(written), str(sheet)]), err
+    assert "demo-ink was learned from 18 of these 24 drawings" in " ".join(err.split())
     record = json.loads(written.read_text())
     assert record["photos"]["names"] == [f"{i:03d}" for i in range(7)]
     assert record["style"]["name"] == "demo-ink"
@@ -128,6 +130,19 @@ def test_what_no_demo_wrote_is_not_replaced(selfie: Path, tmp_path: Path) -> Non
     for name in ("sheet", "astronaut"):
         (tmp_path / f"{name}.png").write_bytes(png_bytes(marked(Image.new("RGB", (32, 32)))))
     _check_writable(tmp_path, ["astronaut"])
+
+
+def test_a_style_of_that_name_that_no_demo_made_stays(
+    fewshot_home: Path, tmp_path: Path, small: ModuleType
+) -> None:
+    adapter = fewshot_home / "runs" / "demo-ink" / "adapter"
+    small.write_template(adapter)
+    before = {path.name: path.read_bytes() for path in adapter.iterdir()}
+    code, _, err = fewshot("demo", *TINY, "-o", tmp_path / "demo")
+    assert code == 5
+    assert "there is a style 'demo-ink'" in err
+    assert {path.name: path.read_bytes() for path in adapter.iterdir()} == before
+    assert not (tmp_path / "demo").exists()
 
 
 def test_a_quarter_of_the_hand_is_never_trained_on() -> None:

@@ -133,8 +133,11 @@ def test_what_is_no_studio_is_said(tmp_path: Path) -> None:
         artists_in(tmp_path)
     (tmp_path / "a:b").mkdir()
     (tmp_path / "a:b" / "x.png").touch()
-    with pytest.raises(UsageError):
+    (tmp_path / "Jane Doe").mkdir()
+    (tmp_path / "Jane Doe" / "x.png").touch()
+    with pytest.raises(UsageError, match="2 of 2 folders") as refused:
         artists_in(tmp_path)
+    assert all(f"{tmp_path / name}: " in str(refused.value) for name in ("a:b", "Jane Doe"))
     assert CliRunner().invoke(app, ["adapt-many", str(tmp_path / "nowhere")]).exit_code == 4
 
 
