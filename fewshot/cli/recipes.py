@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from fewshot.cli.recipes_measure import measure
-from fewshot.output import Format, emit, notice
+from fewshot.output import Format, emit, notice, warn
 
 app = typer.Typer(
     rich_markup_mode="markdown", no_args_is_help=True, help="List, show, copy and check recipes."
@@ -93,6 +93,7 @@ def validate(
 ) -> None:
     """Check recipes and name every mistake at once, without training anything."""
     from fewshot.home import recipes_folder
+    from recipes.effects import idle_fields
     from recipes.errors import RecipeError
     from recipes.registry import find_recipe
     from recipes.toml import recipe_hash
@@ -102,12 +103,14 @@ def validate(
     for name in names:
         try:
             file = find_recipe(name, recipes_folder())
-            digest = recipe_hash(file.load())
+            recipe = file.load()
         except RecipeError as error:
             notice(f"error: {error}\nhint: {error.hint}")
             worst = max(worst, error.exit_code)
         else:
-            rows.append({"name": file.name, "hash": digest[:12], "path": str(file.path)})
+            for idle in idle_fields(recipe):
+                warn(f"{name}: it sets what has no effect: {idle}")
+            rows.append({"name": file.name, "hash": recipe_hash(recipe)[:12], "path": str(file.path)})
     emit(rows, ["name", "hash", "path"], format)
     if worst:
         raise typer.Exit(worst)

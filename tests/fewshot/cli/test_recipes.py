@@ -101,6 +101,11 @@ def test_validate_names_all_mistakes_and_passes_the_good(tmp_path: Path) -> None
     assert "line 1, rank: found 0" in err
     assert "line 2, lamda_gan: unknown field; did you mean 'lambda_gan'?" in err
     assert "line 3, steps: found 'many'" in err
+    idle = tmp_path / "idle.toml"
+    idle.write_text("lambda_swd = 0.0\nlambda_even = 1.0\n")
+    code, _, err = fewshot("recipes", "validate", str(idle))
+    assert code == 0
+    assert "it sets what has no effect: lambda_even needs" in " ".join(err.split())
 
 
 @pytest.mark.parametrize(("name", "code"), [("quikc", 4), ("./none.toml", 4)])
