@@ -20,7 +20,7 @@ from fewshot.evaluation.features import open_judge
 from fewshot.evaluation.folders import require_two
 from fewshot.evaluation.held_out import redraw
 from fewshot.evaluation.operands import Operand, at_size, common_size, find_operand, needs_photos
-from fewshot.evaluation.same_person import nearer_framing, pair_by_name
+from fewshot.evaluation.same_person import nearer_framing, pair_by_name, photos_crop
 from fewshot.evaluation.sources import Gathered, gather, gather_drawings, gather_others
 from fewshot.home import base_folder
 from fewshot.inference.engine import Engine, base_of
@@ -147,7 +147,8 @@ def gather_sides(request: Request) -> Sides:
         results, before, photos, paired = gather(Path(operand.text).expanduser(), size), None, None, None
         require_two(operand.text, results)
         if request.photos is not None:
-            shown = gather(request.photos, size, indices=request.indices, crop=request.crop)
+            framing = photos_crop(request.crop, Path(operand.text).expanduser())
+            shown = gather(request.photos, size, indices=request.indices, crop=framing)
             photos, paired = pair_by_name(shown, results, str(request.photos), operand.text)
     others = _others(request, size, crop, results)
     return Sides(operand.label, size, results, drawings, others, photos, paired, before, base, training)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from PIL import Image
 
 from base_models.registry import create_model
 from eval.content import content_views
@@ -18,6 +20,7 @@ from eval.features import square_text
 from eval.memorisation import lean_to_training, memorisation
 from eval.structure import LAYOUT, STRUCTURE, structure_features
 from fewshot.data.augment import to_float, to_uint8
+from fewshot.data.pictures import list_pictures
 from fewshot.data.style_set import DrawingCrop
 from fewshot.errors import BadInputError, UsageError
 from fewshot.evaluation.decoding import Crop
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
     from base_models.checkpoint import BaseModel
 
 CHUNK = 8
+_SQUARE = 1.02
+"""Longer side over the shorter of what is still a square."""
 _SEEN_AS = {STRUCTURE: square_text(64), LAYOUT: square_text(96)}
 
 
@@ -41,7 +46,7 @@ class Further:
     """What may be compared with besides photos and results."""
 
     crop: Crop = "auto"
-    """How photos, and results of their shape, become squares."""
+    """How photos become squares; see `photos_crop`."""
     drawings: Path | None = None
     """The drawings trained on, to look for copies of them."""
     drawings_crop: DrawingCrop | None = None
@@ -68,7 +73,8 @@ def content_rows(photos: Path, results: Path, size: int, further: Further) -> li
             "name them too: --drawings DIR",
         )
     landmarks, notes = landmark_detector(further.detector)
-    sides = gather(photos, size, crop=further.crop), gather(results, size)
+    crop = photos_crop(further.crop, results)
+    sides = gather(photos, size, crop=crop), gather(results, size)
     before, after = pair_by_name(*sides, str(photos), str(results))
     base = create_model(further.base, folders=(base_folder(),)) if further.base is not None else None
     rows = view_rows(before, after, size, landmarks, notes)
@@ -76,9 +82,30 @@ def content_rows(photos: Path, results: Path, size: int, further: Further) -> li
         rows.append(cycle_row(base, before, after))
     if further.drawings is not None:
         folders = [folder for folder in (further.drawings, further.heldout) if folder is not None]
-        crop = further.drawings_crop or nearer_framing(after.pixels, folders, size)
-        rows += memorisation_rows(after, *(gather_drawings(folder, size, crop) for folder in folders))
+        framing = further.drawings_crop or nearer_framing(after.pixels, folders, size)
+        rows += memorisation_rows(after, *(gather_drawings(folder, size, framing) for folder in folders))
     return rows
+
+
+def photos_crop(crop: Crop, results: Path) -> Crop:
+    """How photos become the squares that results are: `stylize` makes squares of faces, and whole pictures
+    keep their shape. Where most results do, photos are compared by their middles as the results are.
+
+    Args:
+        crop: what was asked for; only `auto` is decided here.
+        results: folder of drawings; of anything else `crop` is kept.
+    """
+    if crop != "auto" or not results.is_dir():
+        return crop
+    oblong = []
+    for path in list_pictures(results):
+        # What cannot be read is told where it is decoded.
+        with contextlib.suppress(Exception), Image.open(path) as image:
+            oblong.append(max(image.size) > _SQUARE * min(image.size))
+    if 2 * sum(oblong) <= len(oblong):
+        return crop
+    notice(f"{results} holds whole pictures: they and the photos are compared by their middles")
+    return "center"
 
 
 def nearer_framing(results: np.ndarray, folders: Sequence[Path], size: int) -> DrawingCrop:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -88,18 +89,29 @@ def some_of(folder: Path, destination: Path, count: int) -> Path:
     return destination
 
 
-def test_photos_are_framed_as_stylize_frames_them(tmp_path: Path) -> None:
-    """A tall portrait, of which `stylize` draws the face: each result is its own photo's all the same."""
+def tall_portraits(tmp_path: Path, draw: Callable[[Image.Image], Image.Image]) -> None:
+    """Six people, for edges: other ways up, to the side, under another strip; and what is drawn of them."""
     portrait = Image.fromarray(data.astronaut()).crop((150, 0, 310, 300))
     for number in range(6):
-        # Six people, for edges: other ways up and to the side, under another strip.
         photo = Image.new("RGB", (160, 420), (40 * number, 90, 200))
         turned = portrait if number % 2 else portrait.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         photo.paste(turned.rotate(4 * number - 10), (0, 10 * number))
-        name = f"{number}.png"
-        for folder, picture in (("photos", photo), ("results", prepare_square(photo))):
+        for folder, picture in (("photos", photo), ("results", draw(photo))):
             (tmp_path / folder).mkdir(exist_ok=True)
-            picture.save(tmp_path / folder / name)
+            picture.save(tmp_path / folder / f"{number}.png")
+
+
+def test_whole_pictures_are_compared_with_whole_photos(tmp_path: Path) -> None:
+    tall_portraits(tmp_path, lambda photo: photo.convert("L"))
+    found = measure(tmp_path / "photos", tmp_path / "results")
+    faces = measure(tmp_path / "photos", tmp_path / "results", "--crop", "face")
+    assert found["1/rank by edges"]["value"] == 1
+    assert faces["1/rank by edges"]["value"] < 1
+
+
+def test_photos_are_framed_as_stylize_frames_them(tmp_path: Path) -> None:
+    """A tall portrait, of which `stylize` draws the face: each result is its own photo's all the same."""
+    tall_portraits(tmp_path, prepare_square)
     found = measure(tmp_path / "photos", tmp_path / "results")
     middle = measure(tmp_path / "photos", tmp_path / "results", "--crop", "center")
     assert found["1/rank by edges"]["value"] == 1
