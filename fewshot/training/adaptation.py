@@ -90,8 +90,7 @@ class Adaptation:
         self.trainer.fit_memory(memory_limit)
         unseen = self.fold.tensor() if self.fold is not None else self.train.tensor().flip(-1)
         self.validation = Validation(unseen, self.sources.held, self.fold is not None)
-        self.at = Progressed()
-        self.log = RunLog(run / "log.jsonl")
+        self.at, self.log = Progressed(), RunLog(run / "log.jsonl")
         self.last_step = recipe.steps
         self.best = self.trainer.adapter_tensors()
 
@@ -106,22 +105,33 @@ class Adaptation:
         Raises:
             Interrupted: Ctrl-C or SIGTERM; the state is saved.
         """
+        limit = 60 * (max_minutes or self.recipe.max_minutes)
+        # A stop is heeded from the first saved state on, though the other processes are still beginning.
+        with StopRequest() as stop:
+            self._begin(resume)
+            self.last_step = min(self.recipe.steps, until or self.recipe.steps)
+            self._loop(stop, limit, limit if until is None else math.inf)
+        if until is None:
+            self.tracking.finish()
+        notice(why_it_ended(self.at, self.recipe, self.last_step, limit))
+
+    def _begin(self, resume: bool) -> None:
         if not (resume := resume and self._restore()):
             # From here on it is this run that is unfinished, and no older one of its name.
             self._clear()
             self._save()
         check_together(self.accelerator, self.at.step)
-        recipe, at = self.recipe, self.at
-        config = vars(recipe) | self._settings() | {"step at start": at.step}
+        config = vars(self.recipe) | self._settings() | {"step at start": self.at.step}
         self.tracking = Tracking(self.accelerator, self.run, self.name, config, resume=resume)
-        limit = 60 * (max_minutes or recipe.max_minutes)
-        self.last_step = min(recipe.steps, until or recipe.steps)
-        with StopRequest() as stop, progress("adapting", recipe.steps, start=at.step) as bar:
+
+    def _loop(self, stop: StopRequest, limit: float, planned: float) -> None:
+        recipe, at = self.recipe, self.at
+        with progress("adapting", recipe.steps, start=at.step) as bar:
             if at.step == 0:
                 self._look()
             clock, bar.most = time.monotonic(), limit - at.seconds
             while not self._is_over(limit):
-                self._plan(limit if until is None else math.inf)
+                self._plan(planned)
                 losses = self.trainer.step(at.step)
                 if not all(map(math.isfinite, losses.values())):
                     warn(self.trainer.what_broke(at.step, losses))
@@ -141,9 +151,6 @@ class Adaptation:
                     self.tracking.finish()
                     where = f"stopped at step {at.step} of {recipe.steps}; nothing is lost"
                     raise Interrupted(where, "repeat the command with --resume to go on")
-        if until is None:
-            self.tracking.finish()
-        notice(why_it_ended(at, recipe, self.last_step, limit))
 
     def _plan(self, limit: float) -> None:
         """Let the rates fall in the time there is, where that is shorter than the recipe's steps."""
@@ -162,8 +169,7 @@ class Adaptation:
         sheet = self.sheet(results)
         self.tracking.show("previews", sheet, self.at.step)
         if self.accelerator.is_main_process:
-            path = self.run / "samples" / f"step-{self.at.step:06d}.png"
-            atomic_write_bytes(path, png_bytes(sheet))
+            atomic_write_bytes(self.run / "samples" / f"step-{self.at.step:06d}.png", png_bytes(sheet))
 
     def sheet(self, results: Tensor) -> Image.Image:
         """Drawings, held photos and their results, for previews."""
@@ -185,14 +191,9 @@ class Adaptation:
 
     def _save(self) -> None:
         if self.accelerator.is_main_process:
-            state: dict[str, Any] = {
-                "settings": self._settings(),
-                "recipe": dict(vars(self.recipe)),
-                "at": dict(vars(self.at)),
-                "best": self.best,
-            }
-            state |= {"history": self.validation.history, "trainer": self.trainer.state_dict()}
-            save_state(self.state_path(), state)
+            state: dict[str, Any] = {"settings": self._settings(), "recipe": dict(vars(self.recipe))}
+            state |= {"at": dict(vars(self.at)), "best": self.best, "history": self.validation.history}
+            save_state(self.state_path(), state | {"trainer": self.trainer.state_dict()})
         self.accelerator.wait_for_everyone()
 
     def _settings(self) -> dict[str, Any]:

@@ -20,7 +20,14 @@ from base_models.registry import CheckpointError, create_model
 from fewshot.adapters.adapter import read_adapter
 from fewshot.consent import Consent
 from fewshot.data.style_set import StyleSet
-from fewshot.errors import BadInputError, ConflictError, IntegrityError, NotFoundError, UsageError
+from fewshot.errors import (
+    BadInputError,
+    ConflictError,
+    IntegrityError,
+    Interrupted,
+    NotFoundError,
+    UsageError,
+)
 from fewshot.home import run_folder
 from fewshot.inference.torch_engine import TorchEngine
 from fewshot.samples import sample_folder
@@ -80,15 +87,20 @@ def test_a_discriminator_is_trained_on_what_it_is_asked_about(tmp_path: Path) ->
 def test_the_time_that_there_is_decides_how_soon_the_rates_fall(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """20 steps tell the pace; a run of very many ends where its minutes are enough for, with small steps."""
+    """20 steps tell the pace; a run of very many ends where its minutes are enough for, with small steps.
+
+    A machine that slows down after them has time for fewer: it ends on time, a little before.
+    """
     run = job(tmp_path, "steps=200000", "eval_every=10000", "lambda_feature=0", "lambda_gan=0")
     run.train_style(max_minutes=0.2)
-    assert 20 < run.at.step == run.at.last < 200_000
-    assert run.at.seconds < 12
-    assert run.trainer.optimizer_G.param_groups[0]["lr"] < 0.1 * run.recipe.lr
+    assert 20 < run.at.step <= run.at.last < 200_000
+    assert run.at.step == run.at.last or 12 <= run.at.seconds < 13
+    assert run.at.step >= 0.75 * run.at.last
+    left = 1 - run.at.step / run.at.last
+    assert run.trainer.optimizer_G.param_groups[0]["lr"] < (0.1 + 2 * left) * run.recipe.lr
     told = capsys.readouterr().err
     assert f"time for {run.at.last} of 200000 steps" in told
-    assert f"stopped at step {run.at.last}" in told
+    assert f"stopped at step {run.at.step}" in told
 
 
 def test_an_adapter_keeps_few_of_many_looks() -> None:
@@ -361,6 +373,25 @@ def test_mistakes_leave_nothing_behind(tmp_path: Path) -> None:
     assert not run_folder("mine").exists()
 
 
+def test_a_stop_right_after_the_first_state_was_saved_is_heeded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever sees that something was saved may stop it, though processes beside it are still beginning."""
+    run = job(tmp_path, "steps=1000", "eval_every=500")
+    save = run._save
+
+    def saved() -> None:
+        save()
+        if run.at.step == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(run, "_save", saved)
+    with pytest.raises(Interrupted, match="stopped at step 1 of 1000") as stopped:
+        run.train_style()
+    assert "--resume" in stopped.value.hint
+    assert run.state_path().exists()
+
+
 def test_ctrl_c_saves_and_resume_finishes(tmp_path: Path, fewshot_home: Path) -> None:
     """Of two processes (of one: test_tracking.py); one alone goes on."""
     folder = drawings(tmp_path, 6)
@@ -382,7 +413,8 @@ def test_ctrl_c_saves_and_resume_finishes(tmp_path: Path, fewshot_home: Path) ->
     env = os.environ | {"FEWSHOT_HOME": str(fewshot_home), "OMP_NUM_THREADS": "1"}
     state = run_folder("mine") / "state" / "state.pt"
     with subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True) as process:
-        deadline = time.monotonic() + 100
+        # Two processes on a machine that is busy with other tests take minutes to begin.
+        deadline = time.monotonic() + 300
         while not state.exists() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.1)
         process.send_signal(signal.SIGINT)
