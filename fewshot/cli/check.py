@@ -39,6 +39,7 @@ def check(
     from fewshot.data.check import check_folder
     from fewshot.data.fix import fix_folder
     from fewshot.data.pictures import list_pictures
+    from fewshot.data.set_problems import about_subfolders
 
     with progress("looking", len(list_pictures(directory))) as bar:
         report = check_folder(directory, bar.update)
@@ -46,6 +47,8 @@ def check(
     if rows or format == "json":
         emit(rows, _COLUMNS[format], format)
     _summary(report, fixing=fix is not None)
+    for problem in about_subfolders(directory):
+        warn(f"{problem.message}; {problem.hint}")
     if fix is not None:
         written = fix_folder(report, fix)
         warned = sum(picture.verdict != "ok" for picture in report.usable)

@@ -181,6 +181,11 @@ def test_verb_prints_data_on_stdout_and_the_rest_on_stderr(tmp_path: Path, maker
     fixed = CliRunner().invoke(app, arguments)
     assert fixed.exit_code == 0
     assert len(fixed.stdout.splitlines()) == len(list((tmp_path / "out").iterdir())) == 7
+    assert "not used" not in table.stderr
+    (tmp_path / "in" / "more").mkdir()
+    makers.drawing().save(tmp_path / "in" / "more" / "a.png")
+    again = CliRunner().invoke(app, [str(tmp_path / "in")])
+    assert "pictures in folders inside it are not used: more/ (1)" in " ".join(again.stderr.split())
     # What is odd is kept, and that is said.
     assert f"7 pictures written to {tmp_path / 'out'}; 1 of them in spite of a warning" in fixed.stderr
     (tmp_path / "out" / "odd.png").unlink()
