@@ -10,8 +10,7 @@ from PIL import Image
 from fewshot.data.duplicates import Fingerprint, find_twins, fingerprint
 from fewshot.data.hand import describe
 from fewshot.data.hands import HANDS_DISTANCE, TwoHands, as_array, centre_distance, odd_ones, two_hands
-from fewshot.data.pictures import OpenedPicture, content_hash, list_pictures, open_picture, read_picture
-from fewshot.data.refusals import check_not_blank
+from fewshot.data.pictures import OpenedPicture, content_hash, list_pictures, open_picture, read_drawing
 from fewshot.errors import FewshotError
 
 TINY_SIDE = 128
@@ -117,9 +116,7 @@ def check_folder(
     findings: dict[Path, list[Finding]] = {file: [] for file in files}
     for done, file in enumerate(files, 1):
         try:
-            opened = read_picture(file)
-            check_not_blank(file, opened.image)
-            read.append(_look(file, opened))
+            read.append(_look(file, read_drawing(file)))
         except FewshotError as error:
             findings[file].append(Finding("unreadable", _without_path(str(error), file), error.hint))
         if on_picture:

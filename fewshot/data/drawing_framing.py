@@ -73,11 +73,9 @@ def faces_seen(pictures: Sequence[NDArray[np.uint8]]) -> list[SeenFace | None]:
     found: list[SeenFace | None] = []
     for start in range(0, len(pictures), _BATCH):
         for parts in _look(pictures[start : start + _BATCH]):
-            eyes = _centre(parts[PARTS.index("eyes")])
             features = parts[[PARTS.index("eyes"), PARTS.index("mouth")]]
-            sureness = float(torch.where(features > _SURE, features, 0.0).sum())
-            none = eyes is None or _entropy(parts) > _DIFFUSE
-            found.append(None if none or eyes is None else SeenFace(eyes, sureness))
+            eyes = _centre(features[0]) if _entropy(parts) <= _DIFFUSE else None
+            found.append(eyes and SeenFace(eyes, float(_sure(features).sum())))
     return found
 
 
@@ -195,9 +193,13 @@ def _entropy(parts: Tensor) -> float:
     return float(torch.special.entr(parts).sum(0).mean())
 
 
+def _sure(part: Tensor) -> Tensor:
+    return torch.where(part > _SURE, part, 0.0)
+
+
 def _centre(part: Tensor) -> tuple[float, float] | None:
     """Centre of a part in sides, None where there is hardly any."""
-    sure = torch.where(part > _SURE, part, 0.0)
+    sure = _sure(part)
     if float(sure.sum()) < _LEAST_CELLS:
         return None
     along = (torch.arange(CELLS) + 0.5) / CELLS

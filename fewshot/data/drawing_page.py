@@ -16,8 +16,8 @@ LONG = 1.3
 """Longer side over the shorter from which on the middle square is not simply taken."""
 _STEP = 0.2
 """Between the squares of a page that are looked at, in their sides, at most."""
-_MOST = 40
-"""Squares that are looked at: of what is longer yet, they are further apart."""
+_MOST = 41
+"""Squares that are looked at, an odd number: of what is longer yet, they are further apart."""
 
 
 def drawing_square(image: Image.Image, size: int) -> NDArray[np.uint8]:
@@ -31,10 +31,10 @@ def drawing_square(image: Image.Image, size: int) -> NDArray[np.uint8]:
     return to_square(image, max(size, min(*image.size, round(LARGEST * size))))
 
 
-def _square_with_face(image: Image.Image) -> tuple[int, int, int, int]:
+def _square_with_face(image: Image.Image) -> tuple[float, float, float, float]:
     side, spare = min(image.size), max(image.size) - min(image.size)
     # An odd number, so that the middle is one of them.
-    count = min(2 * math.ceil(spare / (2 * _STEP * side)) + 1, _MOST | 1)
+    count = min(2 * math.ceil(spare / (2 * _STEP * side)) + 1, _MOST)
     starts = [spare * place / (count - 1) for place in range(count)]
     middle, upright = starts[count // 2], image.height > image.width
     looks = [
@@ -43,18 +43,12 @@ def _square_with_face(image: Image.Image) -> tuple[int, int, int, int]:
     ]
     seen = [(face, start) for face, start in zip(faces_seen(looks), starts, strict=True) if face is not None]
     if not seen:
-        return _rounded(_box(middle, side, upright), image)
+        return _box(round(middle), side, upright)
     face, start = max(seen, key=lambda one: (one[0].sureness, -abs(one[1] - middle)))
     along = int(upright)
     start = float(np.clip(start + (face.eyes[along] - EYES_AT[along]) * side, 0, spare))
-    return _rounded(_box(start, side, upright), image)
+    return _box(round(start), side, upright)
 
 
 def _box(start: float, side: int, upright: bool) -> tuple[float, float, float, float]:
     return (0.0, start, float(side), start + side) if upright else (start, 0.0, start + side, float(side))
-
-
-def _rounded(box: tuple[float, float, float, float], image: Image.Image) -> tuple[int, int, int, int]:
-    side = min(image.size)
-    left, top = round(box[0]), round(box[1])
-    return left, top, left + side, top + side

@@ -108,8 +108,9 @@ def load_pack(
         )
     if limit is not None and len(names) > limit:
         names = [names[i * len(names) // limit] for i in range(limit)]
-    key = cache and not frame and f"{source.stem}-{size}-{_cache_key(source, size, names)}.npy"
-    cached = cache / key if cache and key else None
+    cached = None
+    if cache and not frame:
+        cached = cache / f"{source.stem}-{size}-{_cache_key(source, size, names)}.npy"
     pixels = _read_cache(cached, (len(names), 3, size, size))
     if pixels is not None:
         return Pack(_label(source, within), tuple(names), pixels)

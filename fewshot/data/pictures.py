@@ -28,6 +28,7 @@ from fewshot.data.refusals import (
     MIN_SIDE,
     UNSUPPORTED_SUFFIXES,
     check_file,
+    check_not_blank,
     check_size,
     check_suffix,
     explained,
@@ -119,6 +120,13 @@ def read_picture(
         raise explained(path, error) from None
     notices = (f"{frames}, the first is used",) if frames else ()
     return OpenedPicture(rgb, tuple(changes), notices)
+
+
+def read_drawing(path: str | Path) -> OpenedPicture:
+    """As `read_picture`, and refuses a blank page with a BadInputError."""
+    opened = read_picture(path)
+    check_not_blank(Path(path), opened.image)
+    return opened
 
 
 def spelling(path: Path) -> str:

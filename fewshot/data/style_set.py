@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fewshot.data.pictures import content_hash, list_pictures, read_picture, to_square
-from fewshot.data.refusals import check_not_blank
+from fewshot.data.pictures import content_hash, list_pictures, read_drawing, to_square
 from fewshot.data.set_problems import (
     FEW,
     Problem,
@@ -154,8 +153,7 @@ class StyleSet:
 def _read(path: Path, size: int, crop: DrawingCrop) -> tuple[StylePicture, tuple[str, ...]]:
     from fewshot.data.drawing_page import drawing_square
 
-    opened = read_picture(path)
-    check_not_blank(path, opened.image)
+    opened = read_drawing(path)
     pixels = drawing_square(opened.image, size) if crop == "face" else to_square(opened.image, size)
     pixels.setflags(write=False)
     picture = StylePicture(path, content_hash(opened.image), opened.image.size, pixels, pixels)

@@ -148,7 +148,8 @@ class CascadeDetector:
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
         grey = np.asarray(image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0).convert("L"))
         even = np.asarray(cv2.equalizeHist(grey), dtype=np.uint8)
-        found = [_with_roll(face, grey) or face for face in _search(_FRONTAL, even)]
+        upright = _apart(_search(_FRONTAL, even))
+        found = [_with_roll(face, grey) or face for face in upright]
         # What no turn of its surroundings confirms is no face: two more searches find more that are none.
         found = found or [
             sure
@@ -160,17 +161,22 @@ class CascadeDetector:
             mirrored = _search(_PROFILE, np.ascontiguousarray(even[:, ::-1]))
             found = _search(_PROFILE, even)
             found += [FaceBox(size[0] - face.left - face.side, face.top, face.side) for face in mirrored]
-        kept: list[FaceBox] = []
-        for face in sorted(found, key=lambda face: -face.side):
-            if all(_overlap(face, other) < _OVERLAP for other in kept):
-                kept.append(face)
-        return [face.scaled(1 / scale) for face in kept]
+        return [face.scaled(1 / scale) for face in _apart(found)]
 
 
 def _box(face: FaceLandmarks) -> FaceBox:
     side = _BOX * face.eyes_to_mouth
     x, y = (face.eyes[i] + _BELOW_EYES * (face.mouth[i] - face.eyes[i]) for i in range(2))
     return FaceBox(x - side / 2, y - side / 2, side, face.roll)
+
+
+def _apart(faces: Sequence[FaceBox]) -> list[FaceBox]:
+    """The largest first, without those that lie in larger ones."""
+    kept: list[FaceBox] = []
+    for face in sorted(faces, key=lambda face: -face.side):
+        if all(_overlap(face, other) < _OVERLAP for other in kept):
+            kept.append(face)
+    return kept
 
 
 def _overlap(one: FaceBox, other: FaceBox) -> float:
@@ -216,12 +222,11 @@ def _with_roll(face: FaceBox, grey: NDArray[np.uint8]) -> FaceBox | None:
     grey = grey[top : round(y + reach), left : round(x + reach)]
     if scale < 1:
         grey = np.asarray(cv2.GaussianBlur(grey, (0, 0), 0.3 / scale), np.uint8)
-    votes = {}
+    votes, least = {}, round(0.5 * _VOTE_SIDE / (2 * _VOTE_REACH))
     for turn in _VOTE_TURNS:
         matrix = np.array(cv2.getRotationMatrix2D((x - left, y - top), face.roll + turn, scale))
         matrix[:, 2] += (middle - x + left, middle - y + top)
         part = cv2.warpAffine(grey, matrix, (_VOTE_SIDE, _VOTE_SIDE), borderMode=cv2.BORDER_REFLECT_101)
-        least = round(0.5 * _VOTE_SIDE / (2 * _VOTE_REACH))
         votes[turn] = len(_detect(_FRONTAL, np.asarray(cv2.equalizeHist(part), np.uint8), 0, least))
     total = sum(votes.values())
     if max(votes.values()) < _FEWEST_VOTES:

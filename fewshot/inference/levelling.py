@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LEAST_ROLL = 6.0
 """Degrees of tilt below which a picture is drawn as it is: turning costs a little sharpness."""
 MOST_ROLL = 45.0
-"""Degrees that a picture is turned at most."""
+"""Degrees that a picture, or a face of one, is turned at most."""
 
 
 def head_roll(faces: Sequence[FaceBox], box: tuple[int, int, int, int]) -> float:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fewshot.inference.framing import FACE_HEIGHT, WINDOW
+from fewshot.inference.levelling import MOST_ROLL
 from fewshot.inference.light import Light, face_light
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ MOST_FACES = 16
 LEAST_FACE = 20
 """Side of a face, px, below which it is drawn as a part of the rest."""
 
-_MAX_ROLL = 45.0
 """Degrees by which a face is levelled at most."""
 _CORE, _EDGE = 0.66, 0.98
 """Where the mask begins to fall and where it ends, in half sides of the window."""
@@ -185,7 +185,7 @@ def _soft(difference: Plane) -> Plane:
 def _window(face: FaceBox, size: int) -> NDArray[np.float64]:
     """Matrix `(2, 3)` from the picture to the level window of `size` px about a face."""
     scale = size / (WINDOW * face.side)
-    angle = math.radians(float(np.clip(face.roll, -_MAX_ROLL, _MAX_ROLL)))
+    angle = math.radians(float(np.clip(face.roll, -MOST_ROLL, MOST_ROLL)))
     cos, sin = scale * math.cos(angle), scale * math.sin(angle)
     x, y = face.centre
     turn = np.array([[cos, sin], [-sin, cos]])

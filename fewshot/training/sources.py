@@ -74,17 +74,16 @@ def make_sources(base: BaseModel, train: StyleSet, fold: StyleSet | None, photos
 def _of_user(photos: Path, pairs: Tensor, snapshots: Tensor) -> Sources:
     """The user's photos, cut about faces like `stylize`, and snapshots in the places they leave empty."""
     size = pairs.shape[-1]
-    faceless = []
+    found: list[bool] = []
 
     def selfie(image: Image.Image) -> Image.Image:
         framed = frame(image)
-        if not framed.found:
-            faceless.append(framed)
+        found.append(framed.found)
         return framed.image
 
     own = torch.from_numpy(load_pack(photos, size, limit=_MAX_PHOTOS, frame=selfie).pixels)
-    if faceless:
-        warn(f"{photos}: no face was found in {len(faceless)} of {len(own)} photos: their middle is used")
+    if faceless := found.count(False):
+        warn(f"{photos}: no face was found in {faceless} of {len(own)} photos: their middle is used")
     number = torch.arange(len(own))
     held = number % 5 == 4 if len(own) >= 5 else number == 0
     # One alone is both learned on and looked at.
